@@ -1,0 +1,50 @@
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
+import { defineConfig } from 'vitest/config';
+
+// wrangler reads the secrets that wrangler.toml requires from here.
+process.env.NODE_SECRET = 'node-secret-of-tests';
+
+const workerd = cloudflareTest(async () => ({
+  wrangler: { configPath: './wrangler.toml' },
+  miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations('migrations') } },
+}));
+
+// Patience for a busy machine; no test passes or fails by how long something took.
+const patience = { testTimeout: 30_000, expect: { poll: { timeout: 10_000 } } };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { ...patience, name: 'pure', include: ['test/pure/**/*.test.ts'] } },
+      {
+        plugins: [workerd],
+        test: {
+          ...patience,
+          name: 'workerd',
+          include: ['test/workerd/**/*.test.ts'],
+          setupFiles: ['test/workerd/support/migrations.ts'],
+        },
+      },
+      {
+        test: {
+          ...patience,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...patience,
+          name: 'ort',
+          include: ['test/ort/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
