@@ -1,0 +1,180 @@
+import { type AdapterConfig, loraScaling } from './adapter-config.ts';
+import { PEFT_PREFIX } from './adapter-format.ts';
+import { AppError } from './errors.ts';
+import { FLOAT_DTYPES, type SafetensorsHeader, type TensorEntry } from './safetensors.ts';
+
+/** One linear layer that an adapter changes: y = Wx + b + scaling·B·A·x. */
+export interface LoraTarget {
+  /** Name in transformers' classification model, e.g. `bert.encoder.layer.0.attention.self.query`. */
+  module: string;
+  r: number;
+  inFeatures: number;
+  outFeatures: number;
+  scaling: number;
+  /** A is [r, in], B is [out, r]. */
+  a: TensorEntry;
+  b: TensorEntry;
+}
+
+/** What an adapter's two PEFT files hold, checked against each other. Targets are in the order of their names. */
+export interface AdapterDescription {
+  targets: readonly LoraTarget[];
+  classifier: { labels: number; hidden: number; weight: TensorEntry; bias: TensorEntry };
+}
+
+/** What must be known of a base model to tell whether an adapter fits it. */
+export interface BaseShape {
+  hidden_size: number;
+  num_layers: number;
+  /** Where unknown, feed-forward widths are checked only against each other. */
+  intermediate_size?: number;
+}
+
+/** The tensor of a module's A or B in PEFT's file. */
+export function loraTensorName(module: string, matrix: 'A' | 'B'): string {
+  return `${PEFT_PREFIX}${module}.lora_${matrix}.weight`;
+}
+
+/** The tensor of the classifier in PEFT's file: weight [labels, hidden], bias [labels]. */
+export function classifierTensorName(part: 'weight' | 'bias'): string {
+  return `${PEFT_PREFIX}classifier.${part}`;
+}
+
+function fail(what: string, message: string): never {
+  throw new AppError('invalid_adapter', `${what}: ${message}`);
+}
+
+/** A stranger's name as it may stand in a message. */
+function shown(name: string): string {
+  const cut = name.length > 120 ? `${name.slice(0, 120)}…` : name;
+  return /^[\w.-]+$/.test(cut) ? cut : JSON.stringify(cut);
+}
+
+function tensor(header: SafetensorsHeader, name: string, dimensions: number, what: string): TensorEntry {
+  const entry = header.tensors.get(name) ?? fail(what, `tensor ${shown(name)} is missing`);
+  if (entry.shape.length !== dimensions || entry.shape.includes(0)) {
+    fail(what, `${shown(name)} is [${entry.shape}], ${dimensions} dimensions greater than 0 are needed`);
+  }
+  if (!FLOAT_DTYPES.includes(entry.dtype)) {
+    fail(what, `${shown(name)} is ${entry.dtype}, one of ${FLOAT_DTYPES.join(', ')} is needed`);
+  }
+  return entry;
+}
+
+function describeTarget(
+  module: string,
+  config: AdapterConfig,
+  header: SafetensorsHeader,
+  what: string,
+): LoraTarget {
+  const a = tensor(header, loraTensorName(module, 'A'), 2, what);
+  const b = tensor(header, loraTensorName(module, 'B'), 2, what);
+  const [rows = 0, inFeatures = 0] = a.shape;
+  const [outFeatures = 0, columns = 0] = b.shape;
+  const { r, scaling } = loraScaling(config, module);
+  if (rows !== r) {
+    fail(what, `lora_A of ${shown(module)} is [${a.shape}], adapter_config.json gives it rank ${r}`);
+  }
+  if (columns !== r) {
+    fail(what, `lora_B of ${shown(module)} is [${b.shape}], adapter_config.json gives it rank ${r}`);
+  }
+  return { module, r, inFeatures, outFeatures, scaling, a, b };
+}
+
+function describeClassifier(header: SafetensorsHeader, what: string): AdapterDescription['classifier'] {
+  const weight = tensor(header, classifierTensorName('weight'), 2, what);
+  const bias = tensor(header, classifierTensorName('bias'), 1, what);
+  const [labels = 0, hidden = 0] = weight.shape;
+  if (bias.shape[0] !== labels) {
+    fail(what, `classifier.bias is [${bias.shape}], classifier.weight is [${weight.shape}]`);
+  }
+  return { labels, hidden, weight, bias };
+}
+
+/** `layer.10` after `layer.9`. */
+function byModule(a: string, b: string): number {
+  const padded = (name: string) => name.replace(/\d+/g, (digits) => digits.padStart(4, '0'));
+  return padded(a) < padded(b) ? -1 : 1;
+}
+
+/**
+ * What a PEFT adapter holds, from its two files. Every tensor must be a LoRA matrix of the encoder or the classifier; anything
+ * else is refused by name. `what` names the adapter in messages, e.g. `adapter spam@3`.
+ */
+export function describeAdapter(
+  config: AdapterConfig,
+  header: SafetensorsHeader,
+  what: string,
+): AdapterDescription {
+  const modules = new Set<string>();
+  const classifier = describeClassifier(header, what);
+  for (const [name, entry] of header.tensors) {
+    const module = /^base_model\.model\.(bert\..+)\.lora_[AB]\.weight$/.exec(name)?.[1];
+    if (module !== undefined) modules.add(module);
+    else if (entry !== classifier.weight && entry !== classifier.bias) {
+      fail(what, `tensor ${shown(name)} is neither a LoRA matrix of a BERT encoder nor its classifier`);
+    }
+  }
+  if (modules.size === 0) fail(what, 'it has no LoRA matrices');
+  const sorted = [...modules].sort(byModule);
+  return { targets: sorted.map((module) => describeTarget(module, config, header, what)), classifier };
+}
+
+type Side = 'hidden' | 'intermediate';
+
+/** Linear layers of a BERT encoder's layer: the width of what goes in and of what comes out. */
+const LINEAR_LAYERS: ReadonlyMap<string, readonly [Side, Side]> = new Map([
+  ['attention.self.query', ['hidden', 'hidden']],
+  ['attention.self.key', ['hidden', 'hidden']],
+  ['attention.self.value', ['hidden', 'hidden']],
+  ['attention.output.dense', ['hidden', 'hidden']],
+  ['intermediate.dense', ['hidden', 'intermediate']],
+  ['output.dense', ['intermediate', 'hidden']],
+]);
+const POOLER = 'bert.pooler.dense';
+
+function checkTarget(target: LoraTarget, base: BaseShape, what: string): void {
+  const { module, r } = target;
+  const [, layer, kind = ''] = /^bert\.encoder\.layer\.(0|[1-9]\d{0,3})\.(.+)$/.exec(module) ?? [];
+  const sides = module === POOLER ? (['hidden', 'hidden'] as const) : LINEAR_LAYERS.get(kind);
+  if (!sides) fail(what, `${shown(module)} is no linear layer of a BERT encoder`);
+  if (layer !== undefined && Number(layer) >= base.num_layers) {
+    fail(
+      what,
+      `${module} is changed, the base model has ${base.num_layers} layers, the last is ${base.num_layers - 1}`,
+    );
+  }
+  const size = { hidden: base.hidden_size, intermediate: base.intermediate_size };
+  const inNeeded = size[sides[0]] ?? target.inFeatures;
+  const outNeeded = size[sides[1]] ?? target.outFeatures;
+  if (target.inFeatures !== inNeeded) {
+    fail(what, `lora_A of ${module} is [${target.a.shape}], the base model needs [${r},${inNeeded}]`);
+  }
+  if (target.outFeatures !== outNeeded) {
+    fail(what, `lora_B of ${module} is [${target.b.shape}], the base model needs [${outNeeded},${r}]`);
+  }
+}
+
+/** Throws `invalid_adapter`, naming tensor and shapes, where an adapter does not fit a base model. */
+export function checkAgainstBase(description: AdapterDescription, base: BaseShape, what: string): void {
+  for (const target of description.targets) checkTarget(target, base, what);
+  const { labels, hidden, weight } = description.classifier;
+  if (hidden !== base.hidden_size) {
+    fail(
+      what,
+      `classifier.weight is [${weight.shape}], the base model needs [${labels},${base.hidden_size}]`,
+    );
+  }
+}
+
+/** Throws `invalid_adapter` where a list of labels is not one per row of the classifier. */
+export function checkLabels(description: AdapterDescription, labels: readonly string[], what: string): void {
+  const { weight } = description.classifier;
+  if (labels.length !== weight.shape[0]) {
+    fail(
+      what,
+      `${labels.length} labels are given, classifier.weight is [${weight.shape}]: one label a row is needed`,
+    );
+  }
+  if (new Set(labels).size !== labels.length) fail(what, 'a label is given twice');
+}

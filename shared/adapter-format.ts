@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { pooling } from './peft-config.ts';
+
+/** What HF PEFT reads, and beside it what only Weft does. */
+export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
+export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
+export const WEFT_FILE = 'weft.json';
+export const BUNDLE_FILES = [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE] as const;
+export const bundleFile = z.enum(BUNDLE_FILES);
+export type BundleFile = z.infer<typeof bundleFile>;
+
+/** Upper bounds on what anybody may hand in as an adapter, in bytes. */
+export const MAX_FILE_BYTES: Readonly<Record<BundleFile, number>> = {
+  [ADAPTER_CONFIG_FILE]: 256 * 1024,
+  [ADAPTER_WEIGHTS_FILE]: 90 * 1024 * 1024,
+  [WEFT_FILE]: 1024 * 1024,
+};
+
+/** Every tensor of a PEFT sequence classification adapter begins with this. */
+export const PEFT_PREFIX = 'base_model.model.';
+
+export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'a lower-case hexadecimal SHA-256');
+
+/** `weft.json`: what serving needs that PEFT's own files do not say. */
+export const weftFile = z.strictObject({
+  format: z.literal(1),
+  labels: z.array(z.string().min(1)).min(2).max(1000),
+  pooling,
+  max_length: z.int().min(8).max(512),
+  base_model: z.string(),
+  /** SHA-256 of the base model's `model.safetensors`. */
+  base_model_sha256: sha256Hex,
+  base_precision: z.enum(['fp32']),
+  /** Validation metrics in the shape of `shared/metrics.ts`, null where nothing was set aside. */
+  metrics: z.unknown(),
+});
+export type WeftFile = z.infer<typeof weftFile>;
+
+export const manifestEntry = z.strictObject({
+  name: bundleFile,
+  bytes: z.int().nonnegative(),
+  sha256: sha256Hex,
+});
+
+/** An adapter's immutable set of files, sorted by name. */
+export const bundleManifest = z.array(manifestEntry).length(BUNDLE_FILES.length);
+export type BundleManifest = z.infer<typeof bundleManifest>;
+
+/**
+ * The bytes whose SHA-256 is the bundle's id: one line `name bytes sha256` per file, by name. Equal files give an equal id on every
+ * machine, so a node may keep a bundle under it for ever and check what it fetched against it.
+ */
+export function canonicalManifest(manifest: BundleManifest): string {
+  const byName = [...manifest].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return byName.map(({ name, bytes, sha256 }) => `${name} ${bytes} ${sha256}\n`).join('');
+}

@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { sha256Hex } from '../adapter-format.ts';
+import { adapterStatus } from '../job-state.ts';
+import { validationMetrics } from '../metrics.ts';
+import {
+  basePrecision,
+  hyperparameters,
+  hyperparametersRequest,
+  peftConfig,
+  peftRequest,
+} from '../peft-config.ts';
+import { adapterName, adapterRef, example, fileId, jobId, label, pageQuery, unixSeconds } from './common.ts';
+import { jobError } from './jobs.ts';
+
+export const MAX_INLINE_EXAMPLES = 2000;
+
+const metadata = z
+  .record(z.string().min(1).max(64), z.string().max(512))
+  .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs');
+
+/** `POST /v1/adapters`. Exactly one of `training_file` and `examples`. */
+export const createAdapter = z
+  .strictObject({
+    name: adapterName,
+    training_file: fileId.optional(),
+    validation_file: fileId.optional(),
+    examples: z.array(example).min(1).max(MAX_INLINE_EXAMPLES).optional(),
+    validation_split: z.union([z.literal('auto'), z.number().min(0).max(0.5)]).default('auto'),
+    base_model: z.string().min(1).max(128).default('default'),
+    method: peftRequest.default(peftRequest.parse({ type: 'lora' })),
+    hyperparameters: hyperparametersRequest.default(hyperparametersRequest.parse({})),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 31 - 1)
+      .default(42),
+    metadata: metadata.default({}),
+  })
+  .refine((body) => (body.training_file === undefined) !== (body.examples === undefined), {
+    message: 'give exactly one of training_file and examples',
+    path: ['training_file'],
+  });
+export type CreateAdapter = z.infer<typeof createAdapter>;
+
+/** An adapter. `method` and `hyperparameters` show what `"auto"` came to once an attempt has decided it. */
+export const adapter = z.object({
+  object: z.literal('adapter'),
+  id: adapterRef,
+  name: adapterName,
+  version: z.int().positive(),
+  status: adapterStatus,
+  base_model: z.string(),
+  base_precision: z.union([basePrecision, z.literal('auto')]),
+  method: z.union([peftConfig, peftRequest]),
+  hyperparameters: z.union([hyperparameters, hyperparametersRequest]).nullable(),
+  labels: z.array(label).nullable(),
+  metrics: z.object({ validation: validationMetrics }).nullable(),
+  size_bytes: z.int().nullable(),
+  sha256: sha256Hex.nullable(),
+  job_id: jobId.nullable(),
+  seed: z.int().nullable(),
+  metadata,
+  created_at: unixSeconds,
+  ready_at: unixSeconds.nullable(),
+  error: jobError.nullable(),
+});
+export type Adapter = z.infer<typeof adapter>;
+
+export const adapterDeleted = z.object({
+  id: adapterRef,
+  object: z.literal('adapter'),
+  deleted: z.literal(true),
+});
+
+export const listAdaptersQuery = pageQuery.extend({
+  status: adapterStatus.optional(),
+  name: adapterName.optional(),
+});

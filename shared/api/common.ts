@@ -1,0 +1,76 @@
+import { z } from 'zod';
+
+/** A name an adapter is addressed by; no slash, no leading dot, so it is safe in a URL. */
+export const adapterName = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    'lower-case letters, digits, ".", "_" and "-", at most 63, beginning with a letter or digit',
+  );
+
+/** `name`, meaning its highest ready version, or `name@N`. */
+export const adapterRef = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}(@[1-9][0-9]{0,8})?$/, "an adapter's name, or name@version");
+
+/** Splits `spam@3` into its parts; `version` is undefined for a bare name. */
+export function parseAdapterRef(ref: string): { name: string; version: number | undefined } {
+  const at = ref.indexOf('@');
+  if (at < 0) return { name: ref, version: undefined };
+  return { name: ref.slice(0, at), version: Number(ref.slice(at + 1)) };
+}
+
+export const fileId = z.string().regex(/^file_[A-Za-z0-9]{1,40}$/, 'a file id, e.g. file_4f1c…');
+export const jobId = z.string().regex(/^ftjob_[A-Za-z0-9]{1,40}$/, 'a job id, e.g. ftjob_4f1c…');
+export const nodeId = z.string().regex(/^node_[A-Za-z0-9]{1,40}$/, 'a node id, e.g. node_4f1c…');
+export const unixSeconds = z.int().nonnegative();
+
+/** A class label. Integer labels of a dataset have become strings by the time they are one. */
+export const label = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(256)
+  // A key that objects and JSON readers lose.
+  .refine((value) => value !== '__proto__', '"__proto__" is reserved');
+export const MAX_LABELS = 1000;
+export const MAX_TEXT_CHARS = 1_000_000;
+
+/** One labelled text, as inline examples and dataset files hold it. */
+export const example = z.strictObject({
+  text: z.string().min(1, 'must not be empty').max(MAX_TEXT_CHARS),
+  label,
+});
+export type Example = z.infer<typeof example>;
+
+/** Cursor pagination: `after` is the id of the last element seen. */
+export const pageQuery = z.object({
+  after: z.string().max(128).optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});
+
+/** A page of `item`, newest first. */
+export function listOf<T extends z.ZodType>(item: T) {
+  return z.object({
+    object: z.literal('list'),
+    data: z.array(item),
+    has_more: z.boolean(),
+    first_id: z.string().nullable(),
+    last_id: z.string().nullable(),
+  });
+}
+
+export const problemBody = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  error: z.object({
+    message: z.string(),
+    type: z.string(),
+    param: z.string().nullable(),
+    code: z.string(),
+  }),
+  errors: z.array(z.object({ line: z.int(), message: z.string() })).optional(),
+  total_errors: z.int().optional(),
+  request_id: z.string(),
+});

@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { fileId, label, unixSeconds } from './common.ts';
+
+export const MAX_UPLOAD_BYTES = 95 * 1024 * 1024;
+/** Bytes of a dataset as JSONL, which escapes some characters by six; nothing real comes near it. */
+export const MAX_DATASET_BYTES = 512 * 1024 * 1024;
+/** Bytes of one row, so that a validator's memory is bounded whatever the file. */
+export const MAX_LINE_BYTES = 4 * 1024 * 1024;
+/** Bad lines quoted in an answer; the total is given beside them. */
+export const MAX_LINE_ERRORS = 20;
+
+/** An uploaded dataset. `examples` counts its rows; duplicates stay and are warned about. */
+export const file = z.object({
+  id: fileId,
+  object: z.literal('file'),
+  filename: z.string(),
+  bytes: z.int(),
+  purpose: z.literal('fine-tune'),
+  created_at: unixSeconds,
+  examples: z.int(),
+  labels: z.record(label, z.int()),
+  warnings: z.array(z.string()),
+});
+export type File = z.infer<typeof file>;
+
+export const fileDeleted = z.object({ id: fileId, object: z.literal('file'), deleted: z.literal(true) });

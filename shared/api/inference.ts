@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { adapterRef } from './common.ts';
+
+export const MAX_INPUTS = 256;
+export const MAX_CLASSIFY_BYTES = 1024 * 1024;
+
+const text = z.string().refine((value) => value.trim().length > 0, 'must not be empty');
+const mixedInput = z.strictObject({ model: adapterRef, text });
+
+/** One adapter for all texts, or a mixed batch where each text names its own. */
+export const classifyRequest = z.union([
+  z.strictObject({ model: adapterRef, input: z.union([text, z.array(text).min(1).max(MAX_INPUTS)]) }),
+  z.strictObject({ input: z.array(mixedInput).min(1).max(MAX_INPUTS) }),
+]);
+export type ClassifyRequest = z.infer<typeof classifyRequest>;
+
+/** One text's answer; `scores` are the softmax probabilities of every label. */
+export const classification = z.object({
+  index: z.int().nonnegative(),
+  model: adapterRef,
+  label: z.string(),
+  score: z.number(),
+  scores: z.record(z.string(), z.number()),
+  truncated: z.boolean(),
+});
+export type Classification = z.infer<typeof classification>;
+
+export const usage = z.object({ prompt_tokens: z.int(), total_tokens: z.int() });
+
+export const classifyResponse = z.object({
+  object: z.literal('list'),
+  id: z.string(),
+  created: z.int(),
+  /** The one adapter that answered; null for a mixed batch of several. */
+  model: adapterRef.nullable(),
+  data: z.array(classification),
+  usage,
+});
+export type ClassifyResponse = z.infer<typeof classifyResponse>;
+
+export const baseModelObject = z.object({
+  id: z.string(),
+  object: z.literal('model'),
+  owned_by: z.string(),
+  precisions: z.array(z.string()),
+  nodes: z.int(),
+});

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { jobStatus } from '../job-state.ts';
+import { adapterRef, fileId, jobId, unixSeconds } from './common.ts';
+
+/** How far a running job is; rates are real tokens, padding not counted. */
+export const progress = z.object({
+  step: z.int().nonnegative(),
+  steps: z.int().nonnegative(),
+  epoch: z.number().nonnegative(),
+  loss: z.number().nullable(),
+  tokens_per_second: z.number().nonnegative(),
+  eta_seconds: z.number().nonnegative().nullable(),
+});
+export type Progress = z.infer<typeof progress>;
+
+export const jobError = z.object({ code: z.string(), message: z.string() });
+
+/** A training job, in the shape of OpenAI's fine-tuning jobs. */
+export const job = z.object({
+  id: jobId,
+  object: z.literal('fine_tuning.job'),
+  model: z.string(),
+  fine_tuned_model: adapterRef.nullable(),
+  adapter: adapterRef,
+  status: jobStatus,
+  training_file: fileId.nullable(),
+  validation_file: fileId.nullable(),
+  trained_tokens: z.int().nullable(),
+  progress: progress.nullable(),
+  attempt: z.int(),
+  error: jobError.nullable(),
+  seed: z.int(),
+  created_at: unixSeconds,
+  started_at: unixSeconds.nullable(),
+  finished_at: unixSeconds.nullable(),
+});
+export type Job = z.infer<typeof job>;
+
+export const eventLevel = z.enum(['info', 'warn', 'error']);
+
+/** Something that happened to a job. `data` carries numbers a client may plot: step, loss, validation metrics. */
+export const jobEvent = z.object({
+  id: z.string(),
+  object: z.literal('fine_tuning.job.event'),
+  created_at: unixSeconds,
+  level: eventLevel,
+  message: z.string(),
+  type: z.enum(['message', 'metrics']),
+  data: z.record(z.string(), z.unknown()).nullable(),
+});
+export type JobEvent = z.infer<typeof jobEvent>;

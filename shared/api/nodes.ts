@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import { bundleManifest, sha256Hex } from '../adapter-format.ts';
+import { validationMetrics } from '../metrics.ts';
+import {
+  basePrecision,
+  hyperparameters,
+  hyperparametersRequest,
+  peftConfig,
+  peftRequest,
+} from '../peft-config.ts';
+import { adapterRef, jobId, label, nodeId } from './common.ts';
+import { MAX_INPUTS } from './inference.ts';
+import { eventLevel, jobError, progress } from './jobs.ts';
+
+/** Header that carries a lease's token on the calls that act on a job. */
+export const LEASE_TOKEN_HEADER = 'x-lease-token';
+
+export const leaseToken = z.string().regex(/^[0-9a-f]{32}$/);
+
+/** A base model that a node has; `sha256` is that of its `model.safetensors`. */
+export const nodeBaseModel = z.strictObject({
+  id: z.string().min(1).max(128),
+  sha256: sha256Hex,
+  precisions: z.array(basePrecision).min(1),
+  hidden_size: z.int().positive(),
+  num_layers: z.int().positive(),
+  max_length: z.int().positive(),
+  /** What `adapter_config.json` calls it: a hub repository, say. Imports are matched by it. */
+  peft_name: z.string().min(1).max(512).optional(),
+});
+
+/** `POST /internal/nodes`: idempotent by `id`; a node keeps its id across restarts. The first base model is the node's default. */
+export const registerNode = z.strictObject({
+  id: nodeId,
+  url: z.url({ protocol: /^https?$/ }),
+  device: z.enum(['cpu', 'webgpu', 'cuda']),
+  base_models: z.array(nodeBaseModel).min(1).max(16),
+  slots: z.int().positive(),
+  version: z.string().max(64),
+});
+export type RegisterNode = z.infer<typeof registerNode>;
+
+export const registerNodeResponse = z.object({ id: nodeId, heartbeat_seconds: z.number().positive() });
+
+/** Something to show in a job's events. */
+export const nodeEvent = z.strictObject({
+  level: eventLevel,
+  message: z.string().max(4000),
+  type: z.enum(['message', 'metrics']).default('message'),
+  data: z.record(z.string(), z.unknown()).nullable().default(null),
+});
+
+/** What `"auto"` came to; the edge keeps the first one it is told and hands it to later attempts. */
+export const resolvedTraining = z.strictObject({
+  method: peftConfig,
+  hyperparameters,
+  labels: z.array(label).min(2),
+});
+export type ResolvedTraining = z.infer<typeof resolvedTraining>;
+
+const runningJob = z.strictObject({
+  job_id: jobId,
+  token: leaseToken,
+  progress: progress.nullable(),
+  resolved: resolvedTraining.optional(),
+  events: z.array(nodeEvent).max(100).default([]),
+});
+
+/**
+ * `POST /internal/nodes/:id/heartbeat`: liveness, progress that extends leases, the wish for a job, and the cursor into
+ * deletions, in one call, because each call is billed.
+ */
+export const heartbeat = z.strictObject({
+  jobs: z.array(runningJob).max(8),
+  wants_job: z.boolean(),
+  /** The cursor of the last answer; 0 at a node's start. */
+  deletions_after: z.int().nonnegative(),
+});
+export type Heartbeat = z.infer<typeof heartbeat>;
+
+/** What a node must know to train a job's current attempt. */
+export const jobLease = z.object({
+  job_id: jobId,
+  token: leaseToken,
+  attempt: z.int().positive(),
+  adapter: adapterRef,
+  base_model: z.string(),
+  base_model_sha256: sha256Hex,
+  method: peftRequest,
+  hyperparameters: hyperparametersRequest,
+  resolved: resolvedTraining.nullable(),
+  validation_split: z.union([z.literal('auto'), z.number()]),
+  has_validation_file: z.boolean(),
+  seed: z.int(),
+  lease_seconds: z.number().positive(),
+});
+export type JobLease = z.infer<typeof jobLease>;
+
+export const heartbeatResponse = z.object({
+  /** For each job sent: `ok` keeps the lease, `lost` and `cancelled` mean stop at once and upload nothing. */
+  jobs: z.array(z.object({ job_id: jobId, state: z.enum(['ok', 'lost', 'cancelled']) })),
+  lease: jobLease.nullable(),
+  /** Bundles deleted since the cursor: drop them from memory and disk. */
+  deleted_bundles: z.array(sha256Hex),
+  deletions_cursor: z.int().nonnegative(),
+});
+export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
+
+/** `POST /internal/jobs/:id/complete`, after the bundle's files are uploaded. Safe to send twice. */
+export const completeJob = z.strictObject({
+  token: leaseToken,
+  resolved: resolvedTraining,
+  manifest: bundleManifest,
+  metrics: z.strictObject({ validation: validationMetrics }).nullable(),
+  trained_tokens: z.int().nonnegative(),
+  events: z.array(nodeEvent).max(100).default([]),
+});
+export type CompleteJob = z.infer<typeof completeJob>;
+
+/** `POST /internal/jobs/:id/fail`: `retryable` sends it back to the queue while attempts are left. */
+export const failJob = z.strictObject({
+  token: leaseToken,
+  error: jobError,
+  retryable: z.boolean(),
+  events: z.array(nodeEvent).max(100).default([]),
+});
+export type FailJob = z.infer<typeof failJob>;
+
+export const bundleManifestResponse = z.object({ bundle: sha256Hex, manifest: bundleManifest });
+
+/** `POST {node.url}/internal/classify`: rows in the caller's order; each names the bundle that answers it. */
+export const nodeClassifyRequest = z.strictObject({
+  base_model: z.string(),
+  rows: z
+    .array(z.strictObject({ bundle: sha256Hex, text: z.string().min(1) }))
+    .min(1)
+    .max(MAX_INPUTS),
+});
+export type NodeClassifyRequest = z.infer<typeof nodeClassifyRequest>;
+
+/** `scores` in the order of `labels`, softmax probabilities. `labels` is keyed by bundle so that rows stay small. */
+export const nodeClassifyResponse = z.object({
+  labels: z.record(sha256Hex, z.array(z.string())),
+  rows: z.array(z.object({ scores: z.array(z.number()), tokens: z.int(), truncated: z.boolean() })),
+  /** Milliseconds: waiting in the queue, loading adapters, the run itself. */
+  timing: z.object({ queue: z.number(), load: z.number(), run: z.number() }),
+});
+export type NodeClassifyResponse = z.infer<typeof nodeClassifyResponse>;
+
+/** `POST {node.url}/internal/evict`: drop these bundles from memory and disk. */
+export const evictRequest = z.strictObject({ bundles: z.array(sha256Hex).max(1000) });
+
+/** `GET {node.url}/health`. */
+export const nodeHealth = z.object({
+  status: z.enum(['ok', 'starting', 'draining']),
+  id: nodeId,
+  device: z.string(),
+  base_models: z.array(z.string()),
+  adapters_resident: z.int(),
+  training: z.int(),
+  queue: z.int(),
+});

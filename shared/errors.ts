@@ -1,0 +1,97 @@
+/**
+ * The closed set of error codes that leave Weft, and the HTTP status of each. A client may switch on a code;
+ * the message is for people.
+ */
+export const ERROR_STATUS = {
+  malformed_json: 400,
+  malformed_body: 400,
+  invalid_api_key: 401,
+  not_found: 404,
+  adapter_not_found: 404,
+  file_not_found: 404,
+  job_not_found: 404,
+  model_not_found: 404,
+  node_not_found: 404,
+  method_not_allowed: 405,
+  adapter_not_ready: 409,
+  file_in_use: 409,
+  idempotency_conflict: 409,
+  lease_lost: 409,
+  job_finished: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  invalid_request: 422,
+  invalid_dataset: 422,
+  invalid_adapter: 422,
+  rate_limited: 429,
+  internal_error: 500,
+  training_failed: 500,
+  upstream_failed: 502,
+  no_capacity: 503,
+  shutting_down: 503,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** One bad row of an uploaded file; `line` counts from 1 and includes a header. */
+export interface LineError {
+  line: number;
+  message: string;
+}
+
+export interface AppErrorOptions {
+  /** Path into the request, e.g. `method.r` or `input.3.model`. */
+  param?: string;
+  /** The first bad lines of a file, at most 20, and how many there were in all. */
+  errors?: LineError[];
+  totalErrors?: number;
+  /** Seconds after which a retry makes sense (429, 503). */
+  retryAfter?: number;
+  cause?: unknown;
+}
+
+/** An error that the user may see: its message holds no SQL, no stack, no path of a server's file system. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly param: string | undefined;
+  readonly errors: LineError[] | undefined;
+  readonly totalErrors: number | undefined;
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.code = code;
+    this.param = options.param;
+    this.errors = options.errors;
+    this.totalErrors = options.totalErrors;
+    this.retryAfter = options.retryAfter;
+  }
+
+  get status(): number {
+    return ERROR_STATUS[this.code];
+  }
+}
+
+/** OpenAI's error `type`, derived from the status so that it cannot disagree with it. */
+export function errorType(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 404) return 'not_found_error';
+  if (status === 409) return 'conflict_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}
+
+/** The body of an `application/problem+json` answer (RFC 9457, with OpenAI's `error` object inside). */
+export function problem(error: AppError, requestId: string) {
+  const { status, code, message } = error;
+  return {
+    type: `urn:weft:error:${code}`,
+    title: code.replaceAll('_', ' '),
+    status,
+    detail: message,
+    error: { message, type: errorType(status), param: error.param ?? null, code },
+    ...(error.errors && { errors: error.errors, total_errors: error.totalErrors ?? error.errors.length }),
+    request_id: requestId,
+  };
+}

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+
+/** States of a training job, in the words of OpenAI's fine-tuning API. */
+export const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+export const jobStatus = z.enum(JOB_STATUSES);
+export type JobStatus = z.infer<typeof jobStatus>;
+
+/** States of an adapter: each is the view of its job's. */
+export const ADAPTER_STATUSES = ['queued', 'training', 'ready', 'failed', 'cancelled'] as const;
+export const adapterStatus = z.enum(ADAPTER_STATUSES);
+export type AdapterStatus = z.infer<typeof adapterStatus>;
+
+/** Legal transitions; `running -> queued` is a lapsed or returned lease. */
+export const JOB_TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
+  queued: ['running', 'cancelled', 'failed'],
+  running: ['succeeded', 'failed', 'cancelled', 'queued'],
+  succeeded: [],
+  failed: [],
+  cancelled: [],
+};
+
+/** What an adapter's status is while its job is in the given state. */
+export const ADAPTER_STATUS_OF_JOB: Readonly<Record<JobStatus, AdapterStatus>> = {
+  queued: 'queued',
+  running: 'training',
+  succeeded: 'ready',
+  failed: 'failed',
+  cancelled: 'cancelled',
+};
+
+export function isFinished(status: JobStatus): boolean {
+  return JOB_TRANSITIONS[status].length === 0;
+}
+
+/** Attempts after which a job whose lease keeps lapsing is failed. */
+export const MAX_ATTEMPTS = 3;
+/** Seconds a lease lives without a heartbeat. */
+export const LEASE_SECONDS = 30;
+/** Seconds between a node's heartbeats; a node silent for `NODE_TTL_SECONDS` gets no traffic. */
+export const HEARTBEAT_SECONDS = 2;
+export const NODE_TTL_SECONDS = 15;

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+
+export const POOLINGS = ['mean', 'cls'] as const;
+export const BASE_PRECISIONS = ['fp32'] as const;
+export const MAX_RANK = 256;
+export const MAX_SEQUENCE_LENGTH = 512;
+
+export const pooling = z.enum(POOLINGS);
+export type Pooling = z.infer<typeof pooling>;
+export const basePrecision = z.enum(BASE_PRECISIONS);
+
+/** A linear layer's name as PEFT matches it: the whole dotted name or a suffix of it, e.g. `query` or `output.dense`. */
+const targetModule = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$/, 'a module name such as "query" or "attention.output.dense"');
+
+/**
+ * LoRA (Hu et al. 2021, arXiv:2106.09685): y = Wx + b + s·B·A·dropout(x), s = alpha / r, or alpha / sqrt(r) with
+ * `use_rslora` (arXiv:2312.03732).
+ */
+export const loraConfig = z.strictObject({
+  type: z.literal('lora'),
+  r: z.int().min(1).max(MAX_RANK),
+  alpha: z.number().positive().max(4096),
+  dropout: z.number().min(0).max(0.9),
+  use_rslora: z.boolean(),
+  target_modules: z.union([z.array(targetModule).min(1).max(64), z.literal('all-linear')]),
+  pooling,
+  base_precision: basePrecision,
+});
+export type LoraConfig = z.infer<typeof loraConfig>;
+
+/** Every method, told apart by `type`; a new one is a member here and a row in `gpu-node/peft`. */
+export const peftConfig = z.discriminatedUnion('type', [loraConfig]);
+export type PeftConfig = z.infer<typeof peftConfig>;
+
+export const hyperparameters = z.strictObject({
+  epochs: z.int().min(1).max(100),
+  batch_size: z.int().min(1).max(256),
+  learning_rate: z.number().positive().max(1),
+  max_length: z.int().min(8).max(MAX_SEQUENCE_LENGTH),
+  warmup_ratio: z.number().min(0).max(1),
+  weight_decay: z.number().min(0).max(1),
+  max_grad_norm: z.number().positive().max(1000),
+  class_weights: z.union([z.literal('none'), z.record(z.string(), z.number().positive().max(1000))]),
+});
+export type Hyperparameters = z.infer<typeof hyperparameters>;
+
+type AutoField<T extends z.ZodType> = z.ZodDefault<z.ZodUnion<readonly [z.ZodLiteral<'auto'>, T]>>;
+type AutoShape<S extends z.ZodRawShape> = {
+  [K in keyof S]: S[K] extends z.ZodType ? AutoField<S[K]> : never;
+};
+
+/** The same object with every field free to be `"auto"`, which is also its default. */
+function orAuto<S extends z.ZodRawShape>(shape: S): AutoShape<S> {
+  const entries = Object.entries(shape).map(([name, field]) => [
+    name,
+    z.union([z.literal('auto'), field as z.ZodType]).default('auto'),
+  ]);
+  return Object.fromEntries(entries) as AutoShape<S>;
+}
+
+const { type: _loraType, ...loraFields } = loraConfig.shape;
+
+/** A method as a request may give it, LoRA where it names none; what `"auto"` came to is shown in the adapter. */
+export const peftRequest = z.discriminatedUnion(
+  'type',
+  [z.strictObject({ type: z.literal('lora').default('lora'), ...orAuto(loraFields) })],
+  { unionFallback: true },
+);
+export type PeftRequest = z.infer<typeof peftRequest>;
+
+export const hyperparametersRequest = z.strictObject(orAuto(hyperparameters.shape));
+export type HyperparametersRequest = z.infer<typeof hyperparametersRequest>;

@@ -1,0 +1,228 @@
+import { z } from 'zod';
+import { AppError, type ErrorCode } from './errors.ts';
+
+/**
+ * The safetensors format (https://github.com/huggingface/safetensors, README "Format"): 8 bytes of little-endian header
+ * length, that many bytes of JSON, then the tensors' bytes. Everything here takes bytes from a stranger.
+ */
+const BYTES_PER_ELEMENT = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+export type Dtype = keyof typeof BYTES_PER_ELEMENT;
+
+const PREFIX_BYTES = 8;
+const MAX_DIMENSIONS = 8;
+const SPACE = 0x20;
+
+/** One tensor of a file; `begin` and `end` count bytes from the start of the file. */
+export interface TensorEntry {
+  name: string;
+  dtype: Dtype;
+  shape: readonly number[];
+  begin: number;
+  end: number;
+}
+
+/** What a header says, by tensor name, in the order of the bytes. */
+export interface SafetensorsHeader {
+  tensors: ReadonlyMap<string, TensorEntry>;
+  metadata: Readonly<Record<string, string>>;
+}
+
+export interface HeaderLimits {
+  /** Name of the file in messages, e.g. `adapter spam@3: adapter_model.safetensors`. */
+  file: string;
+  /** Largest JSON header accepted, in bytes. */
+  maxHeaderBytes: number;
+  /** `invalid_adapter` unless said otherwise. */
+  code?: ErrorCode;
+}
+
+/** An adapter of every linear layer of a 48-layer model needs a tenth of this. */
+export const ADAPTER_HEADER_BYTES = 1024 * 1024;
+
+const headerEntry = z.strictObject({
+  dtype: z.enum(Object.keys(BYTES_PER_ELEMENT) as [Dtype, ...Dtype[]]),
+  shape: z.array(z.int().nonnegative()).max(MAX_DIMENSIONS),
+  data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
+});
+const headerMetadata = z.record(z.string(), z.string());
+
+function fail(limits: HeaderLimits, what: string): never {
+  throw new AppError(limits.code ?? 'invalid_adapter', `${limits.file}: ${what}`);
+}
+
+/** A stranger's name as it may stand in a message: quoted, escaped, cut. */
+function quoted(name: string): string {
+  return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}…` : name);
+}
+
+/**
+ * How many bytes of JSON follow the first 8 of a file of `fileBytes` bytes.
+ * Throws where the length passes the limit or the file's end.
+ */
+export function headerLength(prefix: Uint8Array, fileBytes: number, limits: HeaderLimits): number {
+  if (prefix.byteLength < PREFIX_BYTES || fileBytes < PREFIX_BYTES) {
+    fail(limits, `a safetensors file begins with 8 bytes of header length, this one has ${fileBytes} bytes`);
+  }
+  const length = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES).getBigUint64(0, true);
+  if (length > BigInt(limits.maxHeaderBytes)) {
+    fail(limits, `the header claims ${length} bytes, at most ${limits.maxHeaderBytes} are accepted`);
+  }
+  if (Number(length) > fileBytes - PREFIX_BYTES) {
+    fail(limits, `the header claims ${length} bytes, the file has ${fileBytes}: it is cut short`);
+  }
+  return Number(length);
+}
+
+function parseJson(bytes: Uint8Array, limits: HeaderLimits): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes));
+  } catch (cause) {
+    const message = `${limits.file}: the header is not JSON in UTF-8`;
+    throw new AppError(limits.code ?? 'invalid_adapter', message, { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    fail(limits, 'the header is not a JSON object');
+  }
+  return value as Record<string, unknown>;
+}
+
+function parseEntry(name: string, value: unknown, dataBegin: number, limits: HeaderLimits): TensorEntry {
+  const parsed = headerEntry.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    fail(limits, `tensor ${quoted(name)}: ${issue?.path.join('.') || 'entry'}: ${issue?.message}`);
+  }
+  const { dtype, shape, data_offsets } = parsed.data;
+  const needed = shape.reduce((product, size) => product * size, BYTES_PER_ELEMENT[dtype]);
+  const given = data_offsets[1] - data_offsets[0];
+  if (needed !== given) {
+    fail(
+      limits,
+      `tensor ${quoted(name)} is ${dtype} [${shape}], ${needed} bytes, but its offsets hold ${given} bytes`,
+    );
+  }
+  return { name, dtype, shape, begin: dataBegin + data_offsets[0], end: dataBegin + data_offsets[1] };
+}
+
+/** As upstream's own reader does: tensors fill the data exactly, so nothing overlaps and nothing is hidden. */
+function checkLayout(
+  sorted: readonly TensorEntry[],
+  dataBegin: number,
+  fileBytes: number,
+  limits: HeaderLimits,
+) {
+  let at = dataBegin;
+  for (const { name, begin, end } of sorted) {
+    if (end > fileBytes) {
+      fail(limits, `tensor ${quoted(name)} ends at byte ${end}, the file has ${fileBytes}: it is cut short`);
+    }
+    if (begin !== at) {
+      fail(limits, `tensor ${quoted(name)} begins at byte ${begin}, the one before it ends at ${at}`);
+    }
+    at = end;
+  }
+  if (at !== fileBytes) fail(limits, `the tensors end at byte ${at}, the file has ${fileBytes}`);
+}
+
+/**
+ * Parses a header. `head` holds at least the prefix and the JSON (a whole file will do), `fileBytes` is the file's size.
+ * Of a name given twice the last counts, as in JSON; the bytes of the other are then a hole, which is refused.
+ */
+export function parseHeader(head: Uint8Array, fileBytes: number, limits: HeaderLimits): SafetensorsHeader {
+  const dataBegin = PREFIX_BYTES + headerLength(head, fileBytes, limits);
+  if (head.byteLength < dataBegin)
+    fail(limits, `the header needs ${dataBegin} bytes, got ${head.byteLength}`);
+  const json = parseJson(head.subarray(PREFIX_BYTES, dataBegin), limits);
+  const metadata = headerMetadata.safeParse(json.__metadata__ ?? {});
+  if (!metadata.success) fail(limits, '__metadata__ must map strings to strings');
+  const entries = Object.entries(json)
+    .filter(([name]) => name !== '__metadata__')
+    .map(([name, value]) => parseEntry(name, value, dataBegin, limits))
+    .sort((a, b) => a.begin - b.begin || a.end - b.end);
+  checkLayout(entries, dataBegin, fileBytes, limits);
+  return { tensors: new Map(entries.map((entry) => [entry.name, entry])), metadata: metadata.data };
+}
+
+/** IEEE 754 half precision to single, by its bits. */
+function halfToFloat(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** dtypes that `toFloat32` takes. */
+export const FLOAT_DTYPES: readonly Dtype[] = ['F32', 'F16', 'BF16'];
+
+/** A tensor's bytes as fp32; F16 and BF16 are widened, which is exact. Throws on any other dtype. */
+export function toFloat32(bytes: Uint8Array, entry: Pick<TensorEntry, 'name' | 'dtype'>): Float32Array {
+  // Not slice(): a Node Buffer's shares memory.
+  const aligned = new Uint8Array(bytes);
+  if (entry.dtype === 'F32') return new Float32Array(aligned.buffer);
+  const halves = new Uint16Array(aligned.buffer, 0, aligned.byteLength >> 1);
+  if (entry.dtype === 'F16') return Float32Array.from(halves, halfToFloat);
+  if (entry.dtype === 'BF16') return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+  throw new AppError(
+    'invalid_adapter',
+    `tensor ${quoted(entry.name)} is ${entry.dtype}, only ${FLOAT_DTYPES.join(', ')} can be weights`,
+  );
+}
+
+/** A tensor in memory, row-major. */
+export interface Tensor {
+  shape: readonly number[];
+  data: Float32Array;
+}
+
+/** Every tensor of a file that is in memory whole, as fp32. */
+export function readTensors(file: Uint8Array, header: SafetensorsHeader): Map<string, Tensor> {
+  const read = (entry: TensorEntry): Tensor => ({
+    shape: entry.shape,
+    data: toFloat32(file.subarray(entry.begin, entry.end), entry),
+  });
+  return new Map([...header.tensors.values()].map((entry) => [entry.name, read(entry)]));
+}
+
+/**
+ * A safetensors file of F32 tensors: sorted by name, header padded to 8 bytes, metadata `{"format":"pt"}`, as
+ * upstream's `save_file` writes it. Equal tensors give equal bytes.
+ */
+export function writeSafetensors(tensors: ReadonlyMap<string, Tensor>): Uint8Array {
+  const sorted = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));
+  const header = new Map<string, unknown>([['__metadata__', { format: 'pt' }]]);
+  let end = 0;
+  for (const [name, { shape, data }] of sorted) {
+    if (shape.reduce((product, size) => product * size, 1) !== data.length) {
+      throw new RangeError(`tensor ${name} of shape [${shape}] holds ${data.length} values`);
+    }
+    const begin = end;
+    end += data.byteLength;
+    header.set(name, { dtype: 'F32', shape, data_offsets: [begin, end] });
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const dataBegin = PREFIX_BYTES + Math.ceil(json.byteLength / 8) * 8;
+  const file = new Uint8Array(dataBegin + end);
+  new DataView(file.buffer).setBigUint64(0, BigInt(dataBegin - PREFIX_BYTES), true);
+  file.fill(SPACE, PREFIX_BYTES, dataBegin);
+  file.set(json, PREFIX_BYTES);
+  let at = dataBegin;
+  for (const [, { data }] of sorted) {
+    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return file;
+}
