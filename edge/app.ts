@@ -1,0 +1,70 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { requestId } from 'hono/request-id';
+import { AppError } from '../shared/errors.ts';
+import { openDb } from './db/client.ts';
+import type { AppEnv } from './env.ts';
+import { invalidRequest } from './invalid-request.ts';
+import { requireNode, requireTenant } from './middleware/auth.ts';
+import { respondWithError } from './problems.ts';
+import { adapterFiles } from './routes/adapter-files.ts';
+import { adapterImport } from './routes/adapter-import.ts';
+import { adapters } from './routes/adapters.ts';
+import { files } from './routes/files.ts';
+import { health } from './routes/health.ts';
+import { inference } from './routes/inference.ts';
+import { internalFiles } from './routes/internal-files.ts';
+import { internalJobs } from './routes/internal-jobs.ts';
+import { internalNodes } from './routes/internal-nodes.ts';
+import { jobEvents } from './routes/job-events.ts';
+import { jobs } from './routes/jobs.ts';
+import { models } from './routes/models.ts';
+
+export const app = new OpenAPIHono<AppEnv>({
+  defaultHook: (result) => {
+    if (!result.success) throw invalidRequest(result.error);
+  },
+});
+
+app.onError(respondWithError);
+app.notFound((c) => respondWithError(new AppError('not_found', `There is no ${c.req.path}.`), c));
+
+app.use(requestId());
+app.use(
+  methodNotAllowed({
+    app,
+    onMethodNotAllowed: (c, methods) => {
+      const allow = methods.join(', ');
+      const message = `${c.req.path} takes ${allow}, not ${c.req.method}.`;
+      const response = respondWithError(new AppError('method_not_allowed', message), c);
+      response.headers.set('allow', allow);
+      return response;
+    },
+  }),
+);
+app.use(async (c, next) => {
+  c.set('db', openDb(c.env.DB));
+  await next();
+});
+app.use('/v1/*', requireTenant);
+app.use('/internal/*', requireNode);
+
+app.route('/', health);
+app.route('/', adapters);
+app.route('/', adapterFiles);
+app.route('/', adapterImport);
+app.route('/', files);
+app.route('/', jobs);
+app.route('/', jobEvents);
+app.route('/', inference);
+app.route('/', models);
+app.route('/', internalNodes);
+app.route('/', internalJobs);
+app.route('/', internalFiles);
+
+app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' });
+app.doc31('/openapi.json', {
+  openapi: '3.1.0',
+  info: { title: 'Weft', version: '0.1.0', description: 'Trains and serves LoRA text classifiers.' },
+  security: [{ key: [] }],
+});

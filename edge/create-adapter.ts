@@ -1,0 +1,114 @@
+import type { CreateAdapter } from '../shared/api/adapters.ts';
+import { AppError } from '../shared/errors.ts';
+import { unixNow } from './clock.ts';
+import { createAdapter, type DatasetRef, findDatasets } from './db/adapter-creation.ts';
+import type { Db } from './db/client.ts';
+import { findBaseModel, knownBaseModels } from './db/nodes.ts';
+import type { Env } from './env.ts';
+import { newId } from './hashing.ts';
+import { inlineKey } from './object-keys.ts';
+import type { BaseModel } from './pick-node.ts';
+import { putBytes } from './storage.ts';
+import {
+  checkClassWeights,
+  checkTrainable,
+  checkValidation,
+  countLabels,
+  type LabelCounts,
+} from './training-data.ts';
+
+const RETRY_AFTER_SECONDS = 5;
+
+/** Checks a request as far as the edge can, stores inline examples, and queues the job. Returns the new version. */
+export async function submitAdapter(
+  env: Env,
+  db: Db,
+  tenant: string,
+  request: CreateAdapter,
+): Promise<number> {
+  const baseModel = await chooseBaseModel(db, request);
+  const jobId = newId('ftjob');
+  const { training, validation } = await chooseDatasets(db, tenant, request, jobId);
+  if (request.examples) {
+    const rows = request.examples.map((example) => `${JSON.stringify(example)}\n`);
+    await putBytes(env, db, training.key, new TextEncoder().encode(rows.join('')));
+  }
+  const version = await createAdapter(
+    db,
+    { tenant, jobId, request, baseModel, training, validation },
+    unixNow(),
+  );
+  if (version === undefined) {
+    throw new AppError('file_not_found', 'A file of this request was deleted while it ran.', {
+      param: 'training_file',
+    });
+  }
+  return version;
+}
+
+async function chooseBaseModel(
+  db: Db,
+  { base_model, hyperparameters, method }: CreateAdapter,
+): Promise<BaseModel> {
+  const baseModel = await findBaseModel(db, base_model);
+  if (!baseModel) throw await noBaseModel(db, base_model);
+  const { max_length } = hyperparameters;
+  if (max_length !== 'auto' && max_length > baseModel.maxLength) {
+    const param = 'hyperparameters.max_length';
+    throw new AppError(
+      'invalid_request',
+      `${param}: ${baseModel.id} reads at most ${baseModel.maxLength} tokens`,
+      {
+        param,
+      },
+    );
+  }
+  const precision = method.base_precision;
+  if (precision !== 'auto' && !baseModel.precisions.includes(precision)) {
+    const param = 'method.base_precision';
+    throw new AppError('invalid_request', `${param}: ${baseModel.id} is served as ${baseModel.precisions}`, {
+      param,
+    });
+  }
+  return baseModel;
+}
+
+async function noBaseModel(db: Db, wanted: string): Promise<AppError> {
+  const known = await knownBaseModels(db);
+  if (known.length === 0) {
+    return new AppError('no_capacity', 'No node has joined yet, so there is no base model to train on.', {
+      retryAfter: RETRY_AFTER_SECONDS,
+    });
+  }
+  const message = `No node has the base model ${JSON.stringify(wanted)}; there is ${known.join(', ')}.`;
+  return new AppError('model_not_found', message, { param: 'base_model' });
+}
+
+interface Datasets {
+  training: DatasetRef;
+  validation: DatasetRef | null;
+}
+
+async function chooseDatasets(
+  db: Db,
+  tenant: string,
+  request: CreateAdapter,
+  jobId: string,
+): Promise<Datasets> {
+  const { training_file, validation_file, examples } = request;
+  const ids = [training_file, validation_file].filter((id) => id !== undefined);
+  const found = await findDatasets(db, tenant, ids);
+  const fileOf = (id: string, param: string) => {
+    const file = found.find((row) => row.id === id);
+    if (!file) throw new AppError('file_not_found', `There is no file ${id}.`, { param });
+    return { labels: file.labels, ref: { key: file.key, file: id } };
+  };
+  const training: { labels: LabelCounts; ref: DatasetRef } = examples
+    ? { labels: countLabels(examples), ref: { key: inlineKey(jobId), file: null } }
+    : fileOf(training_file!, 'training_file');
+  const validation = validation_file === undefined ? null : fileOf(validation_file, 'validation_file');
+  checkTrainable(training.labels, examples ? 'examples' : 'training_file');
+  if (validation) checkValidation(training.labels, validation.labels);
+  checkClassWeights(request.hyperparameters, training.labels);
+  return { training: training.ref, validation: validation?.ref ?? null };
+}

@@ -1,0 +1,90 @@
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import type { CreateAdapter } from '../../shared/api/adapters.ts';
+import type { BaseModel } from '../pick-node.ts';
+import { type Db, statement } from './client.ts';
+import { noteEvents } from './job-events.ts';
+import { claimObjects } from './objects.ts';
+import { adapterNames, adapters, files, jobs, objects } from './schema.ts';
+
+/** A dataset that a job reads; `file` is null for inline examples. */
+export interface DatasetRef {
+  key: string;
+  file: string | null;
+}
+
+export interface NewAdapter {
+  tenant: string;
+  jobId: string;
+  request: CreateAdapter;
+  baseModel: BaseModel;
+  training: DatasetRef;
+  validation: DatasetRef | null;
+}
+
+/**
+ * Gives the name its next version and queues the job that trains it, in one transaction, provided that the datasets
+ * are still there. Returns the version; undefined where a file has been deleted meanwhile.
+ */
+export async function createAdapter(db: Db, adapter: NewAdapter, now: number): Promise<number | undefined> {
+  const { tenant, jobId, request, baseModel, training, validation } = adapter;
+  const { name, method, hyperparameters, seed, metadata } = request;
+  const version = sql<number>`(SELECT last_version FROM ${adapterNames} WHERE tenant = ${tenant} AND name = ${name})`;
+  const created = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE id = ${jobId})`;
+  const common = sql`${tenant}, ${name}, ${version}, ${baseModel.id}, ${baseModel.sha256}, ${JSON.stringify(method)},
+    ${JSON.stringify(hyperparameters)}, ${seed}, ${now}`;
+  const datasets = [training, validation].filter((dataset) => dataset !== null);
+  const given = datasets.flatMap(({ file }) => (file === null ? [] : [file]));
+  const allThere = sql`(SELECT count(*) FROM ${files} WHERE tenant = ${tenant} AND id IN
+    (SELECT value FROM json_each(${JSON.stringify(given)}))) = ${new Set(given).size}`;
+  const [, , rows] = await db.batch([
+    db
+      .insert(adapterNames)
+      .values({ tenant, name, lastVersion: 1 })
+      .onConflictDoUpdate({
+        target: [adapterNames.tenant, adapterNames.name],
+        set: { lastVersion: sql`${adapterNames.lastVersion} + 1` },
+      }),
+    statement(
+      db,
+      sql`INSERT INTO ${jobs} (tenant, adapter_name, adapter_version, base_model, base_model_sha256, method,
+        hyperparameters, seed, created_at, id, training_file, training_key, validation_file, validation_key,
+        validation_split)
+      SELECT ${common}, ${jobId}, ${training.file}, ${training.key}, ${validation?.file ?? null},
+        ${validation?.key ?? null}, ${JSON.stringify(request.validation_split)}
+      WHERE ${allThere}`,
+    ),
+    statement<{ version: number }>(
+      db,
+      sql`INSERT INTO ${adapters} (tenant, name, version, base_model, base_model_sha256,
+        method, hyperparameters, seed, created_at, job_id, metadata)
+      SELECT ${common}, ${jobId}, ${JSON.stringify(metadata)} WHERE ${created}
+      RETURNING version`,
+    ),
+    ...(training.file === null ? [claimObjects(db, [training.key])] : []),
+    noteEvents(db, eq(jobs.id, jobId), [{ level: 'info', message: 'The job is queued.' }], now),
+  ]);
+  return rows[0]?.version;
+}
+
+/** The tenant's files of these ids, as far as training needs them. */
+export async function findDatasets(db: Db, tenant: string, ids: string[]) {
+  return db
+    .select({ id: files.id, key: files.objectKey, labels: files.labels })
+    .from(files)
+    .where(and(eq(files.tenant, tenant), inArray(files.id, ids)));
+}
+
+/** Inline datasets whose job has ended are nobody's any more. */
+export async function releaseInlineDatasets(db: Db, prefix: string, now: number): Promise<void> {
+  const unfinished = sql`EXISTS (SELECT 1 FROM ${jobs}
+    WHERE ${jobs.id} = substr(${objects.key}, ${prefix.length + 1}) AND ${jobs.status} IN ('queued', 'running'))`;
+  await db
+    .update(objects)
+    .set({ expiresAt: now })
+    .where(
+      and(
+        sql`${objects.key} >= ${prefix} AND ${objects.key} < ${`${prefix}~`}`,
+        sql`${objects.expiresAt} IS NULL AND NOT ${unfinished}`,
+      ),
+    );
+}

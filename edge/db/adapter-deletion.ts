@@ -1,0 +1,76 @@
+import { sql } from 'drizzle-orm';
+import { BUNDLE_FILES } from '../../shared/adapter-format.ts';
+import { matching } from './adapters.ts';
+import { type Db, statement } from './client.ts';
+import { noteEvents } from './job-events.ts';
+import { adapters, deletions, jobs, objects } from './schema.ts';
+
+export interface DeletedAdapters {
+  /** Bundles that no adapter has any more. */
+  bundles: string[];
+  /** R2 keys, already due for the sweep. */
+  keys: string[];
+}
+
+/**
+ * Deletes a version, or all versions of a name, in one transaction: jobs under way are cancelled, stored files become
+ * due for deletion, and nodes will be told of each bundle that no other adapter has.
+ * Undefined where there was nothing to delete.
+ */
+export async function deleteAdapters(
+  db: Db,
+  tenant: string,
+  ref: string,
+  now: number,
+): Promise<DeletedAdapters | undefined> {
+  const doomed = matching(tenant, ref);
+  const theirs = sql`${jobs.id} IN (SELECT job_id FROM ${adapters} WHERE ${doomed})
+    AND ${jobs.status} IN ('queued', 'running')`;
+  const [, , , , gone] = await db.batch([
+    noteEvents(db, theirs, [{ level: 'warn', message: 'The adapter was deleted.' }], now),
+    db.update(jobs).set({ status: 'cancelled', finishedAt: now, leaseUntil: null }).where(theirs),
+    statement(
+      db,
+      sql`INSERT INTO ${deletions} (bundle, created_at)
+      SELECT DISTINCT ${adapters.bundle}, ${now} FROM ${adapters}
+      WHERE ${doomed} AND ${adapters.bundle} IS NOT NULL`,
+    ),
+    statement(
+      db,
+      sql`UPDATE ${objects} SET expires_at = ${now} WHERE key IN (
+      SELECT ${adapters.prefix} || f.value FROM ${adapters}, json_each(${JSON.stringify(BUNDLE_FILES)}) AS f
+      WHERE ${doomed} AND ${adapters.prefix} IS NOT NULL)`,
+    ),
+    db.delete(adapters).where(doomed).returning({ bundle: adapters.bundle, prefix: adapters.prefix }),
+    // A bundle is its content, which another adapter may share: then nodes keep it.
+    statement(
+      db,
+      sql`DELETE FROM ${deletions} WHERE created_at = ${now}
+      AND EXISTS (SELECT 1 FROM ${adapters} WHERE ${adapters.bundle} = ${deletions}.bundle)`,
+    ),
+  ]);
+  if (gone.length === 0) return undefined;
+  const keys = gone.flatMap(({ prefix }) =>
+    prefix === null ? [] : BUNDLE_FILES.map((name) => prefix + name),
+  );
+  return {
+    bundles: await unshared(
+      db,
+      gone.map((row) => row.bundle),
+    ),
+    keys,
+  };
+}
+
+/** Those of `bundles` that no adapter has. */
+async function unshared(db: Db, bundles: (string | null)[]): Promise<string[]> {
+  const wanted = JSON.stringify([...new Set(bundles.filter((bundle) => bundle !== null))]);
+  const rows = await db.all<{ bundle: string }>(sql`SELECT b.value AS bundle FROM json_each(${wanted}) AS b
+    WHERE NOT EXISTS (SELECT 1 FROM ${adapters} WHERE ${adapters.bundle} = b.value)`);
+  return rows.map((row) => row.bundle);
+}
+
+/** Forgets tombstones from before `before`: every node that could have missed them has dropped its copies since. */
+export async function forgetDeletions(db: Db, before: number): Promise<void> {
+  await db.delete(deletions).where(sql`${deletions.createdAt} < ${before}`);
+}

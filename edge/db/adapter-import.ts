@@ -1,0 +1,80 @@
+import { desc, eq, or, sql } from 'drizzle-orm';
+import type { BundleManifest } from '../../shared/adapter-format.ts';
+import type { PeftConfig } from '../../shared/peft-config.ts';
+import { type Db, statement } from './client.ts';
+import { claimObjects } from './objects.ts';
+import { adapterNames, adapters, deletions, nodeBaseModels, nodes, objects } from './schema.ts';
+
+/** A base model as far as an import is checked against it. */
+export interface ImportBase {
+  id: string;
+  sha256: string;
+  hiddenSize: number;
+  numLayers: number;
+  maxLength: number;
+}
+
+/** The base model of this id, or that PEFT calls so, as the node heard of last has it; `default` is that node's first. */
+export async function findImportBase(db: Db, name: string): Promise<ImportBase | undefined> {
+  const { baseModel, position, peftName } = nodeBaseModels;
+  const rows = await db
+    .select({
+      id: baseModel,
+      sha256: nodeBaseModels.sha256,
+      hiddenSize: nodeBaseModels.hiddenSize,
+      numLayers: nodeBaseModels.numLayers,
+      maxLength: nodeBaseModels.maxLength,
+    })
+    .from(nodeBaseModels)
+    .innerJoin(nodes, eq(nodes.id, nodeBaseModels.nodeId))
+    .where(name === 'default' ? eq(position, 0) : or(eq(baseModel, name), eq(peftName, name)))
+    .orderBy(desc(nodes.lastSeen))
+    .limit(1);
+  return rows[0];
+}
+
+export interface ImportedAdapter {
+  tenant: string;
+  name: string;
+  base: ImportBase;
+  method: PeftConfig;
+  labels: string[];
+  bundle: string;
+  manifest: BundleManifest;
+  /** Where the manifest's files lie; ends in a slash. */
+  prefix: string;
+}
+
+/**
+ * Registers an adapter that is ready at once, as its name's next version, provided that its files are there.
+ * Returns the version.
+ */
+export async function insertImported(db: Db, adapter: ImportedAdapter, now: number): Promise<number> {
+  const { tenant, name, base, method, labels, bundle, manifest, prefix } = adapter;
+  const keys = manifest.map((entry) => prefix + entry.name);
+  const stored = sql`(SELECT count(*) FROM ${objects} WHERE sha256 IS NOT NULL
+    AND key IN (SELECT value FROM json_each(${JSON.stringify(keys)})))`;
+  const [, rows] = await db.batch([
+    db
+      .insert(adapterNames)
+      .values({ tenant, name, lastVersion: 1 })
+      .onConflictDoUpdate({
+        target: [adapterNames.tenant, adapterNames.name],
+        set: { lastVersion: sql`${adapterNames.lastVersion} + 1` },
+      }),
+    statement<{ version: number }>(
+      db,
+      sql`INSERT INTO ${adapters} (tenant, name, version, base_model, base_model_sha256,
+        method, metadata, created_at, bundle, manifest, prefix, labels, ready_at)
+      SELECT ${tenant}, ${name}, last_version, ${base.id}, ${base.sha256}, ${JSON.stringify(method)}, '{}', ${now},
+        ${bundle}, ${JSON.stringify(manifest)}, ${prefix}, ${JSON.stringify(labels)}, ${now}
+      FROM ${adapterNames} WHERE tenant = ${tenant} AND name = ${name} AND ${stored} = ${keys.length}
+      RETURNING version`,
+    ),
+    claimObjects(db, keys),
+    // Equal files give an equal bundle: one that was deleted and is imported again must not be dropped as deleted.
+    db.delete(deletions).where(eq(deletions.bundle, bundle)),
+  ]);
+  if (!rows[0]) throw new Error(`the objects under ${prefix} were swept before they were claimed`);
+  return rows[0].version;
+}

@@ -1,0 +1,137 @@
+import { and, desc, eq, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
+import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import type { Adapter } from '../../shared/api/adapters.ts';
+import { parseAdapterRef } from '../../shared/api/common.ts';
+import { ADAPTER_STATUS_OF_JOB, type AdapterStatus, JOB_STATUSES } from '../../shared/job-state.ts';
+import type { Db } from './client.ts';
+import { adapters, jobs } from './schema.ts';
+
+/** An adapter beside what is shown of its job; `job` is null for an imported one. */
+export interface AdapterRow {
+  adapter: typeof adapters.$inferSelect;
+  job: typeof jobs.$inferSelect | null;
+}
+
+function selectAdapters(db: Db) {
+  return db
+    .select({ adapter: adapters, job: jobs })
+    .from(adapters)
+    .leftJoin(jobs, eq(jobs.id, adapters.jobId));
+}
+
+/** The adapter that `ref` means to this tenant: a version, or of a bare name the highest ready, else the highest. */
+export async function findAdapter(db: Db, tenant: string, ref: string): Promise<AdapterRow | undefined> {
+  const rows = await selectAdapters(db)
+    .where(matching(tenant, ref))
+    .orderBy(sql`${adapters.bundle} IS NULL`, desc(adapters.version))
+    .limit(1);
+  return rows[0];
+}
+
+/** Matches one version, or all versions of a bare name. */
+export function matching(tenant: string, ref: string): SQL {
+  const { name, version } = parseAdapterRef(ref);
+  const ofVersion = version === undefined ? undefined : eq(adapters.version, version);
+  return and(eq(adapters.tenant, tenant), eq(adapters.name, name), ofVersion)!;
+}
+
+export interface AdapterFilter {
+  after: string | undefined;
+  limit: number;
+  status: AdapterStatus | undefined;
+  name: string | undefined;
+}
+
+/** A page of adapters, newest first, and one row more where there are more. `undefined`: `after` is no adapter. */
+export async function pageOfAdapters(
+  db: Db,
+  tenant: string,
+  { after, limit, status, name }: AdapterFilter,
+): Promise<AdapterRow[] | undefined> {
+  let before: SQL | undefined;
+  if (after !== undefined) {
+    const last = await db.select({ seq: adapters.seq }).from(adapters).where(matching(tenant, after));
+    if (last.length !== 1) return undefined;
+    before = sql`${adapters.seq} < ${last[0]!.seq}`;
+  }
+  return selectAdapters(db)
+    .where(
+      and(
+        eq(adapters.tenant, tenant),
+        name === undefined ? undefined : eq(adapters.name, name),
+        status === undefined ? undefined : inStatus(status),
+        before,
+      ),
+    )
+    .orderBy(desc(adapters.seq))
+    .limit(limit + 1);
+}
+
+function inStatus(status: AdapterStatus): SQL {
+  if (status === 'ready') return isNotNull(adapters.bundle);
+  const jobStatus = JOB_STATUSES.find((state) => ADAPTER_STATUS_OF_JOB[state] === status)!;
+  return and(isNull(adapters.bundle), eq(jobs.status, jobStatus))!;
+}
+
+/** A ready adapter, as far as a classification needs it. */
+export interface ServableAdapter {
+  ref: string;
+  name: string;
+  version: number;
+  bundle: string;
+  baseModel: string;
+  baseModelSha256: string;
+}
+
+/** The ready adapters that `refs` mean, in one indexed statement; what is unknown or not ready is left out. */
+export async function findServable(db: Db, tenant: string, refs: string[]): Promise<ServableAdapter[]> {
+  const wanted = JSON.stringify(refs.map((ref) => ({ ref, ...parseAdapterRef(ref) })));
+  return db.all(sql`
+    SELECT r.value ->> 'ref' AS ref, a.name, a.version, a.bundle,
+      a.base_model AS baseModel, a.base_model_sha256 AS baseModelSha256
+    FROM json_each(${wanted}) AS r
+    -- CROSS keeps the order of the tables: the planner would rather walk all of the tenant's adapters.
+    CROSS JOIN ${adapters} AS a ON a.tenant = ${tenant} AND a.name = r.value ->> 'name'
+      AND a.version = coalesce(r.value ->> 'version', (SELECT b.version FROM ${adapters} AS b
+        WHERE b.tenant = ${tenant} AND b.name = r.value ->> 'name' AND b.bundle IS NOT NULL
+        ORDER BY b.version DESC LIMIT 1))
+    WHERE a.bundle IS NOT NULL`);
+}
+
+/** The manifest and place of a bundle, whoever's it is: nodes ask by content. */
+export async function findBundle(db: Db, bundle: string) {
+  const rows = await db
+    .select({ manifest: adapters.manifest, prefix: adapters.prefix })
+    .from(adapters)
+    .where(eq(adapters.bundle, bundle))
+    .limit(1);
+  return rows[0];
+}
+
+/** What a client sees of an adapter. */
+export function viewAdapter({ adapter, job }: AdapterRow): Adapter {
+  const status = adapter.bundle === null && job ? ADAPTER_STATUS_OF_JOB[job.status] : 'ready';
+  const method = job?.resolved?.method ?? adapter.method;
+  const weights = adapter.manifest?.find((entry) => entry.name === ADAPTER_WEIGHTS_FILE);
+  return {
+    object: 'adapter',
+    id: `${adapter.name}@${adapter.version}`,
+    name: adapter.name,
+    version: adapter.version,
+    status,
+    base_model: adapter.baseModel,
+    base_precision: method.base_precision,
+    method,
+    hyperparameters: job?.resolved?.hyperparameters ?? adapter.hyperparameters,
+    labels: adapter.labels ?? job?.resolved?.labels ?? null,
+    metrics: adapter.metrics,
+    size_bytes: weights?.bytes ?? null,
+    sha256: weights?.sha256 ?? null,
+    job_id: adapter.jobId,
+    seed: adapter.seed,
+    metadata: adapter.metadata,
+    created_at: adapter.createdAt,
+    ready_at: adapter.readyAt,
+    error: job?.error ?? null,
+  };
+}

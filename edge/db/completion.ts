@@ -1,0 +1,104 @@
+import { and, eq, inArray, isNull, type SQL, sql } from 'drizzle-orm';
+import type { BundleManifest } from '../../shared/adapter-format.ts';
+import type { CompleteJob, FailJob } from '../../shared/api/nodes.ts';
+import type { ErrorCode } from '../../shared/errors.ts';
+import type { Db } from './client.ts';
+import { noteEvents } from './job-events.ts';
+import type { JobRow } from './jobs.ts';
+import { endAttempt, leased } from './leases.ts';
+import { adapters, deletions, jobs, objects } from './schema.ts';
+
+/** A node handing its job back because it ends; that costs no attempt. */
+const HANDED_BACK: ErrorCode = 'shutting_down';
+
+/** A confusion matrix of more labels would not fit into a row of D1, which holds 2 MB. */
+const MAX_MATRIX_LABELS = 500;
+
+/** A trained bundle whose files are in R2 under `prefix`. */
+export interface TrainedBundle {
+  bundle: string;
+  manifest: BundleManifest;
+  prefix: string;
+}
+
+/**
+ * Finishes a job and registers its adapter, both or neither: every statement carries the lease as its guard, and the
+ * first one also that the bundle's objects are there, so that a sweep cannot take them in between.
+ * Returns whether it did.
+ */
+export async function completeJob(
+  db: Db,
+  { id, tenant, adapterName, adapterVersion }: JobRow,
+  body: CompleteJob,
+  { bundle, manifest, prefix }: TrainedBundle,
+  now: number,
+): Promise<boolean> {
+  const { resolved, metrics } = body;
+  const keys = manifest.map((entry) => prefix + entry.name);
+  const stored = db.$count(objects, and(inArray(objects.key, keys), sql`${objects.sha256} IS NOT NULL`));
+  const finished = and(eq(jobs.id, id), eq(jobs.leaseToken, body.token), eq(jobs.status, 'succeeded'))!;
+  const done = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE ${finished})`;
+  const message = { level: 'info' as const, message: 'The adapter is ready.' };
+  const [completed] = await db.batch([
+    db
+      .update(jobs)
+      .set({
+        status: 'succeeded',
+        resolved,
+        trainedTokens: body.trained_tokens,
+        finishedAt: now,
+        leaseUntil: null,
+        error: null,
+      })
+      .where(and(leased(id, body.token), eq(stored, keys.length)))
+      .returning({ id: jobs.id }),
+    db
+      .update(adapters)
+      .set({
+        bundle,
+        manifest,
+        prefix,
+        labels: resolved.labels,
+        metrics: storable(metrics),
+        method: resolved.method,
+        hyperparameters: resolved.hyperparameters,
+        readyAt: now,
+      })
+      .where(
+        and(
+          eq(adapters.tenant, tenant),
+          eq(adapters.name, adapterName),
+          eq(adapters.version, adapterVersion),
+          isNull(adapters.bundle),
+          done,
+        ),
+      ),
+    db
+      .update(objects)
+      .set({ expiresAt: null })
+      .where(and(inArray(objects.key, keys), done)),
+    // Equal files give an equal bundle: one that was deleted and is trained again must not be dropped as deleted.
+    db.delete(deletions).where(and(eq(deletions.bundle, bundle), done)),
+    noteEvents(db, finished, [...body.events, message], now),
+  ]);
+  return completed.length > 0;
+}
+
+/** Ends an attempt that failed; returns the job's state after it, undefined where the lease is not this one any more. */
+export async function failJob(db: Db, id: string, body: FailJob, now: number): Promise<string | undefined> {
+  const { error, retryable: retry } = body;
+  const mine: SQL = leased(id, body.token);
+  const failures = error.code === HANDED_BACK ? 0 : 1;
+  const level = retry ? ('warn' as const) : ('error' as const);
+  const [, ended] = await db.batch([
+    noteEvents(db, mine, [...body.events, { level, message: error.message }], now),
+    endAttempt(db, mine, { error, failures, retry }, now),
+  ]);
+  return ended[0]?.status;
+}
+
+/** Leaves out a confusion matrix that is too large to keep; the bundle's `weft.json` has it whole. */
+function storable(metrics: CompleteJob['metrics']): CompleteJob['metrics'] {
+  if (!metrics || metrics.validation.confusion_matrix.length <= MAX_MATRIX_LABELS) return metrics;
+  return { validation: { ...metrics.validation, confusion_matrix: [] } };
+}

@@ -1,0 +1,83 @@
+import { and, desc, eq, type SQL, sql } from 'drizzle-orm';
+import type { File } from '../../shared/api/datasets.ts';
+import { type Db, statement } from './client.ts';
+import { claimObjects } from './objects.ts';
+import { files, jobs, objects } from './schema.ts';
+
+export type FileRow = typeof files.$inferSelect;
+export type NewFile = Omit<FileRow, 'seq'>;
+
+/** Registers a file and claims its object, provided that it is there. Returns whether it did. */
+export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
+  const [inserted] = await db.batch([
+    statement(
+      db,
+      sql`INSERT INTO ${files} (id, tenant, filename, bytes, examples, labels, warnings, object_key, created_at)
+      SELECT ${file.id}, ${file.tenant}, ${file.filename}, ${file.bytes}, ${file.examples},
+        ${JSON.stringify(file.labels)}, ${JSON.stringify(file.warnings)}, ${file.objectKey}, ${file.createdAt}
+      WHERE EXISTS (SELECT 1 FROM ${objects} WHERE key = ${file.objectKey} AND sha256 IS NOT NULL)
+      RETURNING id`,
+    ),
+    claimObjects(db, [file.objectKey]),
+  ]);
+  return inserted.length > 0;
+}
+
+/** A tenant's file. */
+export async function findFile(db: Db, tenant: string, id: string): Promise<FileRow | undefined> {
+  const rows = await db
+    .select()
+    .from(files)
+    .where(and(eq(files.id, id), eq(files.tenant, tenant)));
+  return rows[0];
+}
+
+/** A page of files, newest first, and one more where there are more. `undefined`: `after` is no file. */
+export async function pageOfFiles(
+  db: Db,
+  tenant: string,
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<FileRow[] | undefined> {
+  let before: SQL | undefined;
+  if (after !== undefined) {
+    const last = await findFile(db, tenant, after);
+    if (!last) return undefined;
+    before = sql`${files.seq} < ${last.seq}`;
+  }
+  return db
+    .select()
+    .from(files)
+    .where(and(eq(files.tenant, tenant), before))
+    .orderBy(desc(files.seq))
+    .limit(limit + 1);
+}
+
+/**
+ * Deletes a file that no unfinished job needs, and makes its object due for deletion. Returns the object's key;
+ * undefined where there is no such file or a job needs it.
+ */
+export async function deleteFile(
+  db: Db,
+  tenant: string,
+  id: string,
+  now: number,
+): Promise<string | undefined> {
+  const needed = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE training_file = ${id} AND status IN ('queued', 'running'))
+    OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${id} AND status IN ('queued', 'running'))`;
+  const doomed = sql`${files.id} = ${id} AND ${files.tenant} = ${tenant} AND NOT (${needed})`;
+  const [, gone] = await db.batch([
+    statement(
+      db,
+      sql`UPDATE ${objects} SET expires_at = ${now}
+      WHERE key = (SELECT object_key FROM ${files} WHERE ${doomed})`,
+    ),
+    db.delete(files).where(doomed).returning({ key: files.objectKey }),
+  ]);
+  return gone[0]?.key;
+}
+
+/** What a client sees of a file. */
+export function viewFile({ id, filename, bytes, createdAt, examples, labels, warnings }: NewFile): File {
+  const purpose = 'fine-tune';
+  return { id, object: 'file', filename, bytes, purpose, created_at: createdAt, examples, labels, warnings };
+}

@@ -1,0 +1,79 @@
+import { and, desc, eq, type SQL, sql } from 'drizzle-orm';
+import type { Job } from '../../shared/api/jobs.ts';
+import type { Db } from './client.ts';
+import { noteEvents } from './job-events.ts';
+import { jobs } from './schema.ts';
+
+export type JobRow = typeof jobs.$inferSelect;
+
+/** A tenant's job. */
+export async function findJob(db: Db, tenant: string, id: string): Promise<JobRow | undefined> {
+  const rows = await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.id, id), eq(jobs.tenant, tenant)));
+  return rows[0];
+}
+
+/** A job, whoever's: nodes act on it by their lease. */
+export async function findAnyJob(db: Db, id: string): Promise<JobRow | undefined> {
+  const rows = await db.select().from(jobs).where(eq(jobs.id, id));
+  return rows[0];
+}
+
+/** A page of jobs, newest first, and one more where there are more. `undefined`: `after` is no job. */
+export async function pageOfJobs(
+  db: Db,
+  tenant: string,
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<JobRow[] | undefined> {
+  let before: SQL | undefined;
+  if (after !== undefined) {
+    const last = await findJob(db, tenant, after);
+    if (!last) return undefined;
+    before = sql`${jobs.seq} < ${last.seq}`;
+  }
+  return db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.tenant, tenant), before))
+    .orderBy(desc(jobs.seq))
+    .limit(limit + 1);
+}
+
+/** Cancels a job that has not ended; returns whether it did. */
+export async function cancelJob(db: Db, tenant: string, id: string, now: number): Promise<boolean> {
+  const open = sql`${jobs.id} = ${id} AND ${jobs.tenant} = ${tenant} AND ${jobs.status} IN ('queued', 'running')`;
+  const [, cancelled] = await db.batch([
+    noteEvents(db, open, [{ level: 'info', message: 'The job was cancelled.' }], now),
+    db
+      .update(jobs)
+      .set({ status: 'cancelled', finishedAt: now, leaseUntil: null })
+      .where(open)
+      .returning({ id: jobs.id }),
+  ]);
+  return cancelled.length > 0;
+}
+
+/** What a client sees of a job. */
+export function viewJob(job: JobRow): Job {
+  const adapter = `${job.adapterName}@${job.adapterVersion}`;
+  return {
+    id: job.id,
+    object: 'fine_tuning.job',
+    model: job.baseModel,
+    fine_tuned_model: job.status === 'succeeded' ? adapter : null,
+    adapter,
+    status: job.status,
+    training_file: job.trainingFile,
+    validation_file: job.validationFile,
+    trained_tokens: job.trainedTokens,
+    progress: job.progress,
+    attempt: job.attempt,
+    error: job.error,
+    seed: job.seed,
+    created_at: job.createdAt,
+    started_at: job.startedAt,
+    finished_at: job.finishedAt,
+  };
+}

@@ -1,0 +1,147 @@
+import { and, eq, inArray, type SQL, sql } from 'drizzle-orm';
+import type { Heartbeat } from '../../shared/api/nodes.ts';
+import { LEASE_SECONDS, MAX_ATTEMPTS } from '../../shared/job-state.ts';
+import type { Db } from './client.ts';
+import { noteEvents } from './job-events.ts';
+import type { JobRow } from './jobs.ts';
+import { deletions, jobs, nodeBaseModels, nodes } from './schema.ts';
+
+const MAX_DELETIONS = 1000;
+
+/** Matches the job while this very lease holds. */
+export function leased(id: string, token: string): SQL {
+  return and(eq(jobs.id, id), eq(jobs.leaseToken, token), eq(jobs.status, 'running'))!;
+}
+
+export interface Beat {
+  known: boolean;
+  states: { job_id: string; state: 'ok' | 'lost' | 'cancelled' }[];
+  lease: JobRow | undefined;
+  deleted: { seq: number; bundle: string }[];
+}
+
+/**
+ * A node's heartbeat as one transaction: it is alive, its leases are extended, lapsed ones go back to the queue, and
+ * where it wants a job the oldest that it can train is leased to it under `token`.
+ */
+export async function beat(
+  db: Db,
+  nodeId: string,
+  body: Heartbeat,
+  token: string,
+  now: number,
+): Promise<Beat> {
+  const ids = body.jobs.map((job) => job.job_id);
+  const [seen, held, deleted, ...rest] = await db.batch([
+    db.update(nodes).set({ lastSeen: now }).where(eq(nodes.id, nodeId)).returning({ id: nodes.id }),
+    db
+      .select({ id: jobs.id, status: jobs.status, token: jobs.leaseToken })
+      .from(jobs)
+      .where(inArray(jobs.id, ids)),
+    db
+      .select({ seq: deletions.seq, bundle: deletions.bundle })
+      .from(deletions)
+      .where(sql`${deletions.seq} > ${body.deletions_after}`)
+      .orderBy(deletions.seq)
+      .limit(MAX_DELETIONS),
+    ...body.jobs.flatMap((job) => extendLease(db, job, now)),
+    ...(body.wants_job
+      ? [...requeueLost(db, lapsedOrForgotten(nodeId, ids, now), now), ...takeJob(db, nodeId, token, now)]
+      : []),
+  ]);
+  const states = body.jobs.map(({ job_id, token: held_token }) => {
+    const row = held.find((job) => job.id === job_id);
+    if (row?.status === 'running' && row.token === held_token) return { job_id, state: 'ok' as const };
+    return { job_id, state: row?.status === 'cancelled' ? ('cancelled' as const) : ('lost' as const) };
+  });
+  const lease = body.wants_job ? (rest.at(-2) as JobRow[])[0] : undefined;
+  return { known: seen.length > 0, states, lease, deleted };
+}
+
+function extendLease(db: Db, job: Heartbeat['jobs'][number], now: number) {
+  const mine = leased(job.job_id, job.token);
+  const resolved = job.resolved && JSON.stringify(job.resolved);
+  const extend = db
+    .update(jobs)
+    .set({
+      leaseUntil: now + LEASE_SECONDS,
+      ...(job.progress && { progress: job.progress }),
+      // The first attempt's decision stays.
+      ...(resolved && { resolved: sql`coalesce(${jobs.resolved}, ${resolved})` }),
+    })
+    .where(mine);
+  return job.events.length > 0 ? [extend, noteEvents(db, mine, job.events, now)] : [extend];
+}
+
+/** Leases that ran out, and those of a node which is idle without having ended them: it has been restarted. */
+function lapsedOrForgotten(nodeId: string, held: string[], now: number): SQL {
+  return sql`${jobs.status} = 'running' AND (${jobs.leaseUntil} < ${now}
+    OR (${jobs.nodeId} = ${nodeId} AND ${jobs.id} NOT IN (SELECT value FROM json_each(${JSON.stringify(held)}))))`;
+}
+
+/** Statements for a batch: an attempt of these jobs is lost; with it goes the job where it was the last. */
+function requeueLost(db: Db, which: SQL, now: number) {
+  const error = {
+    code: 'lease_lapsed',
+    message: `The node stopped answering in each of ${MAX_ATTEMPTS} attempts.`,
+  };
+  const lost = { level: 'warn' as const, message: 'The node stopped answering; this attempt is lost.' };
+  return [
+    noteEvents(db, which, [lost], now),
+    endAttempt(db, which, { error, failures: 1, retry: true }, now),
+  ] as const;
+}
+
+interface AttemptEnd {
+  /** Kept where the job fails. */
+  error: { code: string; message: string };
+  failures: 0 | 1;
+  retry: boolean;
+}
+
+/** A statement for a batch: the job goes back to the queue, or fails where it may not be tried again. */
+export function endAttempt(db: Db, which: SQL, { error, failures, retry }: AttemptEnd, now: number) {
+  const over = retry ? sql`${jobs.failures} + ${failures} >= ${MAX_ATTEMPTS}` : sql`1`;
+  return db
+    .update(jobs)
+    .set({
+      status: sql`CASE WHEN ${over} THEN 'failed' ELSE 'queued' END`,
+      failures: sql`${jobs.failures} + ${failures}`,
+      error: sql`CASE WHEN ${over} THEN ${JSON.stringify(error)} END`,
+      finishedAt: sql`CASE WHEN ${over} THEN ${now} END`,
+      // A failed job keeps its token, so that saying so twice is safe.
+      leaseToken: sql`CASE WHEN ${over} THEN ${jobs.leaseToken} END`,
+      leaseUntil: null,
+      progress: sql`CASE WHEN ${over} THEN ${jobs.progress} END`,
+    })
+    .where(which)
+    .returning({ id: jobs.id, status: jobs.status });
+}
+
+/** Statements for a batch; the first gives the leased job, if there is one. */
+function takeJob(db: Db, nodeId: string, token: string, now: number) {
+  const oldest = sql`(SELECT j.seq FROM ${jobs} AS j
+    WHERE j.status = 'queued' AND EXISTS (SELECT 1 FROM ${nodeBaseModels} AS m
+      WHERE m.node_id = ${nodeId} AND m.base_model = j.base_model AND m.sha256 = j.base_model_sha256)
+    ORDER BY j.seq LIMIT 1)`;
+  const take = db
+    .update(jobs)
+    .set({
+      status: 'running',
+      attempt: sql`${jobs.attempt} + 1`,
+      leaseToken: token,
+      leaseUntil: now + LEASE_SECONDS,
+      nodeId,
+      startedAt: sql`coalesce(${jobs.startedAt}, ${now})`,
+    })
+    .where(sql`${jobs.seq} = ${oldest}`)
+    .returning();
+  const taken = sql`${jobs.status} = 'running' AND ${jobs.leaseToken} = ${token}`;
+  return [take, noteEvents(db, taken, [{ level: 'info', message: 'A node has taken the job.' }], now)];
+}
+
+/** Puts lapsed leases back; the cron's share of what every heartbeat that wants a job does too. */
+export async function requeueLapsed(db: Db, now: number): Promise<void> {
+  const lapsed = sql`${jobs.status} = 'running' AND ${jobs.leaseUntil} < ${now}`;
+  await db.batch(requeueLost(db, lapsed, now));
+}

@@ -1,0 +1,93 @@
+import { eq, gt, lt, notExists, sql } from 'drizzle-orm';
+import type { RegisterNode } from '../../shared/api/nodes.ts';
+import { NODE_TTL_SECONDS } from '../../shared/job-state.ts';
+import type { BaseModel, LiveNode } from '../pick-node.ts';
+import type { Db } from './client.ts';
+import { nodeBaseModels, nodes } from './schema.ts';
+
+/** Notes a node and what it has, in place of what was known of it. */
+export async function registerNode(db: Db, node: RegisterNode, now: number): Promise<void> {
+  const { id, url, device, slots, version } = node;
+  const values = { url, device, slots, version, registeredAt: now, lastSeen: now };
+  const models = node.base_models.map((model, position) =>
+    db.insert(nodeBaseModels).values({
+      nodeId: id,
+      baseModel: model.id,
+      position,
+      sha256: model.sha256,
+      precisions: model.precisions,
+      hiddenSize: model.hidden_size,
+      numLayers: model.num_layers,
+      maxLength: model.max_length,
+      peftName: model.peft_name ?? null,
+    }),
+  );
+  await db.batch([
+    db
+      .insert(nodes)
+      .values({ id, ...values })
+      .onConflictDoUpdate({ target: nodes.id, set: values }),
+    db.delete(nodeBaseModels).where(eq(nodeBaseModels.nodeId, id)),
+    ...models,
+  ]);
+}
+
+/** Nodes that may get traffic, by id. */
+export async function liveNodes(db: Db, now: number): Promise<LiveNode[]> {
+  const rows = await db
+    .select({
+      id: nodes.id,
+      url: nodes.url,
+      baseModel: nodeBaseModels.baseModel,
+      sha256: nodeBaseModels.sha256,
+      precisions: nodeBaseModels.precisions,
+      maxLength: nodeBaseModels.maxLength,
+    })
+    .from(nodes)
+    .innerJoin(nodeBaseModels, eq(nodeBaseModels.nodeId, nodes.id))
+    .where(gt(nodes.lastSeen, now - NODE_TTL_SECONDS))
+    .orderBy(nodes.id, nodeBaseModels.position);
+  const byId = new Map<string, LiveNode>();
+  for (const { id, url, baseModel, ...model } of rows) {
+    const node = byId.get(id) ?? { id, url, baseModels: [] };
+    node.baseModels.push({ id: baseModel, ...model });
+    byId.set(id, node);
+  }
+  return [...byId.values()];
+}
+
+/**
+ * The base model to train on: that of the given id, or for `default` the first of the node heard of last. Nodes that
+ * are silent for now count too, because a job waits for them.
+ */
+export async function findBaseModel(db: Db, id: string): Promise<BaseModel | undefined> {
+  const wanted = id === 'default' ? eq(nodeBaseModels.position, 0) : eq(nodeBaseModels.baseModel, id);
+  const rows = await db
+    .select({
+      id: nodeBaseModels.baseModel,
+      sha256: nodeBaseModels.sha256,
+      precisions: nodeBaseModels.precisions,
+      maxLength: nodeBaseModels.maxLength,
+    })
+    .from(nodeBaseModels)
+    .innerJoin(nodes, eq(nodes.id, nodeBaseModels.nodeId))
+    .where(wanted)
+    .orderBy(sql`${nodes.lastSeen} DESC`)
+    .limit(1);
+  return rows[0];
+}
+
+/** Ids of the base models that any known node has. */
+export async function knownBaseModels(db: Db): Promise<string[]> {
+  const rows = await db.selectDistinct({ id: nodeBaseModels.baseModel }).from(nodeBaseModels);
+  return rows.map((row) => row.id);
+}
+
+/** Forgets nodes silent since before `before`. */
+export async function forgetNodes(db: Db, before: number): Promise<void> {
+  const owner = db.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, nodeBaseModels.nodeId));
+  await db.batch([
+    db.delete(nodes).where(lt(nodes.lastSeen, before)),
+    db.delete(nodeBaseModels).where(notExists(owner)),
+  ]);
+}

@@ -1,0 +1,215 @@
+import { sql } from 'drizzle-orm';
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+import type { BundleManifest } from '../../shared/adapter-format.ts';
+import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
+import type { ResolvedTraining } from '../../shared/api/nodes.ts';
+import { JOB_STATUSES } from '../../shared/job-state.ts';
+import type { ValidationMetrics } from '../../shared/metrics.ts';
+import type { HyperparametersRequest, PeftConfig, PeftRequest } from '../../shared/peft-config.ts';
+
+// Times are Unix seconds. `seq` is SQLite's rowid: it orders by creation and costs no index, and an index on another
+// column ends with it, so a page "newest first" is one walk along such an index.
+
+/** Client keys; only the SHA-256 of a key is stored. */
+export const apiKeys = sqliteTable('api_keys', {
+  hash: text().primaryKey(),
+  tenant: text().notNull(),
+  createdAt: integer('created_at').notNull(),
+  revokedAt: integer('revoked_at'),
+});
+
+/**
+ * Every object in R2, written before its first byte. What nothing has claimed by `expiresAt` is deleted by the cron:
+ * abandoned uploads, files of lost attempts, and what a deletion could not remove at once. Null: kept.
+ */
+export const objects = sqliteTable(
+  'objects',
+  {
+    key: text().primaryKey(),
+    /** R2's multipart upload while there is one to abort. */
+    uploadId: text('upload_id'),
+    /** Null until the upload is complete. */
+    bytes: integer(),
+    sha256: text(),
+    createdAt: integer('created_at').notNull(),
+    expiresAt: integer('expires_at'),
+  },
+  (t) => [index('objects_expiring').on(t.expiresAt).where(sql`expires_at IS NOT NULL`)],
+);
+
+/** Uploaded datasets; `objectKey` is where the rows lie as JSONL. */
+export const files = sqliteTable(
+  'files',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: text().notNull(),
+    tenant: text().notNull(),
+    filename: text().notNull(),
+    /** Size as uploaded, which is not that of the JSONL. */
+    bytes: integer().notNull(),
+    examples: integer().notNull(),
+    labels: text({ mode: 'json' }).$type<Record<string, number>>().notNull(),
+    warnings: text({ mode: 'json' }).$type<string[]>().notNull(),
+    objectKey: text('object_key').notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [uniqueIndex('files_id').on(t.id), index('files_tenant').on(t.tenant)],
+);
+
+/** The last version given to each name; survives deletions, so that no version is ever given twice. */
+export const adapterNames = sqliteTable(
+  'adapter_names',
+  {
+    tenant: text().notNull(),
+    name: text().notNull(),
+    lastVersion: integer('last_version').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.name] })],
+);
+
+/** Adapters. An adapter is ready exactly when it has a `bundle`; before that its state is its job's. */
+export const adapters = sqliteTable(
+  'adapters',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    tenant: text().notNull(),
+    name: text().notNull(),
+    version: integer().notNull(),
+    /** Null for an imported adapter. */
+    jobId: text('job_id'),
+    baseModel: text('base_model').notNull(),
+    baseModelSha256: text('base_model_sha256').notNull(),
+    method: text({ mode: 'json' }).$type<PeftRequest | PeftConfig>().notNull(),
+    /** Null for an imported adapter. */
+    hyperparameters: text({ mode: 'json' }).$type<HyperparametersRequest>(),
+    seed: integer(),
+    metadata: text({ mode: 'json' }).$type<Record<string, string>>().notNull(),
+    createdAt: integer('created_at').notNull(),
+    /** What follows is null until the adapter is ready. SHA-256 of the canonical manifest. */
+    bundle: text(),
+    manifest: text({ mode: 'json' }).$type<BundleManifest>(),
+    /** R2 prefix of the bundle's files, ending in a slash. */
+    prefix: text(),
+    labels: text({ mode: 'json' }).$type<string[]>(),
+    metrics: text({ mode: 'json' }).$type<{ validation: ValidationMetrics }>(),
+    readyAt: integer('ready_at'),
+  },
+  (t) => [
+    uniqueIndex('adapters_version').on(t.tenant, t.name, t.version),
+    index('adapters_tenant').on(t.tenant),
+    index('adapters_bundle').on(t.bundle).where(sql`bundle IS NOT NULL`),
+  ],
+);
+
+/** Training jobs. A lease is `leaseToken` until `leaseUntil`; whatever acts on a running job must hold the token. */
+export const jobs = sqliteTable(
+  'jobs',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: text().notNull(),
+    tenant: text().notNull(),
+    adapterName: text('adapter_name').notNull(),
+    adapterVersion: integer('adapter_version').notNull(),
+    baseModel: text('base_model').notNull(),
+    baseModelSha256: text('base_model_sha256').notNull(),
+    /** Null where the examples came inline; `trainingKey` is the dataset's object either way. */
+    trainingFile: text('training_file'),
+    trainingKey: text('training_key').notNull(),
+    validationFile: text('validation_file'),
+    validationKey: text('validation_key'),
+    validationSplit: text('validation_split', { mode: 'json' }).$type<number | 'auto'>().notNull(),
+    method: text({ mode: 'json' }).$type<PeftRequest>().notNull(),
+    hyperparameters: text({ mode: 'json' }).$type<HyperparametersRequest>().notNull(),
+    seed: integer().notNull(),
+    status: text({ enum: JOB_STATUSES }).notNull().default('queued'),
+    /** Grows with every lease and is part of R2 keys, so that a stale node overwrites nothing. */
+    attempt: integer().notNull().default(0),
+    /** Attempts lost to a lapse or a retryable failure; handing a job back at shutdown is none. */
+    failures: integer().notNull().default(0),
+    leaseToken: text('lease_token'),
+    leaseUntil: integer('lease_until'),
+    nodeId: text('node_id'),
+    resolved: text({ mode: 'json' }).$type<ResolvedTraining>(),
+    progress: text({ mode: 'json' }).$type<Progress>(),
+    trainedTokens: integer('trained_tokens'),
+    error: text({ mode: 'json' }).$type<{ code: string; message: string }>(),
+    createdAt: integer('created_at').notNull(),
+    startedAt: integer('started_at'),
+    finishedAt: integer('finished_at'),
+  },
+  (t) => [
+    uniqueIndex('jobs_id').on(t.id),
+    index('jobs_tenant').on(t.tenant),
+    index('jobs_queued').on(t.seq).where(sql`status = 'queued'`),
+    index('jobs_running').on(t.leaseUntil).where(sql`status = 'running'`),
+    index('jobs_training_file').on(t.trainingFile).where(sql`training_file IS NOT NULL`),
+    index('jobs_validation_file').on(t.validationFile).where(sql`validation_file IS NOT NULL`),
+  ],
+);
+
+/** What happened to a job, in order of `seq`, which is also the cursor and the SSE id. */
+export const jobEvents = sqliteTable(
+  'job_events',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    jobId: text('job_id').notNull(),
+    createdAt: integer('created_at').notNull(),
+    level: text().$type<JobEvent['level']>().notNull(),
+    message: text().notNull(),
+    type: text().$type<JobEvent['type']>().notNull(),
+    data: text({ mode: 'json' }).$type<Record<string, unknown>>(),
+  },
+  (t) => [index('job_events_job').on(t.jobId)],
+);
+
+/** Nodes. One silent for `NODE_TTL_SECONDS` gets no traffic. */
+export const nodes = sqliteTable('nodes', {
+  id: text().primaryKey(),
+  url: text().notNull(),
+  device: text().notNull(),
+  slots: integer().notNull(),
+  version: text().notNull(),
+  registeredAt: integer('registered_at').notNull(),
+  // Not indexed on purpose: it is written every heartbeat, and there are few nodes.
+  lastSeen: integer('last_seen').notNull(),
+});
+
+/** Base models that a node has; position 0 is its default. */
+export const nodeBaseModels = sqliteTable(
+  'node_base_models',
+  {
+    nodeId: text('node_id').notNull(),
+    baseModel: text('base_model').notNull(),
+    position: integer().notNull(),
+    sha256: text().notNull(),
+    precisions: text({ mode: 'json' }).$type<string[]>().notNull(),
+    hiddenSize: integer('hidden_size').notNull(),
+    numLayers: integer('num_layers').notNull(),
+    maxLength: integer('max_length').notNull(),
+    /** `base_model_name_or_path` in adapters' configurations. */
+    peftName: text('peft_name'),
+  },
+  (t) => [primaryKey({ columns: [t.nodeId, t.baseModel] })],
+);
+
+/** Bundles that nodes must forget; `seq` is the cursor of a node's heartbeat. */
+export const deletions = sqliteTable('deletions', {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  bundle: text().notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** Answers kept for `Idempotency-Key`; without `status` the first request is still under way. */
+export const idempotency = sqliteTable(
+  'idempotency',
+  {
+    tenant: text().notNull(),
+    key: text().notNull(),
+    requestHash: text('request_hash').notNull(),
+    status: integer(),
+    body: text(),
+    location: text(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.key] }), index('idempotency_created').on(t.createdAt)],
+);

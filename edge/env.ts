@@ -1,0 +1,19 @@
+import type { Db } from './db/client.ts';
+
+/** What `wrangler.toml` binds. `NODE_SECRET` is a secret: the word that nodes and edge share, apart from client keys. */
+export interface Env {
+  DB: D1Database;
+  BUCKET: R2Bucket;
+  NODE_SECRET: string;
+}
+
+/** Hono's type parameter: bindings, and what middleware has put into the context by the time a handler runs. */
+export interface AppEnv {
+  Bindings: Env;
+  Variables: {
+    requestId: string;
+    db: Db;
+    /** Set by `requireTenant` under `/v1/`; every query there is scoped by it. */
+    tenant: string;
+  };
+}

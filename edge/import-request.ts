@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { parseAdapterConfig } from '../shared/adapter-config.ts';
+import {
+  type AdapterDescription,
+  checkAgainstBase,
+  checkLabels,
+  describeAdapter,
+} from '../shared/adapter-description.ts';
+import { ADAPTER_WEIGHTS_FILE, type WeftFile } from '../shared/adapter-format.ts';
+import { adapterName, label, MAX_LABELS } from '../shared/api/common.ts';
+import { AppError } from '../shared/errors.ts';
+import { type PeftConfig, pooling } from '../shared/peft-config.ts';
+import { ADAPTER_HEADER_BYTES, parseHeader } from '../shared/safetensors.ts';
+import type { ImportBase } from './db/adapter-import.ts';
+import { invalidRequest } from './invalid-request.ts';
+import type { ReceivedAdapter } from './upload/receive-adapter.ts';
+
+const WHAT = 'the import';
+
+const importFields = z.strictObject({
+  name: adapterName,
+  labels: z.array(label).min(2).max(MAX_LABELS).optional(),
+  base_model: z.string().min(1).max(128).optional(),
+  pooling: pooling.default('cls'),
+  max_length: z.coerce.number().int().min(8).max(512).optional(),
+});
+export type ImportFields = z.infer<typeof importFields>;
+
+/** What an import's files and fields say, checked as far as is possible without its base model. */
+export interface ParsedImport {
+  fields: ImportFields;
+  /** The base model that the fields, or else the files, name. */
+  baseModel: string | null;
+  description: AdapterDescription;
+  method: PeftConfig;
+}
+
+/** Throws `invalid_adapter` or `invalid_request`, naming the file and tensor, or the field. */
+export function parseImport({ config, weights, fields }: ReceivedAdapter): ParsedImport {
+  const parsed = importFields.safeParse({
+    ...fields,
+    ...(fields.labels && { labels: parseLabels(fields.labels) }),
+  });
+  if (!parsed.success) throw invalidRequest(parsed.error);
+  const text = new TextDecoder().decode(config);
+  const peft = parseAdapterConfig(text, WHAT);
+  const limits = { file: `${WHAT}: ${ADAPTER_WEIGHTS_FILE}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
+  const description = describeAdapter(peft, parseHeader(weights.head, weights.bytes, limits), WHAT);
+  return {
+    fields: parsed.data,
+    baseModel: parsed.data.base_model ?? peft.baseModel,
+    description,
+    method: {
+      type: 'lora',
+      r: peft.r,
+      alpha: peft.alpha,
+      dropout: dropoutOf(text),
+      use_rslora: peft.rslora,
+      target_modules: modulesOf(description),
+      pooling: parsed.data.pooling,
+      base_precision: 'fp32',
+    },
+  };
+}
+
+/** One field that holds a JSON array, or one field a label. */
+function parseLabels(given: string[]): unknown[] {
+  if (given.length > 1 || !given[0]!.trimStart().startsWith('[')) return given;
+  try {
+    const labels: unknown = JSON.parse(given[0]!);
+    if (Array.isArray(labels))
+      return labels.map((value) => (Number.isSafeInteger(value) ? String(value) : value));
+  } catch {
+    // Said below.
+  }
+  throw new AppError('invalid_request', 'labels must be a JSON array of strings.', { param: 'labels' });
+}
+
+/** It has no effect on what the adapter answers, so it is shown where it is sound and not insisted upon. */
+function dropoutOf(config: string): number {
+  return z.looseObject({ lora_dropout: z.number().min(0).max(0.9).catch(0) }).parse(JSON.parse(config))
+    .lora_dropout;
+}
+
+/** The kinds of module that are changed, such as `attention.self.query`. */
+function modulesOf({ targets }: AdapterDescription): string[] {
+  const kinds = targets.map(({ module }) => module.replace(/^bert\.(encoder\.layer\.\d+\.)?/, ''));
+  return [...new Set(kinds)].sort();
+}
+
+/** `weft.json` for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
+export function describeForServing({ fields, description }: ParsedImport, base: ImportBase): WeftFile {
+  checkAgainstBase(description, { hidden_size: base.hiddenSize, num_layers: base.numLayers }, WHAT);
+  const { labels, max_length } = fields;
+  const rows = description.classifier.labels;
+  if (!labels) {
+    const message = `labels is required: the classifier has ${rows} rows; give ${rows} labels in their order.`;
+    throw new AppError('invalid_request', message, { param: 'labels' });
+  }
+  atParam('labels', () => checkLabels(description, labels, WHAT));
+  if (max_length !== undefined && max_length > base.maxLength) {
+    const message = `max_length: ${base.id} reads at most ${base.maxLength} tokens.`;
+    throw new AppError('invalid_request', message, { param: 'max_length' });
+  }
+  return {
+    format: 1,
+    labels,
+    pooling: fields.pooling,
+    // As transformers truncates where it is told nothing.
+    max_length: max_length ?? Math.min(base.maxLength, 512),
+    base_model: base.id,
+    base_model_sha256: base.sha256,
+    base_precision: 'fp32',
+    metrics: null,
+  };
+}
+
+function atParam(param: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof AppError) throw new AppError(error.code, error.message, { param, cause: error });
+    throw error;
+  }
+}

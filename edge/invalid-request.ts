@@ -1,0 +1,42 @@
+import type { z } from 'zod';
+import { AppError } from '../shared/errors.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** A failed validation as a 422 that names the field: `hyperparameters.learning_rate`, `input.3.text`. */
+export function invalidRequest(error: z.core.$ZodError): AppError {
+  const issue = mostTelling(error.issues[0]!);
+  const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path;
+  const param = path.join('.');
+  const message = issue.code === 'unrecognized_keys' ? 'unknown field' : issue.message;
+  return new AppError('invalid_request', `${param || 'The body'}: ${message}`, {
+    ...(param && { param }),
+    cause: error,
+  });
+}
+
+/** Follows a failed union into the member that the input came nearest to: the one with the fewest complaints. */
+function mostTelling(issue: Issue, allowAuto = false): Issue {
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) {
+    return allowAuto ? { ...issue, message: `${issue.message}, or "auto"` } : issue;
+  }
+  const ofItsType = issue.errors.filter((issues) => !isMismatch(issues, 'invalid_value', 'invalid_type'));
+  const members = issue.errors.filter((issues) => !isMismatch(issues, 'invalid_value'));
+  const candidates = [ofItsType, members, issue.errors].find((some) => some.length > 0)!;
+  const best = candidates.reduce((a, b) => (b.length < a.length ? b : a));
+  const inner = best[0]!;
+  const hasAuto = issue.errors.some(isAutoMismatch) && best.length === 1;
+  return mostTelling({ ...inner, path: [...issue.path, ...inner.path] }, hasAuto);
+}
+
+/** Whether all that a member of a union says is that the whole value is another one, or of another type. */
+function isMismatch(issues: readonly Issue[], ...codes: Issue['code'][]): boolean {
+  return issues.length === 1 && codes.includes(issues[0]!.code) && issues[0]!.path.length === 0;
+}
+
+function isAutoMismatch(issues: readonly Issue[]): boolean {
+  const issue = issues[0];
+  return (
+    isMismatch(issues, 'invalid_value') && issue?.code === 'invalid_value' && issue.values.includes('auto')
+  );
+}

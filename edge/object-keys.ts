@@ -1,0 +1,14 @@
+// Where things lie in R2. Keys carry ids and attempts, so that two writers never mean the same key.
+
+/** An uploaded dataset's rows as JSONL. */
+export const fileKey = (fileId: string) => `files/${fileId}.jsonl`;
+
+/** Inline examples lie under this prefix, by their job's id alone. */
+export const INLINE_PREFIX = 'inline/';
+export const inlineKey = (jobId: string) => `${INLINE_PREFIX}${jobId}`;
+
+/** The bundle that one attempt of a job uploads; ends in a slash. */
+export const attemptPrefix = (jobId: string, attempt: number) => `adapters/${jobId}/${attempt}/`;
+
+/** The bundle of an imported adapter, under a random id; ends in a slash. */
+export const importPrefix = (id: string) => `adapters/import_${id}/`;

@@ -1,0 +1,18 @@
+/** A list answer of rows of which one more than `limit` was read, to know whether there are more. */
+export function toPage<Row, Item>(
+  rows: Row[],
+  limit: number,
+  view: (row: Row) => Item,
+  idOf: (item: Item) => string,
+) {
+  const data = rows.slice(0, limit).map(view);
+  const first = data[0];
+  const last = data.at(-1);
+  return {
+    object: 'list' as const,
+    data,
+    has_more: rows.length > limit,
+    first_id: first === undefined ? null : idOf(first),
+    last_id: last === undefined ? null : idOf(last),
+  };
+}

@@ -1,0 +1,49 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { ADAPTER_WEIGHTS_FILE, bundleFile } from '../../shared/adapter-format.ts';
+import { adapterRef } from '../../shared/api/common.ts';
+import { AppError } from '../../shared/errors.ts';
+import { findAdapter } from '../db/adapters.ts';
+import type { AppEnv } from '../env.ts';
+import { serveObject } from '../storage.ts';
+import { problemResponse } from './responses.ts';
+
+const download = createRoute({
+  method: 'get',
+  path: '/v1/adapters/{id}/files/{file}',
+  summary: "Download an adapter's file: what HF PEFT loads, and weft.json with its labels",
+  request: { params: z.object({ id: z.string(), file: bundleFile }) },
+  responses: {
+    200: {
+      description: 'The bytes; the ETag is their SHA-256',
+      content: { 'application/octet-stream': { schema: z.any() }, 'application/json': { schema: z.any() } },
+    },
+    304: { description: 'As in If-None-Match' },
+    default: problemResponse,
+  },
+});
+
+export const adapterFiles = new OpenAPIHono<AppEnv>().openapi(download, async (c) => {
+  const { id, file } = c.req.valid('param');
+  const unknown = new AppError('adapter_not_found', `There is no adapter ${id}.`);
+  const found = adapterRef.safeParse(id).success && (await findAdapter(c.get('db'), c.get('tenant'), id));
+  if (!found) throw unknown;
+  const { manifest, prefix } = found.adapter;
+  const entry = manifest?.find(({ name }) => name === file);
+  if (!entry || prefix === null) {
+    throw new AppError('adapter_not_ready', `Adapter ${id} is not ready, so it has no files.`);
+  }
+  const etag = `"${entry.sha256}"`;
+  // A bare name comes to mean a later version, so a copy is always asked after.
+  const headers = { etag, 'cache-control': 'private, no-cache' };
+  if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers);
+  return serveObject(
+    c.env,
+    prefix + file,
+    {
+      ...headers,
+      'content-type': file === ADAPTER_WEIGHTS_FILE ? 'application/octet-stream' : 'application/json',
+      'content-disposition': `attachment; filename="${file}"`,
+    },
+    unknown,
+  );
+});

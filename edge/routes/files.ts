@@ -1,0 +1,116 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { listOf, pageQuery } from '../../shared/api/common.ts';
+import { file, fileDeleted } from '../../shared/api/datasets.ts';
+import { AppError } from '../../shared/errors.ts';
+import { unixNow } from '../clock.ts';
+import type { Db } from '../db/client.ts';
+import { deleteFile, type FileRow, findFile, insertFile, pageOfFiles, viewFile } from '../db/files.ts';
+import type { AppEnv } from '../env.ts';
+import { newId } from '../hashing.ts';
+import { fileKey } from '../object-keys.ts';
+import { deleteObjects } from '../object-store.ts';
+import { toPage } from '../pages.ts';
+import { ObjectWriter } from '../storage.ts';
+import { requestBytes } from '../upload/bytes.ts';
+import { boundaryOf } from '../upload/multipart.ts';
+import { MAX_BODY_BYTES, PURPOSE, receiveDataset, tooLargeUpload } from '../upload/receive-dataset.ts';
+import { json, problemResponse } from './responses.ts';
+
+const params = z.object({ id: z.string() });
+
+const uploadBody = z.object({
+  file: z.any().openapi({ type: 'string', format: 'binary', description: 'JSONL, CSV or TSV in UTF-8' }),
+  purpose: z.literal(PURPOSE),
+});
+
+const upload = createRoute({
+  method: 'post',
+  path: '/v1/files',
+  summary: 'Upload a dataset of at most 95 MiB',
+  request: { body: { required: true, content: { 'multipart/form-data': { schema: uploadBody } } } },
+  responses: { 201: json('The file', file), default: problemResponse },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/files',
+  summary: 'List files, newest first',
+  request: { query: pageQuery },
+  responses: { 200: json('A page', listOf(file)), default: problemResponse },
+});
+
+const get = createRoute({
+  method: 'get',
+  path: '/v1/files/{id}',
+  summary: 'Get a file',
+  request: { params },
+  responses: { 200: json('The file', file), default: problemResponse },
+});
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/v1/files/{id}',
+  summary: 'Delete a file that no unfinished job needs',
+  request: { params },
+  responses: { 200: json('Deleted', fileDeleted), default: problemResponse },
+});
+
+export const files = new OpenAPIHono<AppEnv>();
+
+// Only documented by its route: that would validate the body, and for it hold it whole.
+files.openAPIRegistry.registerPath(upload);
+files.post(upload.path, async (c) => {
+  const boundary = boundaryOf(c.req.header('content-type'));
+  if (Number(c.req.header('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLargeUpload();
+  const db = c.get('db');
+  const id = newId('file');
+  const objectKey = fileKey(id);
+  const writer = new ObjectWriter(c.env, db, objectKey);
+  try {
+    const received = await receiveDataset(requestBytes(c.req.raw), boundary, writer);
+    await writer.finish();
+    const row = { id, tenant: c.get('tenant'), ...received, objectKey, createdAt: unixNow() };
+    if (!(await insertFile(db, row))) throw new Error(`the object of ${id} was swept before it was claimed`);
+    return c.json(viewFile(row), 201);
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+});
+
+files.openapi(list, async (c) => {
+  const { after, limit } = c.req.valid('query');
+  const rows = await pageOfFiles(c.get('db'), c.get('tenant'), { after, limit });
+  if (!rows) throw unknownFile(after!, 'after');
+  return c.json(
+    toPage(rows, limit, viewFile, (item) => item.id),
+    200,
+  );
+});
+
+files.openapi(get, async (c) => {
+  const { id } = c.req.valid('param');
+  return c.json(viewFile(await readFile(c.get('db'), c.get('tenant'), id)), 200);
+});
+
+files.openapi(remove, async (c) => {
+  const { id } = c.req.valid('param');
+  const db = c.get('db');
+  const key = await deleteFile(db, c.get('tenant'), id, unixNow());
+  if (key === undefined) {
+    await readFile(db, c.get('tenant'), id);
+    throw new AppError('file_in_use', `An unfinished job needs file ${id}; cancel it, or wait for its end.`);
+  }
+  await deleteObjects(c.env, db, [key]);
+  return c.json({ id, object: 'file' as const, deleted: true as const }, 200);
+});
+
+async function readFile(db: Db, tenant: string, id: string): Promise<FileRow> {
+  const row = await findFile(db, tenant, id);
+  if (!row) throw unknownFile(id);
+  return row;
+}
+
+function unknownFile(id: string, param?: string): AppError {
+  return new AppError('file_not_found', `There is no file ${id}.`, param === undefined ? {} : { param });
+}

@@ -1,0 +1,44 @@
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { classifyRequest, classifyResponse, MAX_CLASSIFY_BYTES } from '../../shared/api/inference.ts';
+import { classify, type NodeTiming } from '../classify.ts';
+import { unixNow } from '../clock.ts';
+import type { AppEnv } from '../env.ts';
+import { newId } from '../hashing.ts';
+import { jsonBody } from '../middleware/json-body.ts';
+import { NodeClient } from '../node-client.ts';
+import { json, jsonRequest, problemResponse } from './responses.ts';
+
+const post = createRoute({
+  method: 'post',
+  path: '/v1/classify',
+  summary: 'Classify texts, each by the adapter it names',
+  middleware: jsonBody(MAX_CLASSIFY_BYTES),
+  request: { body: jsonRequest(classifyRequest) },
+  responses: {
+    200: json('The classifications, in the order of the input', classifyResponse),
+    default: problemResponse,
+  },
+});
+
+export const inference = new OpenAPIHono<AppEnv>().openapi(post, async (c) => {
+  const started = Date.now();
+  const client = new NodeClient(c.env.NODE_SECRET);
+  const { model, data, tokens, timing } = await classify(
+    c.get('db'),
+    client,
+    c.get('tenant'),
+    c.req.valid('json'),
+  );
+  c.header('server-timing', serverTiming(timing, Date.now() - started));
+  const usage = { prompt_tokens: tokens, total_tokens: tokens };
+  return c.json({ object: 'list' as const, id: newId('cls'), created: unixNow(), model, data, usage }, 200);
+});
+
+/** On Cloudflare the clock stands still but for I/O: `edge` is its database and the way to the nodes, not its CPU. */
+function serverTiming({ queue, load, run, nodes }: NodeTiming, total: number): string {
+  const network = Math.max(0, nodes - queue - load - run);
+  const parts = { edge: total - nodes, network, queue, load, run };
+  return Object.entries(parts)
+    .map(([name, ms]) => `${name};dur=${ms.toFixed(1)}`)
+    .join(', ');
+}

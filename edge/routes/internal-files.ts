@@ -1,0 +1,112 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import {
+  type BundleFile,
+  bundleFile,
+  MAX_FILE_BYTES,
+  manifestEntry,
+  sha256Hex,
+} from '../../shared/adapter-format.ts';
+import { bundleManifestResponse, LEASE_TOKEN_HEADER } from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
+import { findBundle } from '../db/adapters.ts';
+import type { Db } from '../db/client.ts';
+import { findAnyJob, type JobRow } from '../db/jobs.ts';
+import type { AppEnv } from '../env.ts';
+import { attemptPrefix } from '../object-keys.ts';
+import { putStream, serveObject } from '../storage.ts';
+import { limitBytes, requestBytes } from '../upload/bytes.ts';
+import { json, problemResponse } from './responses.ts';
+
+const token = z.object({ [LEASE_TOKEN_HEADER]: z.string() });
+const binary = { description: 'The bytes', content: { 'application/octet-stream': { schema: z.any() } } };
+
+const dataset = createRoute({
+  method: 'get',
+  path: '/internal/jobs/{id}/files/{kind}',
+  hide: true,
+  request: {
+    params: z.object({ id: z.string(), kind: z.enum(['training', 'validation']) }),
+    headers: token,
+  },
+  responses: { 200: binary, default: problemResponse },
+});
+
+const adapterUpload = createRoute({
+  method: 'put',
+  path: '/internal/jobs/{id}/adapter/{file}',
+  hide: true,
+  request: { params: z.object({ id: z.string(), file: bundleFile }), headers: token },
+  responses: { 200: json('Stored', manifestEntry), default: problemResponse },
+});
+
+const manifest = createRoute({
+  method: 'get',
+  path: '/internal/adapters/{bundle}',
+  hide: true,
+  request: { params: z.object({ bundle: sha256Hex }) },
+  responses: { 200: json('The manifest', bundleManifestResponse), default: problemResponse },
+});
+
+const adapterDownload = createRoute({
+  method: 'get',
+  path: '/internal/adapters/{bundle}/files/{file}',
+  hide: true,
+  request: { params: z.object({ bundle: sha256Hex, file: bundleFile }) },
+  responses: { 200: binary, default: problemResponse },
+});
+
+export const internalFiles = new OpenAPIHono<AppEnv>()
+  .openapi(dataset, async (c) => {
+    const { id, kind } = c.req.valid('param');
+    const job = await leasedJob(c.get('db'), id, c.req.valid('header')[LEASE_TOKEN_HEADER]!);
+    const missing = new AppError('file_not_found', `Job ${id} has no ${kind} file.`);
+    const key = kind === 'training' ? job.trainingKey : job.validationKey;
+    if (key === null) throw missing;
+    return serveObject(c.env, key, { 'content-type': 'application/jsonl' }, missing);
+  })
+  .openapi(adapterUpload, async (c) => {
+    const { id, file } = c.req.valid('param');
+    const db = c.get('db');
+    const job = await leasedJob(db, id, c.req.valid('header')[LEASE_TOKEN_HEADER]!);
+    const maxBytes = MAX_FILE_BYTES[file];
+    if (Number(c.req.header('content-length') ?? 0) > maxBytes) throw tooLarge(file);
+    // The attempt is part of the key, so that a stale node overwrites nothing.
+    const key = attemptPrefix(id, job.attempt) + file;
+    const chunks = limitBytes(requestBytes(c.req.raw), maxBytes, () => tooLarge(file));
+    return c.json({ name: file, ...(await putStream(c.env, db, key, chunks)) }, 200);
+  })
+  .openapi(manifest, async (c) => {
+    const { bundle } = c.req.valid('param');
+    const found = await readBundle(c.get('db'), bundle);
+    return c.json({ bundle, manifest: found.manifest }, 200);
+  })
+  .openapi(adapterDownload, async (c) => {
+    const { bundle, file } = c.req.valid('param');
+    const { prefix } = await readBundle(c.get('db'), bundle);
+    const headers = { 'content-type': 'application/octet-stream' };
+    return serveObject(c.env, prefix + file, headers, unknownBundle(bundle));
+  });
+
+/** The job, provided that it runs and `held` is its lease. */
+async function leasedJob(db: Db, id: string, held: string): Promise<JobRow> {
+  const job = await findAnyJob(db, id);
+  if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
+  if (job.status !== 'running' || job.leaseToken !== held) {
+    throw new AppError('lease_lost', `The lease of job ${id} is not yours any more; stop working on it.`);
+  }
+  return job;
+}
+
+async function readBundle(db: Db, bundle: string) {
+  const { manifest, prefix } = (await findBundle(db, bundle)) ?? {};
+  if (!manifest || !prefix) throw unknownBundle(bundle);
+  return { manifest, prefix };
+}
+
+function unknownBundle(bundle: string): AppError {
+  return new AppError('adapter_not_found', `There is no adapter of bundle ${bundle}.`);
+}
+
+function tooLarge(file: BundleFile): AppError {
+  return new AppError('payload_too_large', `${file} may have at most ${MAX_FILE_BYTES[file]} bytes.`);
+}

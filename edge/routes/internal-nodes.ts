@@ -1,0 +1,83 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import {
+  heartbeat,
+  heartbeatResponse,
+  type JobLease,
+  registerNode,
+  registerNodeResponse,
+} from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
+import { HEARTBEAT_SECONDS, LEASE_SECONDS } from '../../shared/job-state.ts';
+import { unixNow } from '../clock.ts';
+import type { JobRow } from '../db/jobs.ts';
+import { beat } from '../db/leases.ts';
+import { registerNode as saveNode } from '../db/nodes.ts';
+import type { AppEnv } from '../env.ts';
+import { randomHex } from '../hashing.ts';
+import { forgetRecentNodes } from '../live-nodes.ts';
+import { jsonBody } from '../middleware/json-body.ts';
+import { json, jsonRequest, problemResponse } from './responses.ts';
+
+/** Room for 1,000 labels and 100 events. */
+const MAX_HEARTBEAT_BYTES = 4 * 1024 * 1024;
+
+const register = createRoute({
+  method: 'post',
+  path: '/internal/nodes',
+  hide: true,
+  middleware: jsonBody(),
+  request: { body: jsonRequest(registerNode) },
+  responses: { 200: json('Registered', registerNodeResponse), default: problemResponse },
+});
+
+const beatRoute = createRoute({
+  method: 'post',
+  path: '/internal/nodes/{id}/heartbeat',
+  hide: true,
+  middleware: jsonBody(MAX_HEARTBEAT_BYTES),
+  request: { params: z.object({ id: z.string() }), body: jsonRequest(heartbeat) },
+  responses: { 200: json('What the node is to do', heartbeatResponse), default: problemResponse },
+});
+
+export const internalNodes = new OpenAPIHono<AppEnv>()
+  .openapi(register, async (c) => {
+    const node = c.req.valid('json');
+    await saveNode(c.get('db'), node, unixNow());
+    forgetRecentNodes();
+    return c.json({ id: node.id, heartbeat_seconds: HEARTBEAT_SECONDS }, 200);
+  })
+  .openapi(beatRoute, async (c) => {
+    const { id } = c.req.valid('param');
+    const body = c.req.valid('json');
+    // Minted here, so that the statement which takes the job needs no second one to learn it.
+    const { known, states, lease, deleted } = await beat(c.get('db'), id, body, randomHex(16), unixNow());
+    if (!known) throw new AppError('node_not_found', `Node ${id} is not registered; register it again.`);
+    const deletionsCursor = deleted.at(-1)?.seq ?? body.deletions_after;
+    return c.json(
+      {
+        jobs: states,
+        lease: lease ? viewLease(lease) : null,
+        deleted_bundles: deleted.map((row) => row.bundle),
+        deletions_cursor: deletionsCursor,
+      },
+      200,
+    );
+  });
+
+function viewLease(job: JobRow): JobLease {
+  return {
+    job_id: job.id,
+    token: job.leaseToken!,
+    attempt: job.attempt,
+    adapter: `${job.adapterName}@${job.adapterVersion}`,
+    base_model: job.baseModel,
+    base_model_sha256: job.baseModelSha256,
+    method: job.method,
+    hyperparameters: job.hyperparameters,
+    resolved: job.resolved,
+    validation_split: job.validationSplit,
+    has_validation_file: job.validationKey !== null,
+    seed: job.seed,
+    lease_seconds: LEASE_SECONDS,
+  };
+}

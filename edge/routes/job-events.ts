@@ -1,0 +1,78 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { streamSSE } from 'hono/streaming';
+import { listOf, pageQuery } from '../../shared/api/common.ts';
+import { type JobEvent, jobEvent } from '../../shared/api/jobs.ts';
+import { AppError } from '../../shared/errors.ts';
+import { eventSeq, eventsSince, pageOfEvents, viewEvent } from '../db/event-pages.ts';
+import { findJob } from '../db/jobs.ts';
+import type { AppEnv } from '../env.ts';
+import { followEvents } from '../follow-events.ts';
+import { toPage } from '../pages.ts';
+import { problemResponse } from './responses.ts';
+
+const EVENT_STREAM = 'text/event-stream';
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/fine_tuning/jobs/{id}/events',
+  summary: "List a job's events, newest first; with Accept: text/event-stream, follow them as they come",
+  request: { params: z.object({ id: z.string() }), query: pageQuery },
+  responses: {
+    200: {
+      description: 'A page, or from the oldest on a stream that `Last-Event-ID` resumes',
+      content: {
+        'application/json': { schema: listOf(jobEvent) },
+        [EVENT_STREAM]: { schema: z.string() },
+      },
+    },
+    204: { description: 'There is nothing to follow: the job has ended, and its last event was seen' },
+    default: problemResponse,
+  },
+});
+
+export const jobEvents = new OpenAPIHono<AppEnv>().openapi(list, async (c) => {
+  const { id } = c.req.valid('param');
+  const { after, limit } = c.req.valid('query');
+  const job = await findJob(c.get('db'), c.get('tenant'), id);
+  if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
+  if (c.req.header('accept')?.includes(EVENT_STREAM)) {
+    return streamEvents(c, id, c.req.header('last-event-id') ?? after);
+  }
+  const before = seqOf(after, 'after');
+  const rows = await pageOfEvents(c.get('db'), id, { before, limit });
+  return c.json(
+    toPage(rows, limit, viewEvent, (item) => item.id),
+    200,
+  );
+});
+
+async function streamEvents(c: Context<AppEnv>, jobId: string, after: string | undefined): Promise<Response> {
+  const db = c.get('db');
+  const read = (last: string | undefined) => eventsSince(db, jobId, seqOf(last, 'Last-Event-ID') ?? 0);
+  const first = await read(after);
+  // To an EventSource 204 means that it need not come back.
+  if (first.isOver && first.events.length === 0) return c.body(null, 204);
+  return streamSSE(c, async (stream) => {
+    const feed = {
+      read,
+      send: (event: JobEvent) => stream.writeSSE({ id: event.id, data: JSON.stringify(event) }),
+      keepAlive: async () => void (await stream.write(': still there\n\n')),
+      sleep: (ms: number) => stream.sleep(ms),
+      isAborted: () => stream.aborted,
+    };
+    try {
+      await followEvents(feed, after);
+    } catch {
+      // Not thrown on: Hono would send or log the message, which may quote a statement. The client comes back by itself.
+      console.error(JSON.stringify({ level: 'error', message: 'an event stream broke off', job_id: jobId }));
+    }
+  });
+}
+
+function seqOf(id: string | undefined, param: string): number | undefined {
+  if (id === undefined) return undefined;
+  const seq = eventSeq(id);
+  if (seq !== undefined) return seq;
+  throw new AppError('invalid_request', `${param} must be an event's id, such as ftevent_1.`, { param });
+}

@@ -1,0 +1,69 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { listOf, pageQuery } from '../../shared/api/common.ts';
+import { job } from '../../shared/api/jobs.ts';
+import { AppError } from '../../shared/errors.ts';
+import { unixNow } from '../clock.ts';
+import type { Db } from '../db/client.ts';
+import { cancelJob, findJob, type JobRow, pageOfJobs, viewJob } from '../db/jobs.ts';
+import type { AppEnv } from '../env.ts';
+import { toPage } from '../pages.ts';
+import { json, problemResponse } from './responses.ts';
+
+const params = z.object({ id: z.string() });
+const one = { 200: json('The job', job), default: problemResponse };
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/fine_tuning/jobs',
+  summary: 'List training jobs, newest first',
+  request: { query: pageQuery },
+  responses: { 200: json('A page', listOf(job)), default: problemResponse },
+});
+
+const get = createRoute({
+  method: 'get',
+  path: '/v1/fine_tuning/jobs/{id}',
+  summary: 'Get a training job',
+  request: { params },
+  responses: one,
+});
+
+const cancel = createRoute({
+  method: 'post',
+  path: '/v1/fine_tuning/jobs/{id}/cancel',
+  summary: 'Cancel a training job',
+  request: { params },
+  responses: one,
+});
+
+export const jobs = new OpenAPIHono<AppEnv>()
+  .openapi(list, async (c) => {
+    const { after, limit } = c.req.valid('query');
+    const rows = await pageOfJobs(c.get('db'), c.get('tenant'), { after, limit });
+    if (!rows) throw unknownJob(after!, 'after');
+    return c.json(
+      toPage(rows, limit, viewJob, (item) => item.id),
+      200,
+    );
+  })
+  .openapi(get, async (c) => {
+    const { id } = c.req.valid('param');
+    return c.json(viewJob(await readJob(c.get('db'), c.get('tenant'), id)), 200);
+  })
+  .openapi(cancel, async (c) => {
+    const { id } = c.req.valid('param');
+    const cancelled = await cancelJob(c.get('db'), c.get('tenant'), id, unixNow());
+    const row = await readJob(c.get('db'), c.get('tenant'), id);
+    if (!cancelled) throw new AppError('job_finished', `Job ${id} has ended already: it is ${row.status}.`);
+    return c.json(viewJob(row), 200);
+  });
+
+async function readJob(db: Db, tenant: string, id: string): Promise<JobRow> {
+  const row = await findJob(db, tenant, id);
+  if (!row) throw unknownJob(id);
+  return row;
+}
+
+function unknownJob(id: string, param?: string): AppError {
+  return new AppError('job_not_found', `There is no job ${id}.`, param === undefined ? {} : { param });
+}

@@ -1,0 +1,46 @@
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { listOf } from '../../shared/api/common.ts';
+import { baseModelObject } from '../../shared/api/inference.ts';
+import { unixNow } from '../clock.ts';
+import { liveNodes } from '../db/nodes.ts';
+import type { AppEnv } from '../env.ts';
+import { toPage } from '../pages.ts';
+import type { LiveNode } from '../pick-node.ts';
+import { json, problemResponse } from './responses.ts';
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/models',
+  summary: 'Base models, and how many nodes serve each',
+  responses: { 200: json('Base models', listOf(baseModelObject)), default: problemResponse },
+});
+
+export const models = new OpenAPIHono<AppEnv>().openapi(list, async (c) => {
+  const served = byBaseModel(await liveNodes(c.get('db'), unixNow()));
+  return c.json(
+    toPage(
+      served,
+      served.length,
+      (model) => model,
+      ({ id }) => id,
+    ),
+    200,
+  );
+});
+
+function byBaseModel(nodes: LiveNode[]) {
+  const byId = new Map<string, { nodes: number; precisions: Set<string> }>();
+  for (const model of nodes.flatMap((node) => node.baseModels)) {
+    const served = byId.get(model.id) ?? { nodes: 0, precisions: new Set() };
+    served.nodes += 1;
+    for (const precision of model.precisions) served.precisions.add(precision);
+    byId.set(model.id, served);
+  }
+  return [...byId].map(([id, served]) => ({
+    id,
+    object: 'model' as const,
+    owned_by: 'weft',
+    precisions: [...served.precisions],
+    nodes: served.nodes,
+  }));
+}

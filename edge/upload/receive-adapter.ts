@@ -1,0 +1,97 @@
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
+import { AppError } from '../../shared/errors.ts';
+import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
+import { joinBytes, limitBytes } from './bytes.ts';
+import type { ByteSink } from './dataset.ts';
+import { type Part, readBytes, readField, readParts } from './multipart.ts';
+
+const FIELDS = ['name', 'labels', 'base_model', 'pooling', 'max_length'] as const;
+type Field = (typeof FIELDS)[number];
+
+/** 1,000 labels of 256 characters. */
+const MAX_FIELD_BYTES = 1024 * 1024;
+const AROUND_FILES_BYTES = 64 * 1024;
+/** The 8 bytes before a safetensors header, and the longest header. */
+const HEAD_BYTES = 8 + ADAPTER_HEADER_BYTES;
+
+/** The longest body that can hold an acceptable adapter. */
+export const MAX_IMPORT_BYTES =
+  MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE] +
+  MAX_FILE_BYTES[ADAPTER_CONFIG_FILE] +
+  MAX_FIELD_BYTES +
+  AROUND_FILES_BYTES;
+
+export interface ReceivedAdapter {
+  /** `adapter_config.json`, whole. */
+  config: Uint8Array;
+  /** The first bytes of `adapter_model.safetensors`, its header among them, and how many it has in all. */
+  weights: { head: Uint8Array; bytes: number };
+  /** The fields that were given; `labels` may be given once a label. */
+  fields: Partial<Record<Exclude<Field, 'labels'>, string>> & { labels?: string[] };
+}
+
+/**
+ * Reads an import's multipart body: PEFT's two files, told by their part's name or their file's, and fields, in any
+ * order. The weights go to `sink` as they arrive. Throws where a file is missing, given twice or too large.
+ */
+export async function receiveAdapter(
+  body: AsyncIterable<Uint8Array>,
+  boundary: string,
+  sink: ByteSink,
+): Promise<ReceivedAdapter> {
+  const received: Partial<ReceivedAdapter> & Pick<ReceivedAdapter, 'fields'> = { fields: {} };
+  for await (const part of readParts(body, boundary, MAX_IMPORT_BYTES)) {
+    if (isFile(part, ADAPTER_CONFIG_FILE)) {
+      refuseTwice(received.config, ADAPTER_CONFIG_FILE);
+      received.config = await readBytes(part, MAX_FILE_BYTES[ADAPTER_CONFIG_FILE]);
+    } else if (isFile(part, ADAPTER_WEIGHTS_FILE)) {
+      refuseTwice(received.weights, ADAPTER_WEIGHTS_FILE);
+      received.weights = await passWeights(part, sink);
+    } else await readInto(received.fields, part);
+  }
+  const { config, weights, fields } = received;
+  if (!config) throw refuse(ADAPTER_CONFIG_FILE, `The file ${ADAPTER_CONFIG_FILE} is missing.`);
+  if (!weights) throw refuse(ADAPTER_WEIGHTS_FILE, `The file ${ADAPTER_WEIGHTS_FILE} is missing.`);
+  return { config, weights, fields };
+}
+
+function isFile({ name, filename }: Part, file: string): boolean {
+  return name === file || filename === file;
+}
+
+async function passWeights(part: Part, sink: ByteSink): Promise<ReceivedAdapter['weights']> {
+  const maxBytes = MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE];
+  const tooLarge = () => {
+    const message = `${ADAPTER_WEIGHTS_FILE} may have at most ${maxBytes} bytes.`;
+    return new AppError('payload_too_large', message, { param: ADAPTER_WEIGHTS_FILE });
+  };
+  const read = { bytes: 0 };
+  const head: Uint8Array[] = [];
+  let wanted = HEAD_BYTES;
+  for await (const chunk of limitBytes(part.body, maxBytes, tooLarge, read)) {
+    if (wanted > 0) head.push(chunk.slice(0, wanted));
+    wanted -= Math.min(wanted, chunk.byteLength);
+    await sink.write(chunk);
+  }
+  return { head: joinBytes(head), bytes: read.bytes };
+}
+
+async function readInto(fields: ReceivedAdapter['fields'], part: Part): Promise<void> {
+  const field = FIELDS.find((known) => known === part.name);
+  if (field === undefined) throw refuse(part.name, `There is no field ${JSON.stringify(part.name)}.`);
+  const value = await readField(part, MAX_FIELD_BYTES);
+  if (field === 'labels') {
+    fields.labels = [...(fields.labels ?? []), value];
+  } else {
+    refuseTwice(fields[field], field);
+    fields[field] = value;
+  }
+}
+
+function refuseTwice(earlier: unknown, name: string): void {
+  if (earlier !== undefined) throw refuse(name, `Give ${name} once.`);
+}
+
+function refuse(param: string, message: string): AppError {
+  return new AppError('invalid_request', message, { param });
+}

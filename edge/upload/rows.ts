@@ -1,0 +1,99 @@
+import { joinBytes } from './bytes.ts';
+
+/** A row as the file has it, not yet checked, or what is wrong with it. `line` counts from 1, a header included. */
+export type RawRow = { line: number; text: unknown; label: unknown } | BadRow;
+
+export interface BadRow {
+  line: number;
+  error: string;
+}
+
+/** Turns a file's lines into rows. */
+export interface RowParser {
+  /** The row that this line completes, if it does. */
+  take(line: Line): RawRow | undefined;
+  /** What is wrong with the file's end, if anything. */
+  end(): BadRow | undefined;
+  /** Set after a row that nothing can follow. */
+  readonly isBroken: boolean;
+}
+
+/** A line without its `\n`; a `\r` before it is still there. */
+export type Line = { line: number; content: string } | BadRow;
+
+const NEWLINE = 0x0a;
+// A byte order mark that is not at the file's start is text.
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Cuts chunks into lines of at most `maxLineBytes`, holding no more than one of them. */
+export class LineSplitter {
+  readonly #maxLineBytes: number;
+  #line = 1;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+
+  constructor(maxLineBytes: number) {
+    this.#maxLineBytes = maxLineBytes;
+  }
+
+  *push(chunk: Uint8Array): Generator<Line> {
+    const last = chunk.lastIndexOf(NEWLINE);
+    if (last >= 0) {
+      const first = chunk.indexOf(NEWLINE);
+      this.#keep(chunk.subarray(0, first));
+      yield this.#finish();
+      if (last > first) yield* this.#wholeLines(chunk.subarray(first + 1, last));
+    }
+    // A copy: the chunk belongs to whoever reads the network.
+    this.#keep(chunk.slice(last + 1));
+  }
+
+  /** The last line, where the file does not end with `\n`. */
+  *end(): Generator<Line> {
+    if (this.#pendingBytes > 0) yield this.#finish();
+  }
+
+  /** Decodes many lines at once, because a call for each would take most of an upload's time. */
+  *#wholeLines(bytes: Uint8Array): Generator<Line> {
+    const block = bytes.byteLength > this.#maxLineBytes ? undefined : decodeUtf8(bytes);
+    if (block !== undefined) {
+      for (const content of block.split('\n')) yield { line: this.#line++, content };
+      return;
+    }
+    for (let begin = 0; begin <= bytes.byteLength; ) {
+      const at = bytes.indexOf(NEWLINE, begin);
+      const end = at < 0 ? bytes.byteLength : at;
+      this.#keep(bytes.subarray(begin, end));
+      yield this.#finish();
+      begin = end + 1;
+    }
+  }
+
+  /** Beyond the limit only the count goes on, so that an endless line costs no memory. */
+  #keep(bytes: Uint8Array): void {
+    this.#pendingBytes += bytes.byteLength;
+    if (this.#pendingBytes > this.#maxLineBytes) this.#pending = [];
+    else if (bytes.byteLength > 0) this.#pending.push(bytes);
+  }
+
+  #finish(): Line {
+    const line = this.#line++;
+    const isTooLong = this.#pendingBytes > this.#maxLineBytes;
+    const bytes = joinBytes(this.#pending);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (isTooLong) return { line, error: `the row is longer than ${this.#maxLineBytes} bytes` };
+    const content = decodeUtf8(bytes);
+    return content === undefined
+      ? { line, error: 'not valid UTF-8; save the file as UTF-8' }
+      : { line, content };
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
