@@ -1,0 +1,263 @@
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  BUNDLE_FILES,
+  type BundleFile,
+  canonicalManifest,
+  sha256Hex,
+  WEFT_FILE,
+} from '../shared/adapter-format.ts';
+import { AppError } from '../shared/errors.ts';
+import { explain, type Log } from './log.ts';
+
+/** An adapter's three files, whole. */
+export type BundleBytes = Readonly<Record<BundleFile, Uint8Array>>;
+
+export interface AdapterSource {
+  downloadAdapterFile(bundle: string, name: BundleFile, file: string): Promise<void>;
+}
+
+export interface AdapterStoreOptions {
+  folder: string;
+  /** Bytes that the files kept on disk may take together. */
+  maxBytes: number;
+  source: AdapterSource;
+  log: Log;
+}
+
+const PARTIAL = 'partial-';
+/** A download left behind by a killed daemon is removed once it is older than any download may take. */
+const PARTIAL_LIFETIME_MS = 3_600_000;
+/** Bundles on their way from the edge at once, so that a cold start opens a bounded number of sockets. */
+const MAX_FETCHES = 32;
+
+/**
+ * Adapters' files by content hash: from disk, or from the edge and then kept on disk. The name of a folder is the hash
+ * of what is in it, so every read checks itself; a file that does not fit is dropped, named in the log and fetched again.
+ */
+export class AdapterStore {
+  readonly #options: AdapterStoreOptions;
+  /** Bytes of each bundle on disk, least recently used first. */
+  readonly #kept = new Map<string, number>();
+  readonly #loading = new Map<string, Promise<BundleBytes>>();
+  readonly #dropped = new Set<string>();
+  /** Folders being removed: who asks for one meanwhile must not read what is left of it. */
+  readonly #removing = new Map<string, Promise<void>>();
+  readonly #waiting: (() => void)[] = [];
+  #fetching = 0;
+
+  private constructor(options: AdapterStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Opens a cache folder: finds what is there and removes what an earlier process left half written. */
+  static async open(options: AdapterStoreOptions): Promise<AdapterStore> {
+    const store = new AdapterStore(options);
+    await mkdir(options.folder, { recursive: true });
+    await store.#scan();
+    await store.#shrink();
+    return store;
+  }
+
+  /** Bytes on disk. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const size of this.#kept.values()) bytes += size;
+    return bytes;
+  }
+
+  /**
+   * The files of a bundle. Callers who ask for the same bundle at the same time share one load.
+   * @throws {AppError} `adapter_not_found` where the edge has no such bundle, `upstream_failed` where it cannot be
+   * reached or sent something else, `no_capacity` where the disk is full.
+   */
+  read(bundle: string): Promise<BundleBytes> {
+    const running = this.#loading.get(bundle);
+    if (running) return running;
+    const load = this.#load(bundle).finally(() => this.#finish(bundle));
+    this.#loading.set(bundle, load);
+    return load;
+  }
+
+  /** Removes a bundle, also one that is just being loaded. */
+  async drop(bundle: string): Promise<void> {
+    if (this.#loading.has(bundle)) this.#dropped.add(bundle);
+    await this.#remove(bundle);
+  }
+
+  async #load(bundle: string): Promise<BundleBytes> {
+    await this.#removing.get(bundle)?.catch(() => {});
+    const onDisk = await this.#readKept(bundle);
+    if (onDisk) return onDisk;
+    await this.#enter();
+    try {
+      return await this.#fetchMakingRoom(bundle);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  #finish(bundle: string): void {
+    this.#loading.delete(bundle);
+    if (this.#dropped.delete(bundle)) void this.#tryRemove(bundle);
+  }
+
+  async #readKept(bundle: string): Promise<BundleBytes | undefined> {
+    const folder = join(this.#options.folder, bundle);
+    const files = await readBundle(folder).catch(() => undefined);
+    if (!files) return undefined;
+    if ((await bundleId(files)) === bundle) {
+      this.#keep(bundle, files);
+      const now = new Date();
+      await utimes(folder, now, now).catch(() => {});
+      return files;
+    }
+    this.#options.log.warn('a cached adapter is corrupt: dropped, and fetched again', { bundle });
+    await this.#remove(bundle);
+    return undefined;
+  }
+
+  /** The cache gives way where it is what fills the disk. */
+  async #fetchMakingRoom(bundle: string): Promise<BundleBytes> {
+    try {
+      return await this.#fetch(bundle);
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'no_capacity') || this.#kept.size === 0) throw error;
+      this.#options.log.warn('the disk is full: the adapter cache is emptied', { bytes: this.bytes });
+      for (const kept of [...this.#kept.keys()]) await this.#tryRemove(kept);
+      return this.#fetch(bundle);
+    }
+  }
+
+  async #fetch(bundle: string): Promise<BundleBytes> {
+    const { folder, source } = this.#options;
+    const partial = await mkdtemp(join(folder, PARTIAL));
+    try {
+      await allDone(
+        BUNDLE_FILES.map((name) => source.downloadAdapterFile(bundle, name, join(partial, name))),
+      );
+      const files = await readBundle(partial);
+      const id = await bundleId(files);
+      if (id !== bundle) {
+        throw new AppError(
+          'upstream_failed',
+          `the edge sent other bytes for adapter bundle ${bundle}: ${id}`,
+        );
+      }
+      await this.#publish(partial, bundle, files);
+      return files;
+    } finally {
+      await rm(partial, { recursive: true, force: true });
+    }
+  }
+
+  /** Another node of this home may have put the same bundle there first; then its copy stays. */
+  async #publish(partial: string, bundle: string, files: BundleBytes): Promise<void> {
+    try {
+      await rename(partial, join(this.#options.folder, bundle));
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code !== 'EEXIST' && code !== 'ENOTEMPTY' && code !== 'EPERM') throw error;
+    }
+    this.#keep(bundle, files);
+    await this.#shrink();
+  }
+
+  #keep(bundle: string, files: BundleBytes): void {
+    this.#kept.delete(bundle);
+    this.#kept.set(
+      bundle,
+      BUNDLE_FILES.reduce((sum, name) => sum + files[name].byteLength, 0),
+    );
+  }
+
+  #remove(bundle: string): Promise<void> {
+    this.#kept.delete(bundle);
+    const removal = rm(join(this.#options.folder, bundle), { recursive: true, force: true }).finally(() => {
+      if (this.#removing.get(bundle) === removal) this.#removing.delete(bundle);
+    });
+    this.#removing.set(bundle, removal);
+    return removal;
+  }
+
+  async #shrink(): Promise<void> {
+    let bytes = this.bytes;
+    for (const [bundle, size] of [...this.#kept]) {
+      if (bytes <= this.#options.maxBytes) return;
+      bytes -= size;
+      await this.#tryRemove(bundle);
+    }
+  }
+
+  async #tryRemove(bundle: string): Promise<void> {
+    await this.#remove(bundle).catch((error) => {
+      this.#options.log.warn('a cached adapter cannot be removed', { bundle, reason: explain(error) });
+    });
+  }
+
+  async #scan(): Promise<void> {
+    const found: { bundle: string; bytes: number; used: number }[] = [];
+    for (const name of await readdir(this.#options.folder)) {
+      const path = join(this.#options.folder, name);
+      const used = (await stat(path)).mtimeMs;
+      if (sha256Hex.safeParse(name).success)
+        found.push({ bundle: name, bytes: await folderBytes(path), used });
+      else if (name.startsWith(PARTIAL) && Date.now() - used > PARTIAL_LIFETIME_MS) {
+        await rm(path, { recursive: true, force: true });
+      }
+    }
+    for (const { bundle, bytes } of found.sort((a, b) => a.used - b.used)) this.#kept.set(bundle, bytes);
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#fetching < MAX_FETCHES) this.#fetching++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#fetching--;
+  }
+}
+
+/** As Promise.all, but nothing is still being written when it rejects. */
+async function allDone(promises: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(promises))
+    if (result.status === 'rejected') throw result.reason;
+}
+
+async function readBundle(folder: string): Promise<BundleBytes> {
+  const [config, weights, weft] = await Promise.all([
+    readFile(join(folder, ADAPTER_CONFIG_FILE)),
+    readFile(join(folder, ADAPTER_WEIGHTS_FILE)),
+    readFile(join(folder, WEFT_FILE)),
+  ]);
+  return { [ADAPTER_CONFIG_FILE]: config, [ADAPTER_WEIGHTS_FILE]: weights, [WEFT_FILE]: weft };
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const sizes = await Promise.all(
+    (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** A bundle's id, from its bytes. */
+export async function bundleId(files: BundleBytes): Promise<string> {
+  const entries = await Promise.all(
+    BUNDLE_FILES.map(async (name) => ({
+      name,
+      bytes: files[name].byteLength,
+      sha256: await sha256(files[name]),
+    })),
+  );
+  return sha256(new TextEncoder().encode(canonicalManifest(entries)));
+}
+
+/** Off the calling thread: 90 MB take a tenth of a second. */
+async function sha256(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
+}

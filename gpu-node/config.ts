@@ -1,0 +1,93 @@
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+
+const MEBIBYTE = 1024 * 1024;
+
+const integer = (min: number, max: number, fallback: number) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' });
+
+const environment = z.object({
+  WEFT_EDGE_URL: httpUrl.default('http://127.0.0.1:8787'),
+  WEFT_NODE_SECRET: z
+    .string({ error: "is not set: give the node the edge's NODE_SECRET" })
+    .regex(/^[\x21-\x7e]{8,256}$/, "must be the edge's NODE_SECRET: 8 to 256 characters, no space"),
+  WEFT_HOME: z.string().min(1).default('.weft'),
+  WEFT_NODE_HOST: z.string().min(1).default('127.0.0.1'),
+  WEFT_NODE_PORT: integer(0, 65_535, 0),
+  WEFT_NODE_URL: httpUrl.optional(),
+  WEFT_DEVICE: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
+  WEFT_THREADS: integer(1, 256, availableParallelism()),
+  WEFT_BASE_MODEL: z.string().min(1).default('minilm-l6-384'),
+  WEFT_SLOTS: integer(1, 4096, 64),
+  WEFT_CACHE_BYTES: integer(MEBIBYTE, Number.MAX_SAFE_INTEGER, 4096 * MEBIBYTE),
+  WEFT_QUEUE_ROWS: integer(256, 1_000_000, 4096),
+  WEFT_BATCH_TOKENS: integer(512, 65_536, 4096),
+});
+
+/** What the daemon was started with; every path is absolute. */
+export interface NodeConfig {
+  edgeUrl: string;
+  /** Shared with the edge, apart from client keys. Never logged. */
+  nodeSecret: string;
+  home: string;
+  host: string;
+  /** 0 lets the system choose. */
+  port: number;
+  /** How the edge reaches this node; undefined means `http://127.0.0.1:PORT`. */
+  nodeUrl: string | undefined;
+  device: 'cpu' | 'webgpu' | 'cuda';
+  threads: number;
+  /** A registry id, or a folder of a Hugging Face model. */
+  baseModel: string;
+  /** Adapters that a batch may mix. */
+  slots: number;
+  cacheBytes: number;
+  /** Texts that may wait for an answer; more get 429. */
+  queueRows: number;
+  /** Padded tokens of one run. */
+  batchTokens: number;
+}
+
+/** A setting that cannot be used; the message names every variable at fault. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/**
+ * Reads the daemon's settings. An empty variable counts as unset.
+ * @throws {ConfigError} naming each bad variable, what it holds is left out because it may be a secret.
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): NodeConfig {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`).join('\n'),
+    );
+  }
+  const values = parsed.data;
+  const home = resolve(values.WEFT_HOME);
+  return {
+    edgeUrl: values.WEFT_EDGE_URL.replace(/\/+$/, ''),
+    nodeSecret: values.WEFT_NODE_SECRET,
+    home,
+    host: values.WEFT_NODE_HOST,
+    port: values.WEFT_NODE_PORT,
+    nodeUrl: values.WEFT_NODE_URL?.replace(/\/+$/, ''),
+    device: values.WEFT_DEVICE,
+    threads: values.WEFT_THREADS,
+    baseModel: values.WEFT_BASE_MODEL,
+    slots: values.WEFT_SLOTS,
+    cacheBytes: values.WEFT_CACHE_BYTES,
+    queueRows: values.WEFT_QUEUE_ROWS,
+    batchTokens: values.WEFT_BATCH_TOKENS,
+  };
+}
+
+/** Where adapters fetched from the edge are kept; nodes on one machine may share it. */
+export function adapterCacheFolder(config: NodeConfig): string {
+  return join(config.home, 'cache', 'adapters');
+}

@@ -1,0 +1,28 @@
+import type { Random } from '../random.ts';
+
+/**
+ * Batches that are sorted by length together. Padding wastes 2-3 % of the tokens of real e-mails with 16, 5 % and more with
+ * fewer; with all of them a text would meet the same neighbours in every epoch.
+ */
+const BATCHES_SORTED_TOGETHER = 16;
+
+/**
+ * One epoch: every example once, in batches of texts of similar length, both in an order drawn anew. All batches but one
+ * hold `batchSize` examples, so there are `ceil(examples / batchSize)`.
+ */
+export function lengthBatches<T extends { readonly ids: ArrayLike<number> }>(
+  examples: readonly T[],
+  batchSize: number,
+  random: Random,
+): T[][] {
+  const shuffled = random.shuffle([...examples]);
+  const sorted = chunks(shuffled, BATCHES_SORTED_TOGETHER * batchSize).map((pool) =>
+    pool.sort((a, b) => a.ids.length - b.ids.length),
+  );
+  return random.shuffle(sorted.flatMap((pool) => chunks(pool, batchSize)));
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
+}

@@ -1,0 +1,114 @@
+import { createReadStream } from 'node:fs';
+import { type Example, example } from '../../shared/api/common.ts';
+import { MAX_LINE_BYTES } from '../../shared/api/datasets.ts';
+import { AppError } from '../../shared/errors.ts';
+import type { Random } from '../random.ts';
+
+/**
+ * The rows of a dataset, one at a time: JSONL with `{"text", "label"}` a line, as the edge stores every upload. Blank lines are
+ * passed over. @throws {AppError} `invalid_dataset` with the line's number
+ */
+export async function* readExamples(path: string): AsyncGenerator<Example> {
+  let number = 0;
+  for await (const line of readLines(path)) {
+    number++;
+    if (line.trim() !== '') yield parseLine(line, number);
+  }
+}
+
+/** Lines end at `\n` alone: Node's readline also ends them at U+2028, which JSON allows inside a text. */
+async function* readLines(path: string): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of createReadStream(path, { encoding: 'utf8' })) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop()!;
+    if (rest.length > MAX_LINE_BYTES) throw invalid(`a line is longer than ${MAX_LINE_BYTES} bytes`);
+    yield* lines;
+  }
+  yield rest;
+}
+
+function parseLine(line: string, number: number): Example {
+  let json: unknown;
+  try {
+    json = JSON.parse(line);
+  } catch (cause) {
+    throw invalid(`line ${number} is not JSON`, number, cause);
+  }
+  const parsed = example.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw invalid(`line ${number}: ${issue?.path.join('.')}: ${issue?.message}`, number);
+}
+
+function invalid(message: string, line?: number, cause?: unknown): AppError {
+  const errors = line === undefined ? undefined : [{ line, message }];
+  return new AppError('invalid_dataset', message, { ...(errors && { errors }), cause });
+}
+
+/** The one order of labels, that of the classifier's rows and of every list of them: by name, numbers in a name by value. */
+export function sortLabels(labels: Iterable<string>): string[] {
+  const key = (label: string) => label.replace(/\d+/g, (digits) => digits.padStart(20, '0'));
+  const keyed = [...new Set(labels)].map((label) => ({ label, key: key(label) }));
+  return keyed.sort((a, b) => compare(a.key, b.key) || compare(a.label, b.label)).map(({ label }) => label);
+}
+
+/** By code unit, so that the order is that of every machine. */
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+const AUTO_SHARE = 0.1;
+const AUTO_SHARE_OF_FEW = 0.2;
+const FEW = 200;
+const TOO_FEW = 40;
+/** More make an epoch's check slow and its figures no truer. */
+const AUTO_MAX_ROWS = 2000;
+
+/** How many rows `validation_split` sets aside of so many. `auto`: a tenth, a fifth of few, none of fewer than 40. */
+export function validationRows(split: 'auto' | number, rows: number): number {
+  if (split !== 'auto') return Math.round(split * rows);
+  if (rows < TOO_FEW) return 0;
+  return Math.min(AUTO_MAX_ROWS, Math.round((rows < FEW ? AUTO_SHARE_OF_FEW : AUTO_SHARE) * rows));
+}
+
+/**
+ * Sets `count` rows aside, each label in its proportion, drawn at random; both parts keep the order of the rows. Every
+ * label keeps at least one row to train on, so fewer may be set aside than asked for.
+ */
+export function stratifiedSplit<T extends { readonly label: unknown }>(
+  rows: readonly T[],
+  count: number,
+  random: Random,
+): { training: T[]; validation: T[] } {
+  const byLabel = Map.groupBy(rows, ({ label }) => label);
+  const shares = apportion(
+    [...byLabel.values()].map(({ length }) => length),
+    count,
+  );
+  const aside = new Set<T>();
+  for (const [i, group] of [...byLabel.values()].entries()) {
+    for (const row of random.shuffle([...group]).slice(0, shares[i])) aside.add(row);
+  }
+  return {
+    training: rows.filter((row) => !aside.has(row)),
+    validation: rows.filter((row) => aside.has(row)),
+  };
+}
+
+/** Divides `count` in proportion to `sizes` by largest remainder (Hamilton), leaving at least one of each size. */
+function apportion(sizes: readonly number[], count: number): number[] {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const exact = sizes.map((size) => (total === 0 ? 0 : (count * size) / total));
+  const shares = exact.map((share, i) => Math.min(Math.floor(share), sizes[i]! - 1));
+  const remainder = (i: number) => exact[i]! - Math.floor(exact[i]!);
+  const order = sizes.map((_, i) => i).sort((a, b) => remainder(b) - remainder(a) || a - b);
+  let left = Math.min(count, total) - exact.reduce((sum, share) => sum + Math.floor(share), 0);
+  for (const i of order) {
+    if (left <= 0) break;
+    if (shares[i]! + 1 >= sizes[i]!) continue;
+    shares[i]! += 1;
+    left--;
+  }
+  return shares;
+}

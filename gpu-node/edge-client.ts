@@ -1,0 +1,242 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { z } from 'zod';
+import { type BundleFile, MAX_FILE_BYTES } from '../shared/adapter-format.ts';
+import { problemBody } from '../shared/api/common.ts';
+import { MAX_DATASET_BYTES } from '../shared/api/datasets.ts';
+import {
+  type CompleteJob,
+  type FailJob,
+  type Heartbeat,
+  type HeartbeatResponse,
+  heartbeatResponse,
+  LEASE_TOKEN_HEADER,
+  type RegisterNode,
+  registerNodeResponse,
+} from '../shared/api/nodes.ts';
+import { AppError, ERROR_STATUS, type ErrorCode } from '../shared/errors.ts';
+import { retry } from './retry.ts';
+
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
+const POLICY = { attempts: 5, base: 200, max: 5000 };
+const DEFAULT_TIMEOUTS = { call: 10_000, transfer: 300_000 };
+
+export interface EdgeClientOptions {
+  url: string;
+  secret: string;
+  /** Milliseconds for a call that answers JSON, and for one that moves a file. */
+  timeouts?: { call: number; transfer: number };
+}
+
+interface Call {
+  method: 'GET' | 'POST' | 'PUT';
+  path: string;
+  token?: string;
+  body?: () => Promise<{ stream: ReadableStream | string; bytes?: number }>;
+  timeout: number;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * The only caller of the edge. Each call has a timeout; those that may safely be repeated are, with jitter.
+ * Every failure is an AppError: the edge's own code and words where it answered, `upstream_failed` where it did not.
+ */
+export class EdgeClient {
+  readonly #url: string;
+  readonly #secret: string;
+  readonly #timeouts: { call: number; transfer: number };
+
+  constructor({ url, secret, timeouts = DEFAULT_TIMEOUTS }: EdgeClientOptions) {
+    this.#url = url;
+    this.#secret = secret;
+    this.#timeouts = timeouts;
+  }
+
+  /** One attempt: the caller goes on trying until the edge is up. */
+  register(node: RegisterNode, signal?: AbortSignal): Promise<{ id: string; heartbeat_seconds: number }> {
+    return this.#json(registerNodeResponse, this.#post('/internal/nodes', node, signal));
+  }
+
+  /** One attempt: the next heartbeat is the retry. */
+  heartbeat(nodeId: string, body: Heartbeat, signal?: AbortSignal): Promise<HeartbeatResponse> {
+    return this.#json(heartbeatResponse, this.#post(`/internal/nodes/${nodeId}/heartbeat`, body, signal));
+  }
+
+  complete(jobId: string, body: CompleteJob, signal?: AbortSignal): Promise<void> {
+    return this.#repeat((s) => this.#done(this.#post(`/internal/jobs/${jobId}/complete`, body, s)), signal);
+  }
+
+  fail(jobId: string, body: FailJob, signal?: AbortSignal): Promise<void> {
+    return this.#repeat((s) => this.#done(this.#post(`/internal/jobs/${jobId}/fail`, body, s)), signal);
+  }
+
+  /** Streams a job's dataset, JSONL, into a file. */
+  downloadDataset(
+    job: { id: string; token: string },
+    kind: 'training' | 'validation',
+    file: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const path = `/internal/jobs/${job.id}/files/${kind}`;
+    return this.#download({ path, token: job.token, file, maxBytes: MAX_DATASET_BYTES, signal });
+  }
+
+  /** Streams one file of a trained adapter to the edge, with its length. */
+  uploadAdapterFile(
+    job: { id: string; token: string },
+    name: BundleFile,
+    file: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const call = (s: AbortSignal | undefined): Call => ({
+      method: 'PUT',
+      path: `/internal/jobs/${job.id}/adapter/${name}`,
+      token: job.token,
+      timeout: this.#timeouts.transfer,
+      signal: s,
+      body: async () => ({
+        stream: Readable.toWeb(createReadStream(file)) as ReadableStream,
+        bytes: (await stat(file)).size,
+      }),
+    });
+    return this.#repeat((s) => this.#done(call(s)), signal);
+  }
+
+  /**
+   * Streams one file of an adapter's bundle into `file`. The caller checks the hashes.
+   * @throws {AppError} `adapter_not_found` for a bundle the edge does not have.
+   */
+  downloadAdapterFile(bundle: string, name: BundleFile, file: string, signal?: AbortSignal): Promise<void> {
+    const path = `/internal/adapters/${bundle}/files/${name}`;
+    return this.#download({ path, file, maxBytes: MAX_FILE_BYTES[name], signal });
+  }
+
+  #post(path: string, body: unknown, signal: AbortSignal | undefined): Call {
+    const text = JSON.stringify(body);
+    return {
+      method: 'POST',
+      path,
+      body: async () => ({ stream: text }),
+      timeout: this.#timeouts.call,
+      signal,
+    };
+  }
+
+  #download(download: {
+    path: string;
+    token?: string;
+    file: string;
+    maxBytes: number;
+    signal: AbortSignal | undefined;
+  }): Promise<void> {
+    const { path, file, maxBytes, token } = download;
+    return this.#repeat(async (signal) => {
+      const timeout = this.#timeouts.transfer;
+      const response = await this.#call({ method: 'GET', path, ...(token && { token }), timeout, signal });
+      try {
+        await pipeline(bounded(response, maxBytes, path), createWriteStream(file));
+      } catch (error) {
+        throw this.#transferError(path, error);
+      }
+    }, download.signal);
+  }
+
+  #repeat<T>(action: (signal: AbortSignal | undefined) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return retry(POLICY, () => action(signal), isTransient, signal);
+  }
+
+  async #json<T extends z.ZodType>(schema: T, call: Call): Promise<z.infer<T>> {
+    const response = await this.#call(call);
+    const parsed = schema.safeParse(await this.#readJson(response, call.path));
+    if (parsed.success) return parsed.data;
+    const issue = parsed.error.issues[0];
+    const place = issue?.path.join('.') || 'answer';
+    throw new AppError(
+      'upstream_failed',
+      `${call.path}: the edge's ${place} is not as agreed: ${issue?.message}`,
+    );
+  }
+
+  async #done(call: Call): Promise<void> {
+    const response = await this.#call(call);
+    await response.body?.cancel();
+  }
+
+  /** Fetches and throws unless the status is one of success. */
+  async #call(call: Call): Promise<Response> {
+    const body = await call.body?.();
+    const headers: Record<string, string> = { authorization: `Bearer ${this.#secret}` };
+    if (call.token) headers[LEASE_TOKEN_HEADER] = call.token;
+    if (call.method === 'POST') headers['content-type'] = 'application/json';
+    if (body?.bytes !== undefined) headers['content-length'] = String(body.bytes);
+    const timeout = AbortSignal.timeout(call.timeout);
+    let response: Response;
+    try {
+      response = await fetch(this.#url + call.path, {
+        method: call.method,
+        headers,
+        redirect: 'error',
+        signal: call.signal ? AbortSignal.any([call.signal, timeout]) : timeout,
+        ...(body && { body: body.stream, duplex: 'half' }),
+      });
+    } catch (error) {
+      throw this.#transferError(call.path, error);
+    }
+    if (!response.ok) throw await this.#refusal(response, call.path);
+    return response;
+  }
+
+  async #refusal(response: Response, path: string): Promise<AppError> {
+    const body = problemBody.safeParse(await this.#readJson(response, path).catch(() => undefined));
+    if (!body.success)
+      return new AppError('upstream_failed', `${path}: the edge answered ${response.status}`);
+    const { code, message } = body.data.error;
+    const known = code in ERROR_STATUS ? (code as ErrorCode) : 'upstream_failed';
+    return new AppError(known, message);
+  }
+
+  async #readJson(response: Response, path: string): Promise<unknown> {
+    try {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of bounded(response, MAX_ANSWER_BYTES, path)) chunks.push(chunk);
+      return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    } catch (error) {
+      throw this.#transferError(path, error);
+    }
+  }
+
+  /** A full disk is ours and named as such; everything else is the connection's. */
+  #transferError(path: string, error: unknown): AppError {
+    if (error instanceof AppError) return error;
+    if (isDiskFull(error)) {
+      return new AppError('no_capacity', 'the disk under WEFT_HOME is full', { cause: error });
+    }
+    return new AppError('upstream_failed', `${path}: the edge at ${this.#url} did not answer`, {
+      cause: error,
+    });
+  }
+}
+
+/** Whether the same call may succeed a moment later. */
+export function isTransient(error: unknown): boolean {
+  return (
+    error instanceof AppError && (error.status === 429 || error.status >= 500) && !isDiskFull(error.cause)
+  );
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+}
+
+async function* bounded(response: Response, maxBytes: number, path: string): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes)
+      throw new AppError('payload_too_large', `${path}: the edge sent more than ${maxBytes} bytes`);
+    yield chunk;
+  }
+}

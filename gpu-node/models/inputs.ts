@@ -1,0 +1,42 @@
+import type { Graph } from '../graph/builder.ts';
+import { type Feeds, tensor } from '../runtime/session.ts';
+import type { EncoderInputs, HiddenLayout } from './model.ts';
+
+/** Token ids of a batch, padded on the right to one length. */
+export interface TokenBatch {
+  readonly rows: number;
+  readonly length: number;
+  /** `[rows, length]`. */
+  readonly inputIds: Int32Array;
+  /** `[rows, length]`: 1 for a token, 0 for padding. */
+  readonly attentionMask: Float32Array;
+  /** `[rows, length]`; all 0, as for single texts, where absent. */
+  readonly tokenTypeIds?: Int32Array;
+}
+
+/** Declares an encoder's inputs over the symbols `batch` and `seq`. */
+export function encoderInputs(graph: Graph, layout: HiddenLayout): EncoderInputs {
+  return {
+    layout,
+    inputIds: graph.input('input_ids', 'int32', ['batch', 'seq']),
+    tokenTypeIds: graph.input('token_type_ids', 'int32', ['batch', 'seq']),
+    positionIds: graph.input('position_ids', 'int32', ['seq']),
+    attentionMask: graph.input('attention_mask', 'float32', ['batch', 'seq']),
+  };
+}
+
+/** A batch as feeds of `encoderInputs`. */
+export function encoderFeeds(batch: TokenBatch): Feeds {
+  const { rows, length } = batch;
+  const types = batch.tokenTypeIds ?? new Int32Array(rows * length);
+  return {
+    input_ids: tensor('int32', [rows, length], batch.inputIds),
+    token_type_ids: tensor('int32', [rows, length], types),
+    position_ids: tensor(
+      'int32',
+      [length],
+      Int32Array.from({ length }, (_, position) => position),
+    ),
+    attention_mask: tensor('float32', [rows, length], batch.attentionMask),
+  };
+}

@@ -1,0 +1,142 @@
+import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '../../shared/errors.ts';
+import { headerLength, parseHeader, type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
+import {
+  openWeightFile,
+  transposeMatrix,
+  type WeightFile,
+  type WeightSource,
+  writeWeightFile,
+} from '../graph/weight-file.ts';
+import { parseArchitecture } from './index.ts';
+import type { Architecture, BaseModel, WeightSpec } from './model.ts';
+
+/** Largest JSON header of a base model: bytes for a hundred thousand tensors. */
+const MAX_HEADER_BYTES = 16 * 1024 * 1024;
+/** Part of the weight file's name: files of another layout are not read. */
+const LAYOUT = 1;
+
+export interface BaseModelSource {
+  /** Registry id, for messages. */
+  readonly id: string;
+  /** A Hugging Face folder: config.json and model.safetensors. */
+  readonly folder: string;
+  /** SHA-256 of model.safetensors; names the weight file. */
+  readonly sha256: string;
+  /** Where the weight file lies, or is written the first time. */
+  readonly weightsFolder: string;
+}
+
+/**
+ * Opens a base model of any known architecture. Its weights are written once into a file that graphs map
+ * (`graph/weight-file.ts`), with linear layers transposed; later calls, also in other processes, open that file.
+ * @throws AppError naming the field of config.json, or the tensor and its shapes, that do not fit
+ */
+export async function openBaseModel(source: BaseModelSource): Promise<BaseModel> {
+  const architecture = await readArchitecture(source);
+  const path = join(source.weightsFolder, `${source.sha256}.${architecture.type}-${LAYOUT}.weights`);
+  const file = (await openIfThere(path, architecture)) ?? (await convert(source, architecture, path));
+  const hasAll = (specs: readonly WeightSpec[]) => specs.every(({ name }) => file.tensors[name]);
+  return {
+    architecture,
+    weights: file.tensors,
+    weightsFolder: source.weightsFolder,
+    poolings: hasAll(architecture.weights) ? ['mean', 'cls'] : ['mean'],
+  };
+}
+
+async function readArchitecture({ id, folder }: BaseModelSource): Promise<Architecture> {
+  const path = join(folder, 'config.json');
+  let config: unknown;
+  try {
+    config = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new AppError('internal_error', `base model ${id}: ${path} cannot be read as JSON`, { cause });
+  }
+  return parseArchitecture(config, id);
+}
+
+/** The weight file where it is complete and fits the architecture, else undefined. */
+async function openIfThere(path: string, architecture: Architecture): Promise<WeightFile | undefined> {
+  const file = await openWeightFile(path).catch(() => undefined);
+  const fits = ({ name, shape, transposed, optional }: WeightSpec) => {
+    const stored = file?.tensors[name];
+    const expected = transposed ? [...shape].reverse() : shape;
+    return stored ? String(stored.shape) === String(expected) : optional;
+  };
+  return file && architecture.weights.every(fits) ? file : undefined;
+}
+
+async function convert(
+  source: BaseModelSource,
+  architecture: Architecture,
+  path: string,
+): Promise<WeightFile> {
+  const file = await open(join(source.folder, 'model.safetensors'));
+  try {
+    const entries = await readEntries(file, source.id);
+    const found = architecture.weights.flatMap((spec) => findTensor(spec, entries, source.id) ?? []);
+    await mkdir(source.weightsFolder, { recursive: true });
+    return await writeWeightFile(path, readSources(file, found));
+  } finally {
+    await file.close();
+  }
+}
+
+async function readEntries(file: FileHandle, id: string): Promise<ReadonlyMap<string, TensorEntry>> {
+  const { size } = await file.stat();
+  const limits = { file: `base model ${id}: model.safetensors`, maxHeaderBytes: MAX_HEADER_BYTES } as const;
+  const prefix = await readBytes(file, 0, Math.min(8, size));
+  const length = headerLength(prefix, size, { ...limits, code: 'internal_error' });
+  const head = await readBytes(file, 0, 8 + length);
+  return parseHeader(head, size, { ...limits, code: 'internal_error' }).tensors;
+}
+
+interface FoundTensor {
+  readonly spec: WeightSpec;
+  readonly entry: TensorEntry;
+}
+
+function findTensor(
+  spec: WeightSpec,
+  entries: ReadonlyMap<string, TensorEntry>,
+  id: string,
+): FoundTensor | undefined {
+  const names = [spec.name, ...spec.aliases];
+  const entry = names.map((name) => entries.get(name)).find((each) => each !== undefined);
+  const where = `base model ${id}: model.safetensors`;
+  if (!entry && spec.optional) return undefined;
+  if (!entry) throw new AppError('internal_error', `${where} has no tensor ${names.join(' or ')}`);
+  if (String(entry.shape) !== String(spec.shape)) {
+    const shapes = `is [${entry.shape.join(', ')}], config.json asks for [${spec.shape.join(', ')}]`;
+    throw new AppError('internal_error', `${where}: tensor ${entry.name} ${shapes}`);
+  }
+  return { spec, entry };
+}
+
+async function* readSources(file: FileHandle, found: readonly FoundTensor[]): AsyncIterable<WeightSource> {
+  for (const { spec, entry } of found) {
+    const data = toFloat32(await readBytes(file, entry.begin, entry.end), entry);
+    const [rows, columns] = spec.shape;
+    yield spec.transposed
+      ? {
+          name: spec.name,
+          dtype: 'float32',
+          shape: [columns!, rows!],
+          data: transposeMatrix(data, rows!, columns!),
+        }
+      : { name: spec.name, dtype: 'float32', shape: spec.shape, data };
+  }
+}
+
+async function readBytes(file: FileHandle, begin: number, end: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - begin);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, begin + filled);
+    if (bytesRead === 0) throw new AppError('internal_error', 'model.safetensors ended while it was read');
+    filled += bytesRead;
+  }
+  return bytes;
+}

@@ -1,0 +1,201 @@
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type ServerType, serve } from '@hono/node-server';
+import type { RegisterNode } from '../shared/api/nodes.ts';
+import { BASE_PRECISIONS } from '../shared/peft-config.ts';
+import { AdapterStore } from './adapter-store.ts';
+import { adapterCacheFolder, type NodeConfig } from './config.ts';
+import { EdgeClient } from './edge-client.ts';
+import { claimIdentity, type Identity } from './identity.ts';
+import { JobLoop } from './job-loop.ts';
+import { explain, type Log } from './log.ts';
+import type { Architecture } from './models/model.ts';
+import { type BaseModelSource, openBaseModel } from './models/open-base-model.ts';
+import { matchTargets } from './peft/targets.ts';
+import { Presence } from './presence.ts';
+import { resolveDevice } from './runtime/device.ts';
+import { Classifier } from './serve/classifier.ts';
+import { nodeApp } from './serve/http.ts';
+import { peftBaseModel } from './weights/base-models.ts';
+import { locateBaseModel } from './weights/locate-base-model.ts';
+import type { DownloadProgress } from './weights/source.ts';
+
+/** What the node tells the edge about itself. */
+const VERSION = '0.1.0';
+/** The layers that most adapters change: their session is built before the first request. */
+const USUAL_TARGETS = ['query', 'value'];
+/** Bytes of a download below which nobody waits. */
+const WORTH_A_LINE = 5e6;
+const TRAINER = new URL('./train/main.ts', import.meta.url);
+
+/** A running node. */
+export interface RunningNode {
+  readonly id: string;
+  /** Where the edge reaches it. */
+  readonly url: string;
+  /** Resolves once the edge has taken it. */
+  readonly registered: Promise<void>;
+  /** Leases no more, hands a running job back, finishes the classifications under way, then ends. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node: device, base model, serving workers, HTTP, then registration, which goes on trying until the edge is up.
+ * @throws what a person must mend, in words: DeviceError, AppError about the base model, or a taken port
+ */
+export async function startNode(config: NodeConfig, log: Log): Promise<RunningNode> {
+  const device = await resolveDevice(config.device);
+  const { home } = config;
+  const located = await locateBaseModel(config.baseModel, { home, log, onProgress: progressLines(log) });
+  const base: BaseModelSource = { ...located, weightsFolder: join(home, 'weights') };
+  const { architecture } = await openBaseModel(base);
+  const edge = new EdgeClient({ url: config.edgeUrl, secret: config.nodeSecret });
+  const store = await AdapterStore.open({
+    folder: adapterCacheFolder(config),
+    maxBytes: config.cacheBytes,
+    source: edge,
+    log,
+  });
+  const { threads, slots, batchTokens, queueRows } = config;
+  const classifier = new Classifier({ base, store, device, threads, slots, batchTokens, queueRows, log });
+  const identity = await claimIdentity(home);
+  try {
+    await classifier.warm(matchTargets(USUAL_TARGETS, architecture.linears('mean')).map(({ name }) => name));
+    return await open({ config, log, device, base, architecture, edge, store, classifier, identity });
+  } catch (error) {
+    await classifier.stop();
+    await identity.release();
+    throw error;
+  }
+}
+
+interface Parts {
+  config: NodeConfig;
+  log: Log;
+  device: NodeConfig['device'];
+  base: BaseModelSource;
+  architecture: Architecture;
+  edge: EdgeClient;
+  store: AdapterStore;
+  classifier: Classifier;
+  identity: Identity;
+}
+
+async function open(parts: Parts): Promise<RunningNode> {
+  const { config, log, device, base, edge, store, classifier, identity } = parts;
+  const jobs = new JobLoop({
+    edge,
+    folder: join(identity.folder, 'jobs'),
+    baseModel: { id: base.id, folder: base.folder, sha256: base.sha256, weights_folder: base.weightsFolder },
+    device,
+    threads: config.threads,
+    trainer: TRAINER,
+    log,
+    onChange: () => presence.wake(),
+  });
+  await jobs.open();
+  let draining = false;
+  const training = () => Number(jobs.busy);
+  const app = nodeApp({
+    secret: config.nodeSecret,
+    classifier,
+    log,
+    health: () => ({
+      status: draining ? 'draining' : 'ok',
+      id: identity.id,
+      device,
+      base_models: [base.id],
+      adapters_resident: classifier.resident,
+      training: training(),
+      queue: classifier.queue,
+    }),
+    gauges: () => ({
+      queue: classifier.queue,
+      resident: classifier.resident,
+      sessions: classifier.sessions,
+      training: training(),
+      cacheBytes: store.bytes,
+    }),
+  });
+  const { server, port } = await listen(app.fetch, config);
+  const url = config.nodeUrl ?? `http://127.0.0.1:${port}`;
+  const presence = new Presence({
+    edge,
+    jobs,
+    log,
+    node: registration(parts, url),
+    onDeleted: (bundles) => {
+      classifier.evict(bundles).catch((error) => {
+        log.warn('deleted adapters could not be removed', { reason: explain(error) });
+      });
+    },
+  });
+  const end = new AbortController();
+  const registered = presence.register(end.signal);
+  const beating = registered.then(() => presence.run(end.signal));
+  log.info('listens', { id: identity.id, url, device, base_model: base.id });
+  return {
+    id: identity.id,
+    url,
+    registered,
+    stop: async () => {
+      draining = true;
+      end.abort();
+      // A lease may still be in the answer under way: the job it starts is handed back too.
+      await beating;
+      await jobs.shutdown();
+      await closeServer(server);
+      await classifier.stop();
+      await identity.release();
+    },
+  };
+}
+
+function registration({ config, device, base, architecture, identity }: Parts, url: string): RegisterNode {
+  const model = {
+    id: base.id,
+    sha256: base.sha256,
+    precisions: [...BASE_PRECISIONS],
+    hidden_size: architecture.hiddenSize,
+    num_layers: architecture.layers,
+    max_length: architecture.maxLength,
+    peft_name: peftBaseModel(base.id).baseModel,
+  };
+  return { id: identity.id, url, device, base_models: [model], slots: config.slots, version: VERSION };
+}
+
+function listen(
+  fetch: (request: Request) => Response | Promise<Response>,
+  { host, port }: NodeConfig,
+): Promise<{ server: ServerType; port: number }> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch, hostname: host, port }, (address: AddressInfo) =>
+      resolve({ server, port: address.port }),
+    );
+    server.on('error', (cause: NodeJS.ErrnoException) => {
+      const taken = cause.code === 'EADDRINUSE';
+      const message = `WEFT_NODE_PORT: port ${port} of ${host} is taken; choose another, or 0 for any`;
+      reject(taken ? new Error(message, { cause }) : cause);
+    });
+  });
+}
+
+/** Resolves when the requests under way are answered. */
+function closeServer(server: ServerType): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    if ('closeIdleConnections' in server) server.closeIdleConnections();
+  });
+}
+
+/** A line a second while a large file comes. */
+function progressLines(log: Log) {
+  let last = 0;
+  return ({ source, file, bytes, total }: DownloadProgress) => {
+    const now = performance.now();
+    if (total < WORTH_A_LINE || now - last < 1000) return;
+    last = now;
+    const percent = Math.floor((100 * bytes) / total);
+    log.info(`fetching ${file} from ${source}`, { percent, megabytes: Math.round(bytes / 1e6) });
+  };
+}

@@ -1,0 +1,39 @@
+import type { TensorType, Value } from '../graph/ir.ts';
+import { reject, toAxis } from '../graph/shapes.ts';
+import { concat } from './concat.ts';
+import { expand } from './expand.ts';
+import { defineOp } from './op.ts';
+
+type SplitAttributes = { readonly axis: number; readonly sizes: { readonly known: readonly number[] } };
+
+function infer(inputs: readonly Value[], { axis, sizes }: SplitAttributes): readonly TensorType[] {
+  const x = inputs[0]!;
+  const at = toAxis(axis, x.shape.length);
+  const total = sizes.known.reduce((sum, size) => sum + size, 0);
+  if (x.shape[at] !== total) reject(0, x, `axis ${at} does not split into [${sizes.known}]`);
+  return sizes.known.map((size) => ({ dtype: x.dtype, shape: x.shape.with(at, size) }));
+}
+
+export const splitOp = defineOp<SplitAttributes>({
+  type: 'Split',
+  infer,
+  gradient: ({ grads, outputs, attributes: { axis } }) => [
+    concat(
+      outputs.map((part, i) => grads[i] ?? expand(part.graph.scalar(0, part.dtype), part.shape)),
+      axis,
+    ),
+  ],
+  samples: [
+    {
+      inputs: [{ dtype: 'float32', shape: ['batch', 6] }],
+      sizes: { batch: 2 },
+      build: (x) => split(x!, 1, [1, 3, 2]),
+    },
+  ],
+});
+
+/** Cuts an axis of known size into parts of the given sizes; the reverse of `concat`. */
+export function split(x: Value, axis: number, sizes: readonly number[]): readonly Value[] {
+  const lengths = x.graph.constant('int64', [sizes.length], sizes);
+  return x.graph.add(splitOp, [x, lengths], { axis, sizes: { known: sizes } });
+}

@@ -1,0 +1,33 @@
+import type { Value } from '../graph/ir.ts';
+import { neg } from './neg.ts';
+import { arithmetic, defineOp, emit, type Operand, operands } from './op.ts';
+
+export const subOp = defineOp({
+  type: 'Sub',
+  infer: arithmetic,
+  gradient: ({ grad, needs }) => [needs(0) ? grad : undefined, needs(1) ? neg(grad) : undefined],
+  samples: [
+    {
+      name: 'same shape',
+      inputs: [
+        { dtype: 'float32', shape: [2, 3], range: [-1, 1] },
+        { dtype: 'float32', shape: [2, 3], range: [-1, 1] },
+      ],
+      build: sub,
+    },
+    {
+      name: 'broadcast both ways',
+      inputs: [
+        { dtype: 'float32', shape: ['batch', 1, 3], range: [-1, 1] },
+        { dtype: 'float32', shape: [4, 1], range: [-1, 1] },
+      ],
+      sizes: { batch: 2 },
+      build: sub,
+    },
+  ],
+});
+
+/** `a - b` with broadcasting. */
+export function sub(a: Operand, b: Operand): Value {
+  return emit(subOp, operands(a, b), {});
+}

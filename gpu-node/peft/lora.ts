@@ -1,0 +1,177 @@
+import { adapterConfigJson } from '../../shared/adapter-config.ts';
+import type { AdapterDescription, LoraTarget } from '../../shared/adapter-description.ts';
+import type { LoraConfig } from '../../shared/peft-config.ts';
+import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
+import type { Dim, Value } from '../graph/ir.ts';
+import { product } from '../graph/shapes.ts';
+import { transposeMatrix } from '../graph/weight-file.ts';
+import {
+  type Architecture,
+  type LinearCall,
+  type LinearHook,
+  type LinearLayer,
+  plainLinear,
+} from '../models/model.ts';
+import {
+  add,
+  concat,
+  expand,
+  gather,
+  gemm,
+  matMul,
+  mul,
+  reshape,
+  squeeze,
+  swapLastAxes,
+  unsqueeze,
+} from '../ops/index.ts';
+import { fillClassifier } from './classifier.ts';
+import type {
+  Dropout,
+  Parameters,
+  PeftMethod,
+  ServedAdapter,
+  SlotSizes,
+  Stack,
+  Trainable,
+} from './method.ts';
+import { matchTargets } from './targets.ts';
+
+const nameA = ({ name }: LinearLayer) => `${name}.lora_A.weight`;
+const nameB = ({ name }: LinearLayer) => `${name}.lora_B.weight`;
+
+/**
+ * LoRA (Hu et al. 2021, arXiv:2106.09685) as HF PEFT defines it: y = Wx + b + s·B·A·dropout(x) with A `[r, in]` and
+ * B `[out, r]`; s = alpha / r, rank-stabilized alpha / sqrt(r) (Kalajdzievski 2023, arXiv:2312.03732). Dropout touches the
+ * adapter's branch only.
+ */
+export const lora: PeftMethod<LoraConfig> = {
+  layers: wrappedLayers,
+  trainables: (config, architecture) =>
+    wrappedLayers(config, architecture).flatMap((layer) => matrices(layer, config.r)),
+  inject,
+  dropout: ({ dropout }) => dropout,
+  pooling: ({ pooling }) => pooling,
+  configFile: (config, architecture, baseModel, revision) =>
+    adapterConfigJson({
+      method: config,
+      modules: wrappedLayers(config, architecture).map(({ name }) => name),
+      baseModel,
+      revision,
+    }),
+  serving: { stacks, inject: injectBySlot, read },
+};
+
+function wrappedLayers(config: LoraConfig, architecture: Architecture): readonly LinearLayer[] {
+  return matchTargets(config.target_modules, architecture.linears(config.pooling));
+}
+
+/** A ~ U(±1/sqrt(in)), which is PEFT's `kaiming_uniform_(a=sqrt(5))`, and B = 0, so that training starts at the base model. */
+function matrices(layer: LinearLayer, r: number): Trainable[] {
+  const { inFeatures, outFeatures } = layer;
+  const bound = 1 / Math.sqrt(inFeatures);
+  return [
+    {
+      name: nameA(layer),
+      shape: [r, inFeatures],
+      init: (random) =>
+        Float32Array.from({ length: r * inFeatures }, () => bound * (2 * random.uniform() - 1)),
+    },
+    { name: nameB(layer), shape: [outFeatures, r], init: () => new Float32Array(outFeatures * r) },
+  ];
+}
+
+function inject(
+  config: LoraConfig,
+  architecture: Architecture,
+  parameters: Parameters,
+  dropout: Dropout,
+): LinearHook {
+  const wrapped = new Set(wrappedLayers(config, architecture).map(({ name }) => name));
+  const scaling = dropout.scale * (config.alpha / (config.use_rslora ? Math.sqrt(config.r) : config.r));
+  return (call) => {
+    if (!wrapped.has(call.layer.name)) return plainLinear(call);
+    const a = swapLastAxes(parameters[nameA(call.layer)]!);
+    const b = swapLastAxes(parameters[nameB(call.layer)]!);
+    const low = mul(matMul(dropout.mask(call.x), a), scaling);
+    return add(plainLinear(call), matMul(low, b));
+  };
+}
+
+/** A transposed to `[in, rank]`, and s·B transposed to `[rank, out]`; ranks below the stack's are padded with zeros. */
+function stacks(layers: readonly LinearLayer[]): readonly Stack[] {
+  return layers.flatMap((layer): Stack[] => [
+    { name: nameA(layer), shape: [layer.inFeatures, 'rank'] },
+    { name: nameB(layer), shape: ['rank', layer.outFeatures] },
+  ]);
+}
+
+function injectBySlot(layers: readonly LinearLayer[], stacked: Parameters, slots: Value): LinearHook {
+  const wrapped = new Set(layers.map(({ name }) => name));
+  return (call) => {
+    if (!wrapped.has(call.layer.name)) return plainLinear(call);
+    const a = gather(stacked[nameA(call.layer)]!, slots);
+    const b = gather(stacked[nameB(call.layer)]!, slots);
+    return linearPlus(call, changeByRow(call, a, b));
+  };
+}
+
+/** Wx + c, where c is as large as the result: the product starts from c, so that adding it takes no pass of its own. */
+function linearPlus({ x, weight }: LinearCall, c: Value): Value {
+  const matrix = (value: Value) => reshape(value, [product(value.shape.slice(0, -1)), value.shape.at(-1)!]);
+  return reshape(gemm(matrix(x), weight, matrix(c)), c.shape);
+}
+
+/**
+ * What a row's adapter and the bias add to Wx: `[batch, seq, out]`, or `[batch, out]` of a pooled x, from a
+ * `[batch, in, rank]` and b `[batch, rank, out]`. The bias is a last row of b that meets a column of ones.
+ */
+function changeByRow({ x, bias }: LinearCall, a: Value, b: Value): Value {
+  const rows = x.shape.length === 2 ? unsqueeze(x, [1]) : x;
+  const [batch, tokens] = rows.shape as [Dim, Dim];
+  const low = matMul(rows, a);
+  const ones = expand(x.graph.scalar(1, x.dtype), [batch, tokens, 1]);
+  const biasRow = expand(bias, [batch, 1, bias.shape[0]!]);
+  const change = matMul(concat([low, ones], 2), concat([b, biasRow], 1));
+  return x.shape.length === 2 ? squeeze(change, [1]) : change;
+}
+
+interface ServedMatrices {
+  readonly r: number;
+  /** `[in, r]` */
+  readonly a: Float32Array;
+  /** `[r, out]`, scaled */
+  readonly b: Float32Array;
+}
+
+function read(description: AdapterDescription, file: Uint8Array): ServedAdapter {
+  const floats = (entry: TensorEntry) => toFloat32(file.subarray(entry.begin, entry.end), entry);
+  const { targets, classifier } = description;
+  const layers = new Map(targets.map((target) => [target.module, readTarget(target, floats)]));
+  const weight = floats(classifier.weight);
+  const bias = floats(classifier.bias);
+  const sizes = { rank: Math.max(...targets.map(({ r }) => r)), labels: classifier.labels };
+  return {
+    sizes,
+    fill: (stack, stackSizes, slot) => {
+      const layer = layers.get(stack.name.replace(/\.lora_[AB]\.weight$/, ''));
+      if (layer) fillMatrix(stack, layer, stackSizes, slot);
+      else fillClassifier(stack, weight, bias, stackSizes, slot);
+    },
+  };
+}
+
+function readTarget(target: LoraTarget, floats: (entry: TensorEntry) => Float32Array): ServedMatrices {
+  const { r, inFeatures, outFeatures, scaling } = target;
+  const a = transposeMatrix(floats(target.a), r, inFeatures);
+  const b = transposeMatrix(floats(target.b), outFeatures, r);
+  return { r, a, b: b.map((element) => scaling * element) };
+}
+
+function fillMatrix(stack: Stack, { r, a, b }: ServedMatrices, sizes: SlotSizes, slot: Float32Array): void {
+  if (stack.shape[0] === 'rank') {
+    slot.set(b);
+    return;
+  }
+  for (let row = 0; row * r < a.length; row++) slot.set(a.subarray(row * r, (row + 1) * r), row * sizes.rank);
+}

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HeartbeatResponse, RegisterNode } from '../shared/api/nodes.ts';
+import { AppError } from '../shared/errors.ts';
+import type { EdgeClient } from './edge-client.ts';
+import type { JobLoop } from './job-loop.ts';
+import { explain, type Log } from './log.ts';
+
+/** Milliseconds between heartbeats while a job runs, so that its progress is fresh and a cancellation quick. */
+const BUSY_BEAT_MS = 1000;
+const REGISTER_RETRY_MS = 1000;
+
+export interface PresenceOptions {
+  edge: EdgeClient;
+  node: RegisterNode;
+  jobs: JobLoop;
+  /** Bundles that were deleted at the edge. */
+  onDeleted(bundles: readonly string[]): void;
+  log: Log;
+}
+
+/** Keeps the node known to the edge: registers, then one combined heartbeat after another. */
+export class Presence {
+  readonly #options: PresenceOptions;
+  #cursor = 0;
+  #interval = 0;
+  #silent = false;
+  #wake = new AbortController();
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+  }
+
+  /** Registers, and tries again until the edge is up; says why it has to, once for each reason. */
+  async register(signal: AbortSignal): Promise<void> {
+    const { edge, node, log } = this.#options;
+    let said = '';
+    while (!signal.aborted) {
+      try {
+        const { heartbeat_seconds } = await edge.register(node, signal);
+        this.#interval = heartbeat_seconds * 1000;
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const reason = whyRefused(error);
+        if (reason !== said) log.warn('the edge does not take the node yet; trying again', { reason });
+        said = reason;
+        await this.#pause(REGISTER_RETRY_MS * (0.5 + Math.random()), signal);
+      }
+    }
+  }
+
+  /** Beats until `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#beat(signal);
+      const interval = this.#options.jobs.busy ? Math.min(BUSY_BEAT_MS, this.#interval) : this.#interval;
+      await this.#pause(interval, signal);
+    }
+  }
+
+  /** Sends the next heartbeat now, e.g. because the node has become free. */
+  wake(): void {
+    this.#wake.abort();
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    const { edge, node, jobs, log } = this.#options;
+    const reports = jobs.report();
+    const body = { jobs: reports, wants_job: !jobs.busy, deletions_after: this.#cursor };
+    try {
+      this.#apply(await edge.heartbeat(node.id, body, signal));
+      if (this.#silent) log.info('the edge answers again');
+      this.#silent = false;
+    } catch (error) {
+      jobs.restore(reports);
+      if (signal.aborted) return;
+      if (error instanceof AppError && error.code === 'node_not_found') return this.register(signal);
+      if (!this.#silent) log.warn('the edge does not answer', { reason: whyRefused(error) });
+      this.#silent = true;
+    }
+  }
+
+  #apply(answer: HeartbeatResponse): void {
+    const { jobs, onDeleted } = this.#options;
+    this.#cursor = answer.deletions_cursor;
+    jobs.apply(answer.jobs);
+    if (answer.deleted_bundles.length > 0) onDeleted(answer.deleted_bundles);
+    if (answer.lease) jobs.start(answer.lease);
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await sleep(ms, undefined, { signal: AbortSignal.any([signal, this.#wake.signal]) }).catch(() => {});
+    if (this.#wake.signal.aborted) this.#wake = new AbortController();
+  }
+}
+
+/** The edge's reason, in words for whoever runs the node. */
+function whyRefused(error: unknown): string {
+  const code = error instanceof AppError ? error.code : undefined;
+  if (code === 'invalid_api_key') return "WEFT_NODE_SECRET is not the edge's NODE_SECRET";
+  if (code !== 'internal_error') return explain(error);
+  return `${explain(error)} The edge's log says more; its database may lack a migration.`;
+}

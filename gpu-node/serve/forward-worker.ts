@@ -1,0 +1,65 @@
+import { workerData } from 'node:worker_threads';
+import type { AdapterDescription } from '../../shared/adapter-description.ts';
+import type { Pooling } from '../../shared/peft-config.ts';
+import { type BaseModelSource, openBaseModel } from '../models/open-base-model.ts';
+import { PEFT_METHODS } from '../peft/index.ts';
+import type { Device } from '../runtime/device.ts';
+import { Forward, type ForwardRow } from './forward.ts';
+import { serveCalls } from './worker-thread.ts';
+
+/** What a worker is started with; it builds its session at once. */
+export interface ForwardWorkerData {
+  base: BaseModelSource;
+  /** Names of the layers that its adapters change. */
+  modules: readonly string[];
+  slots: number;
+  device: Device;
+  threads: number;
+}
+
+export interface AdapterToLoad {
+  handle: string;
+  description: AdapterDescription;
+  pooling: Pooling;
+  /** adapter_model.safetensors. */
+  weights: Uint8Array;
+}
+
+const forward = createForward(workerData as ForwardWorkerData);
+// A failure is every call's answer; without this it would end the process before the first call came.
+forward.catch(() => {});
+
+const handlers = {
+  /** Resolves when the session is built. */
+  ready: async (_: null) => {
+    await forward;
+  },
+  load: async ({ handle, description, pooling, weights }: AdapterToLoad) => {
+    (await forward).load(handle, PEFT_METHODS.lora.serving.read(description, weights), pooling);
+  },
+  drop: async (handle: string) => {
+    (await forward).drop(handle);
+  },
+  run: async (rows: readonly ForwardRow[]) => {
+    const model = await forward;
+    const before = model.runs;
+    const start = performance.now();
+    const logits = await model.run(rows);
+    return { logits, milliseconds: performance.now() - start, runs: model.runs - before };
+  },
+};
+export type ForwardHandlers = typeof handlers;
+
+serveCalls(handlers, async () => {
+  await forward.then(
+    (model) => model.release(),
+    () => {},
+  );
+});
+
+async function createForward({ base, modules, ...options }: ForwardWorkerData): Promise<Forward> {
+  const model = await openBaseModel(base);
+  const names = new Set(modules);
+  const all = model.architecture.linears(model.poolings.includes('cls') ? 'cls' : 'mean');
+  return Forward.create({ base: model, layers: all.filter(({ name }) => names.has(name)), ...options });
+}

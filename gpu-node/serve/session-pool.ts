@@ -1,0 +1,193 @@
+import { AppError } from '../../shared/errors.ts';
+import { Batcher, type BatchLimits, type QueuedRow } from './batcher.ts';
+import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData } from './forward-worker.ts';
+import { WorkerThread } from './worker-thread.ts';
+
+/** Sets of target layers served at once; each holds a session with its own packed weights. */
+const MAX_SESSIONS = 8;
+const ENTRY = new URL('./forward-worker.ts', import.meta.url);
+
+export interface RowResult {
+  logits: Float32Array;
+  /** Milliseconds spent waiting, and in the run itself. */
+  queue: number;
+  run: number;
+}
+
+/** What a run was, for the metrics. */
+export interface RunReport {
+  rows: number;
+  tokens: number;
+  runs: number;
+  milliseconds: number;
+}
+
+export interface SessionPoolOptions {
+  worker: Omit<ForwardWorkerData, 'modules'>;
+  limits: BatchLimits;
+  /** Whether a group has adapters that somebody waits for. */
+  inUse(group: string): boolean;
+  /** A group's session is gone, and with it the adapters it held. */
+  onGone(group: string): void;
+  onRun(report: RunReport): void;
+  onFailure(error: Error): void;
+}
+
+interface Row extends QueuedRow {
+  readonly ids: Int32Array;
+  readonly since: number;
+  resolve(result: RowResult): void;
+  reject(error: Error): void;
+}
+
+interface Group {
+  readonly key: string;
+  readonly worker: WorkerThread<ForwardHandlers>;
+  readonly ready: Promise<void>;
+  pumping: boolean;
+}
+
+/**
+ * One worker thread with one session per set of target layers in use. A new one is built while the others go on; each
+ * runs one batch after the other.
+ */
+export class SessionPool {
+  readonly #options: SessionPoolOptions;
+  readonly #batcher: Batcher<Row>;
+  /** Least recently used first. */
+  readonly #groups = new Map<string, Group>();
+
+  constructor(options: SessionPoolOptions) {
+    this.#options = options;
+    this.#batcher = new Batcher(options.limits);
+  }
+
+  /** Rows waiting for a run. */
+  get waiting(): number {
+    return this.#batcher.size;
+  }
+
+  get sessions(): number {
+    return this.#groups.size;
+  }
+
+  /**
+   * Makes sure that there is a session for these layers, and gives its group.
+   * @throws {AppError} `no_capacity` where every session is in use and no other may be built
+   */
+  async open(modules: readonly string[]): Promise<string> {
+    const key = modules.join(' ');
+    const group = this.#groups.get(key) ?? this.#build(key, modules);
+    this.#groups.delete(key);
+    this.#groups.set(key, group);
+    await group.ready;
+    return key;
+  }
+
+  /** Loads an adapter into a group's worker. */
+  async load(key: string, adapter: AdapterToLoad): Promise<void> {
+    await this.#group(key).worker.call('load', adapter);
+  }
+
+  drop(key: string, handle: string): void {
+    this.#groups
+      .get(key)
+      ?.worker.call('drop', handle)
+      .catch(() => {});
+  }
+
+  /** Queues a text; it shares a run with whatever else waits for the same session. */
+  submit(key: string, handle: string, ids: Int32Array, signal: AbortSignal): Promise<RowResult> {
+    const group = this.#group(key);
+    return new Promise((resolve, reject) => {
+      this.#batcher.add({
+        group: key,
+        adapter: handle,
+        length: ids.length,
+        ids,
+        since: performance.now(),
+        abandoned: () => signal.aborted,
+        resolve,
+        reject,
+      });
+      this.#schedule(group);
+    });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#groups.values()].map(({ worker }) => worker.stop()));
+  }
+
+  #group(key: string): Group {
+    const group = this.#groups.get(key);
+    if (!group)
+      throw new AppError('no_capacity', 'the session of this adapter was closed', { retryAfter: 1 });
+    return group;
+  }
+
+  #build(key: string, modules: readonly string[]): Group {
+    this.#makeRoom();
+    const data: ForwardWorkerData = { ...this.#options.worker, modules };
+    const worker = new WorkerThread<ForwardHandlers>(ENTRY, data, (error) => {
+      this.#options.onFailure(error);
+      this.#remove(key, error);
+    });
+    const ready = worker.call('ready', null);
+    const group: Group = { key, worker, ready, pumping: false };
+    this.#groups.set(key, group);
+    ready.catch((error) => {
+      this.#remove(key, error);
+      void worker.stop();
+    });
+    return group;
+  }
+
+  #makeRoom(): void {
+    if (this.#groups.size < MAX_SESSIONS) return;
+    for (const { key, worker } of this.#groups.values()) {
+      if (this.#options.inUse(key)) continue;
+      this.#remove(key, new AppError('no_capacity', 'the session was closed for another', { retryAfter: 1 }));
+      void worker.stop();
+      return;
+    }
+    const message = `adapters of ${MAX_SESSIONS} sets of target layers are in use, which is all that a node serves at once`;
+    throw new AppError('no_capacity', message, { retryAfter: 1 });
+  }
+
+  #remove(key: string, error: Error): void {
+    this.#groups.delete(key);
+    for (let rows = this.#batcher.take(key); rows.length > 0; rows = this.#batcher.take(key)) {
+      for (const row of rows) row.reject(error);
+    }
+    this.#options.onGone(key);
+  }
+
+  /** After this turn of the event loop, so that rows that arrive together run together. */
+  #schedule(group: Group): void {
+    if (group.pumping) return;
+    group.pumping = true;
+    setImmediate(() => void this.#pump(group));
+  }
+
+  async #pump(group: Group): Promise<void> {
+    for (let rows = this.#batcher.take(group.key); rows.length > 0; rows = this.#batcher.take(group.key)) {
+      await this.#run(group, rows);
+    }
+    group.pumping = false;
+  }
+
+  async #run(group: Group, rows: readonly Row[]): Promise<void> {
+    const start = performance.now();
+    try {
+      const batch = rows.map(({ ids, adapter }) => ({ ids, adapter }));
+      const { logits, milliseconds, runs } = await group.worker.call('run', batch);
+      const tokens = rows.reduce((sum, row) => sum + row.length, 0);
+      this.#options.onRun({ rows: rows.length, tokens, runs, milliseconds });
+      rows.forEach((row, i) => {
+        row.resolve({ logits: logits[i]!, queue: start - row.since, run: milliseconds });
+      });
+    } catch (error) {
+      for (const row of rows) row.reject(error as Error);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import type { Random } from '../random.ts';
+import { type Feeds, tensor } from '../runtime/session.ts';
+import type { DropoutMask } from './graph.ts';
+
+/** Masks are made of bytes, so a probability is a multiple of this. */
+const LEVELS = 256;
+
+/** The probability to keep an element that the masks realize: 1 - dropout, rounded to a 256th. */
+export function keepProbability(dropout: number): number {
+  return Math.max(1, Math.round((1 - dropout) * LEVELS)) / LEVELS;
+}
+
+/**
+ * Draws dropout masks, millions of elements a step: two random bytes at a time become two mask bytes by one look-up.
+ * The buffers are reused, so a draw invalidates the one before.
+ */
+export class DropoutMasks {
+  readonly #masks: readonly DropoutMask[];
+  readonly #random: Random;
+  readonly #table: Uint16Array;
+  readonly #buffers = new Map<string, Uint32Array>();
+
+  constructor(masks: readonly DropoutMask[], keep: number, random: Random) {
+    this.#masks = masks;
+    this.#random = random;
+    this.#table = pairTable(keep * LEVELS);
+  }
+
+  /** Feeds for a batch of `rows` texts of `length` tokens. */
+  draw(rows: number, length: number): Feeds {
+    const feeds = this.#masks.map(({ name, features, perToken }) => {
+      const shape = perToken ? [length, rows, features] : [rows, features];
+      const size = shape.reduce((product, dim) => product * dim, 1);
+      return [name, tensor('bool', shape, this.#fill(name, size))] as const;
+    });
+    return Object.fromEntries(feeds);
+  }
+
+  #fill(name: string, size: number): Uint8Array {
+    const words = Math.ceil(size / 4);
+    let buffer = this.#buffers.get(name);
+    if (!buffer || buffer.length < words) {
+      buffer = new Uint32Array(words);
+      this.#buffers.set(name, buffer);
+    }
+    const table = this.#table;
+    for (let i = 0; i < words; i++) {
+      const random = this.#random.uint32();
+      buffer[i] = table[random & 0xffff]! | (table[random >>> 16]! << 16);
+    }
+    return new Uint8Array(buffer.buffer, 0, size);
+  }
+}
+
+/** For each pair of random bytes the pair of mask bytes: 1 where a byte is below `kept`. */
+function pairTable(kept: number): Uint16Array {
+  const bit = (byte: number) => (byte < kept ? 1 : 0);
+  return Uint16Array.from({ length: 65_536 }, (_, pair) => bit(pair & 0xff) | (bit(pair >> 8) << 8));
+}

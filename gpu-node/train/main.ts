@@ -1,0 +1,69 @@
+import type { Progress } from '../../shared/api/jobs.ts';
+import { AppError } from '../../shared/errors.ts';
+import { runJob } from './job.ts';
+import { type FromTrainer, type TrainingSpec, toTrainer } from './protocol.ts';
+
+/*
+ * A training process: takes one `start` message, reports, and ends. It stops within a step when told to, on SIGTERM, and when
+ * the daemon that forked it is gone.
+ */
+
+/** Milliseconds between two reports of progress. */
+const REPORT_INTERVAL_MS = 250;
+/** Errors of these codes come from the request or its data: another attempt would end the same. */
+const FINAL_CODES: readonly string[] = ['invalid_request', 'invalid_dataset', 'training_failed'];
+
+const controller = new AbortController();
+const stop = () => controller.abort(new Error('stopped'));
+process.on('SIGTERM', stop);
+process.on('disconnect', stop);
+process.on('message', (raw) => {
+  const message = toTrainer.parse(raw);
+  if (message.type === 'stop') stop();
+  else start(message.spec);
+});
+
+async function start(spec: TrainingSpec): Promise<void> {
+  try {
+    const done = await runJob(spec, {
+      signal: controller.signal,
+      onResolved: (resolved) => report({ type: 'resolved', resolved }),
+      onProgress: throttle((progress) => report({ type: 'progress', progress })),
+      onEvent: (event) => report({ type: 'event', event }),
+    });
+    await report(done);
+  } catch (error) {
+    if (!controller.signal.aborted) await report(failureOf(error));
+  }
+  if (process.connected) process.disconnect();
+}
+
+/** Resolves once the daemon's side has the message; a daemon that is gone needs none. */
+function report(message: FromTrainer): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send!(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
+}
+
+/** Passes the first, the last and otherwise one report an interval. */
+function throttle(pass: (progress: Progress) => void): (progress: Progress) => void {
+  let passed = Number.NEGATIVE_INFINITY;
+  return (progress) => {
+    const now = performance.now();
+    if (now - passed < REPORT_INTERVAL_MS && progress.step < progress.steps) return;
+    passed = now;
+    pass(progress);
+  };
+}
+
+/** What of an error the user may read; the rest goes to stderr, which the daemon logs. */
+function failureOf(error: unknown): FromTrainer {
+  console.error(error);
+  if (error instanceof AppError && FINAL_CODES.includes(error.code)) {
+    const { code, message } = error;
+    return { type: 'failed', error: { code, message }, retryable: false };
+  }
+  const message = 'training stopped on an internal error of the node';
+  return { type: 'failed', error: { code: 'internal_error', message }, retryable: true };
+}

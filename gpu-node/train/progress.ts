@@ -1,0 +1,44 @@
+import type { Progress } from '../../shared/api/jobs.ts';
+
+/** How far training is, from the steps it is told of. Time is `now()` in milliseconds. */
+export class ProgressMeter {
+  readonly #steps: number;
+  readonly #epochs: number;
+  readonly #now: () => number;
+  readonly #started: number;
+  #step = 0;
+  #tokens = 0;
+
+  constructor(steps: number, epochs: number, now: () => number = () => performance.now()) {
+    this.#steps = steps;
+    this.#epochs = epochs;
+    this.#now = now;
+    this.#started = now();
+  }
+
+  /** Steps done. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Tokens trained on, padding not counted. */
+  get tokens(): number {
+    return this.#tokens;
+  }
+
+  /** Counts a step over `tokens` tokens. `loss` is that step's. */
+  advance(tokens: number, loss: number): Progress {
+    this.#step += 1;
+    this.#tokens += tokens;
+    const seconds = Math.max(1e-3, (this.#now() - this.#started) / 1000);
+    const left = this.#steps - this.#step;
+    return {
+      step: this.#step,
+      steps: this.#steps,
+      epoch: (this.#epochs * this.#step) / this.#steps,
+      loss,
+      tokens_per_second: this.#tokens / seconds,
+      eta_seconds: (seconds / this.#step) * left,
+    };
+  }
+}

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { bundleManifest, sha256Hex } from '../../shared/adapter-format.ts';
+import { jobError, progress } from '../../shared/api/jobs.ts';
+import { nodeEvent, resolvedTraining } from '../../shared/api/nodes.ts';
+import { validationMetrics } from '../../shared/metrics.ts';
+import { hyperparametersRequest, peftRequest } from '../../shared/peft-config.ts';
+
+/**
+ * What a training process must know. Every path is absolute and local: the process reads datasets that the daemon has
+ * fetched, and writes the bundle's files for the daemon to upload.
+ */
+export const trainingSpec = z.strictObject({
+  base_model: z.strictObject({
+    id: z.string(),
+    /** Holds config.json, tokenizer.json and model.safetensors. */
+    folder: z.string(),
+    sha256: sha256Hex,
+    /** Where the converted weight file lies, as for `openBaseModel`. */
+    weights_folder: z.string(),
+  }),
+  /** JSONL, one `{"text","label"}` a line. */
+  training_file: z.string(),
+  /** Where null, `validation_split` of the training rows are set aside. */
+  validation_file: z.string().nullable(),
+  validation_split: z.union([z.literal('auto'), z.number().min(0).max(0.5)]),
+  method: peftRequest,
+  hyperparameters: hyperparametersRequest,
+  /** What an earlier attempt decided; it wins over `method` and `hyperparameters`. */
+  resolved: resolvedTraining.nullable(),
+  seed: z.int().nonnegative(),
+  /** An existing folder; receives the bundle's three files. */
+  output_folder: z.string(),
+  device: z.enum(['cpu', 'webgpu', 'cuda']),
+  threads: z.int().positive(),
+});
+export type TrainingSpec = z.infer<typeof trainingSpec>;
+
+/** Daemon to training process. `stop` ends it within a step; no message follows it. */
+export const toTrainer = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('start'), spec: trainingSpec }),
+  z.strictObject({ type: z.literal('stop') }),
+]);
+export type ToTrainer = z.infer<typeof toTrainer>;
+
+/**
+ * Training process to daemon: `resolved` once, then `progress` and `event`, then one of `done` (the files are in
+ * `output_folder`) and `failed`. A process that ends with neither has crashed: its attempt is lost and may be retried.
+ */
+export const fromTrainer = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('resolved'), resolved: resolvedTraining }),
+  z.strictObject({ type: z.literal('progress'), progress }),
+  z.strictObject({ type: z.literal('event'), event: nodeEvent }),
+  z.strictObject({
+    type: z.literal('done'),
+    resolved: resolvedTraining,
+    manifest: bundleManifest,
+    metrics: z.strictObject({ validation: validationMetrics }).nullable(),
+    trained_tokens: z.int().nonnegative(),
+  }),
+  z.strictObject({ type: z.literal('failed'), error: jobError, retryable: z.boolean() }),
+]);
+export type FromTrainer = z.infer<typeof fromTrainer>;

