@@ -1,0 +1,91 @@
+"""The Python half of the parity check: HF PEFT, torch and the Rust tokenizers, with a base model's own files.
+
+- Every FOLDER/ours/NAME, an adapter that Weft trained, is loaded in PEFT; difference.json says how far its log
+  probabilities are from those that Weft served (expected.json).
+- For each case of FOLDER/plan.json an adapter is trained with PEFT and saved as FOLDER/theirs/NAME, with an
+  expected.json for Weft to match.
+
+Run by `npm run parity`: python scripts/parity/parity.py FOLDER
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import AutoModelForSequenceClassification
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "fixtures"))
+from mean_pooling import BertMeanForSequenceClassification  # noqa: E402
+
+MODELS = {"cls": AutoModelForSequenceClassification, "mean": BertMeanForSequenceClassification}
+
+
+def encode(base: str, texts: list[str], max_length: int) -> dict[str, torch.Tensor]:
+    tokenizer = Tokenizer.from_file(str(Path(base) / "tokenizer.json"))
+    tokenizer.enable_truncation(max_length)
+    tokenizer.enable_padding()
+    encoded = tokenizer.encode_batch(texts)
+    return {
+        "input_ids": torch.tensor([row.ids for row in encoded]),
+        "attention_mask": torch.tensor([row.attention_mask for row in encoded]),
+    }
+
+
+def log_probabilities(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    with torch.no_grad():
+        return torch.log_softmax(model.eval()(**batch).logits, dim=-1)
+
+
+def check(folder: Path, plan: dict) -> None:
+    for ours in sorted((folder / "ours").iterdir()):
+        weft = json.loads((ours / "weft.json").read_text())
+        expected = torch.tensor(json.loads((ours / "expected.json").read_text())["log_probabilities"])
+        base = MODELS[weft["pooling"]].from_pretrained(plan["base"], num_labels=len(weft["labels"]))
+        model = PeftModel.from_pretrained(base, ours)
+        actual = log_probabilities(model, encode(plan["base"], plan["texts"], weft["max_length"]))
+        (ours / "difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
+
+
+def save(model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
+    """Saves in a precision, and leaves the model with the values that this precision can hold."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.copy_(parameter.to(dtype))
+    model.save_pretrained(folder)
+    file = folder / "adapter_model.safetensors"
+    tensors = {name: tensor.to(dtype) for name, tensor in load_file(file).items()}
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def train(folder: Path, plan: dict) -> None:
+    for case in plan["theirs"]:
+        torch.manual_seed(7)
+        base = MODELS[case["pooling"]].from_pretrained(plan["base"], num_labels=len(plan["labels"]))
+        config = LoraConfig(task_type=TaskType.SEQ_CLS, **case["config"])
+        model = get_peft_model(base, config).train()
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
+        rows = plan["rows"]
+        for begin in range(0, len(rows), 8):
+            part = rows[begin : begin + 8]
+            batch = encode(plan["base"], [row["text"] for row in part], case["max_length"])
+            labels = torch.tensor([plan["labels"].index(row["label"]) for row in part])
+            model(**batch, labels=labels).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        theirs = folder / "theirs" / case["name"]
+        save(model, theirs, getattr(torch, case["dtype"]))
+        result = log_probabilities(model, encode(plan["base"], plan["texts"], case["max_length"]))
+        (theirs / "expected.json").write_text(json.dumps({"log_probabilities": result.tolist()}))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    root = Path(sys.argv[1])
+    everything = json.loads((root / "plan.json").read_text())
+    check(root, everything)
+    train(root, everything)

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const REQUIREMENTS = 'scripts/fixtures/requirements.txt';
+
+/**
+ * A Python that has torch and HF PEFT: `WEFT_PYTHON`, else a virtual environment under `home` that is made the first
+ * time, and again when the requirements change. torch goes first, so that nothing asks for another one; pip's own settings
+ * (`PIP_FIND_LINKS`, `PIP_EXTRA_INDEX_URL`) say where a build without CUDA lies.
+ */
+export async function peftPython(home: string): Promise<string> {
+  if (process.env.WEFT_PYTHON) return process.env.WEFT_PYTHON;
+  const folder = join(home, 'venv');
+  const windows = process.platform === 'win32';
+  const python = windows ? join(folder, 'Scripts', 'python.exe') : join(folder, 'bin', 'python');
+  const requirements = await readFile(REQUIREMENTS, 'utf8');
+  const stamp = join(folder, 'installed.txt');
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === requirements) return python;
+  console.log(`making a virtual environment for HF PEFT in ${folder}: some minutes, once`);
+  await runCommand(windows ? 'python' : 'python3', ['-m', 'venv', '--clear', folder]);
+  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--retries', '1'];
+  const torch = /^torch==.*$/m.exec(requirements)![0];
+  await runCommand(python, [...install, torch]);
+  await runCommand(python, [...install, '--requirement', REQUIREMENTS]);
+  await writeFile(stamp, requirements);
+  return python;
+}
+
+/** Runs a command with this process's output. @throws where it cannot be started or fails */
+export async function runCommand(program: string, args: readonly string[]): Promise<void> {
+  const quiet = {
+    PYTHONDONTWRITEBYTECODE: '1',
+    HF_HUB_DISABLE_PROGRESS_BARS: '1',
+    PYTHONWARNINGS: 'ignore',
+    TRANSFORMERS_VERBOSITY: 'error',
+  };
+  const env = { ...process.env, ...quiet, HF_HUB_OFFLINE: '1' };
+  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`${program} ${args.slice(0, 3).join(' ')} … failed (exit code ${code})`);
+}

@@ -1,0 +1,149 @@
+/**
+ * Checks adapters both ways against HF PEFT, through the parts that users meet: a training process trains, the serving workers
+ * answer texts, and PEFT loads the very files. `npm run parity`
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLog } from '../../gpu-node/log.ts';
+import { locateBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
+import { type PeftRequest, type Pooling, peftRequest } from '../../shared/peft-config.ts';
+import { homeFolder } from '../home.ts';
+import { quickstartTasks } from '../quickstart/data.ts';
+import { peftPython, runCommand } from './python.ts';
+import { adopt, type ParityBase, serve, trainHere } from './weft.ts';
+
+/** Largest difference of a log probability. */
+const TOLERANCE = 1e-4;
+const BASES = ['test/fixtures/tiny-bert', 'minilm-l6-384'];
+const MAX_LENGTH = 48;
+
+const OURS: Record<string, PeftRequest> = {
+  'mean-query-value': peftRequest.parse({ type: 'lora', pooling: 'mean', r: 8 }),
+  'cls-all-linear': peftRequest.parse({
+    type: 'lora',
+    pooling: 'cls',
+    r: 4,
+    alpha: 4,
+    target_modules: 'all-linear',
+    use_rslora: true,
+  }),
+};
+
+interface TheirCase {
+  name: string;
+  pooling: Pooling;
+  max_length: number;
+  /** Of the file that is imported. */
+  dtype: 'float32' | 'float16' | 'bfloat16';
+  /** Of PEFT's `LoraConfig`. */
+  config: Record<string, unknown>;
+}
+
+const THEIRS: TheirCase[] = [
+  {
+    name: 'mean-query-value',
+    pooling: 'mean',
+    max_length: MAX_LENGTH,
+    dtype: 'float32',
+    config: { r: 8, lora_alpha: 16, lora_dropout: 0.1, target_modules: ['query', 'value'] },
+  },
+  {
+    name: 'mean-half',
+    pooling: 'mean',
+    max_length: MAX_LENGTH,
+    dtype: 'float16',
+    config: { r: 2, lora_alpha: 4, target_modules: 'all-linear', exclude_modules: ['dense'] },
+  },
+  {
+    name: 'cls-patterns',
+    pooling: 'cls',
+    max_length: MAX_LENGTH,
+    dtype: 'bfloat16',
+    config: {
+      r: 4,
+      lora_alpha: 8,
+      target_modules: ['query', 'key', 'output.dense'],
+      rank_pattern: { 'attention.output.dense': 2 },
+      alpha_pattern: { 'layer.1.attention.self.query': 2 },
+    },
+  },
+];
+
+const [task] = quickstartTasks();
+const rows = task.train.slice(0, 64);
+const texts = [...task.heldOut.slice(0, 10).map(({ text }) => text), 'Ünïcödé 你好 👍🏽 [SEP] x', 'short'];
+const labels = ['ham', 'spam'];
+const home = homeFolder();
+const python = await peftPython(home);
+const work = await mkdtemp(join(tmpdir(), 'weft-parity-'));
+let failed = false;
+try {
+  for (const name of BASES) await checkBase(name);
+} finally {
+  await rm(work, { recursive: true, force: true });
+}
+if (failed) {
+  console.error(`parity is broken: log probabilities may differ by ${TOLERANCE}, and must tell texts apart`);
+  process.exitCode = 1;
+}
+
+async function checkBase(name: string): Promise<void> {
+  const located = await locateBaseModel(name, { home, log: createLog(process.stderr, true) });
+  const folder = join(work, located.id);
+  const base: ParityBase = { ...located, weightsFolder: join(folder, 'weights') };
+  const ours = Object.keys(OURS).map((each) => join(folder, 'ours', each));
+  for (const [i, method] of Object.values(OURS).entries()) await trainHere(base, ours[i]!, rows, method);
+  const plan = { base: base.folder, texts, rows, labels, theirs: THEIRS };
+  await writeFile(join(folder, 'plan.json'), JSON.stringify(plan));
+  const servedOurs = await serve(base, ours, texts, join(folder, 'cache'));
+  await writeExpected(ours, servedOurs);
+  await runCommand(python, ['scripts/parity/parity.py', folder]);
+  for (const [i, adapter] of ours.entries()) {
+    const difference = await readJson(join(adapter, 'difference.json'));
+    report(adapter, 'trained by Weft, loaded by PEFT', difference, servedOurs[i]!);
+  }
+
+  const theirs = THEIRS.map((each) => join(folder, 'theirs', each.name));
+  for (const [i, { pooling, max_length }] of THEIRS.entries()) {
+    await adopt(theirs[i]!, {
+      labels,
+      pooling,
+      max_length,
+      base_model: base.id,
+      base_model_sha256: base.sha256,
+    });
+  }
+  const served = await serve(base, theirs, texts, join(folder, 'cache'));
+  for (const [i, adapter] of theirs.entries()) {
+    const { log_probabilities } = await readJson<{ log_probabilities: number[][] }>(
+      join(adapter, 'expected.json'),
+    );
+    const difference = largestDifference(served[i]!, log_probabilities);
+    report(adapter, 'trained by PEFT, served by Weft', difference, served[i]!);
+  }
+}
+
+async function writeExpected(folders: readonly string[], served: readonly number[][][]): Promise<void> {
+  for (const [i, adapter] of folders.entries()) {
+    await writeFile(join(adapter, 'expected.json'), JSON.stringify({ log_probabilities: served[i] }));
+  }
+}
+
+async function readJson<T = number>(path: string): Promise<T> {
+  return JSON.parse(await readFile(path, 'utf8')) as T;
+}
+
+function largestDifference(a: readonly number[][], b: readonly number[][]): number {
+  return Math.max(...a.flatMap((row, i) => row.map((value, j) => Math.abs(value - b[i]![j]!))));
+}
+
+/** An adapter that says the same of every text would agree with anything: its scores must tell texts apart. */
+function report(adapter: string, what: string, difference: number, served: readonly number[][]): void {
+  const first = served.map((row) => row[0]!);
+  const range = Math.max(...first) - Math.min(...first);
+  const fine = difference < TOLERANCE && range > 100 * TOLERANCE;
+  failed ||= !fine;
+  const figures = `largest difference ${difference.toExponential(1)} in a range of ${range.toFixed(2)}`;
+  console.log(`${fine ? 'ok  ' : 'FAIL'} ${adapter.slice(work.length + 1)}: ${what}, ${figures}`);
+}

@@ -1,0 +1,99 @@
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AdapterStore, bundleId } from '../../gpu-node/adapter-store.ts';
+import { createLog } from '../../gpu-node/log.ts';
+import { Classifier } from '../../gpu-node/serve/classifier.ts';
+import { trainInProcess } from '../../gpu-node/train-process.ts';
+import type { LocatedBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
+import { BUNDLE_FILES, type BundleFile, WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
+import type { Example } from '../../shared/api/common.ts';
+import { hyperparametersRequest, type PeftRequest } from '../../shared/peft-config.ts';
+
+const THREADS = 2;
+const TRAINER = new URL('../../gpu-node/train/main.ts', import.meta.url);
+
+/** A base model with the folder for what is made of it. */
+export interface ParityBase extends LocatedBaseModel {
+  weightsFolder: string;
+}
+
+/** Trains an adapter as a job does, in a training process, into a new folder. */
+export async function trainHere(
+  base: ParityBase,
+  folder: string,
+  rows: readonly Example[],
+  method: PeftRequest,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, 'training.jsonl');
+  await writeFile(file, rows.map((row) => JSON.stringify(row)).join('\n'));
+  const { id, sha256, weightsFolder } = base;
+  await trainInProcess({
+    entry: TRAINER,
+    spec: {
+      base_model: { id, folder: base.folder, sha256, weights_folder: weightsFolder },
+      training_file: file,
+      validation_file: null,
+      validation_split: 'auto',
+      method,
+      // A large step: an adapter close to its start would prove little.
+      hyperparameters: hyperparametersRequest.parse({
+        epochs: 2,
+        batch_size: 8,
+        learning_rate: 5e-3,
+        max_length: 48,
+      }),
+      resolved: null,
+      seed: 1,
+      output_folder: folder,
+      device: 'cpu',
+      threads: THREADS,
+    },
+    onNews: () => {},
+    signal: new AbortController().signal,
+  });
+}
+
+/** Puts beside PEFT's two files what importing an adapter adds. */
+export async function adopt(
+  folder: string,
+  weft: Omit<WeftFile, 'format' | 'base_precision' | 'metrics'>,
+): Promise<void> {
+  const file: WeftFile = { format: 1, base_precision: 'fp32', metrics: null, ...weft };
+  await writeFile(join(folder, WEFT_FILE), JSON.stringify(file));
+}
+
+/** Serves the adapters of some folders in one mixed batch: log probabilities `[folder][text][label]`. */
+export async function serve(
+  base: ParityBase,
+  folders: readonly string[],
+  texts: readonly string[],
+  cache: string,
+): Promise<number[][][]> {
+  const log = createLog(process.stderr, true);
+  const byBundle = new Map<string, string>();
+  for (const folder of folders) byBundle.set(await bundleOf(folder), folder);
+  const source = {
+    downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
+      copyFile(join(byBundle.get(bundle)!, name), file),
+  };
+  const store = await AdapterStore.open({ folder: cache, maxBytes: 2 ** 30, source, log });
+  const limits = { slots: 16, batchTokens: 4096, queueRows: 4096 };
+  const classifier = new Classifier({ base, store, device: 'cpu', threads: THREADS, ...limits, log });
+  try {
+    const rows = texts.flatMap((text) => [...byBundle.keys()].map((bundle) => ({ bundle, text })));
+    const answer = await classifier.classify({ base_model: base.id, rows }, new AbortController().signal);
+    return folders.map((_, adapter) =>
+      texts.map((_, text) => answer.rows[text * folders.length + adapter]!.scores.map(Math.log)),
+    );
+  } finally {
+    await classifier.stop();
+  }
+}
+
+async function bundleOf(folder: string): Promise<string> {
+  const bytes = await Promise.all(BUNDLE_FILES.map((name) => readFile(join(folder, name))));
+  const files: Partial<Record<BundleFile, Uint8Array>> = {};
+  for (const [i, name] of BUNDLE_FILES.entries()) files[name] = bytes[i]!;
+  return bundleId(files as Record<BundleFile, Uint8Array>);
+}
