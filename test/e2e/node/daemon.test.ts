@@ -1,0 +1,192 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LocalEdge, startEdge } from '../../../scripts/local-edge.ts';
+import { ADAPTER_WEIGHTS_FILE } from '../../../shared/adapter-format.ts';
+import { NodeDaemon } from '../../support/node-daemon.ts';
+
+const SECRET = 'secret-of-the-node';
+const KEY = 'key-of-a-client';
+let folder: string;
+let edge: LocalEdge;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft daemon-'));
+  edge = await startEdge({ stateFolder: join(folder, 'edge'), port: 0, nodeSecret: SECRET, key: KEY });
+});
+afterAll(async () => {
+  await edge.stop();
+  await rm(folder, { recursive: true });
+});
+
+const environment = (env: Record<string, string> = {}) => ({
+  WEFT_EDGE_URL: edge.url,
+  WEFT_NODE_SECRET: SECRET,
+  WEFT_HOME: join(folder, 'home'),
+  ...env,
+});
+
+async function call(path: string, body?: unknown, method = body ? 'POST' : 'GET') {
+  const response = await fetch(edge.url + path, {
+    method,
+    headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+const WORDS = { sport: ['goal', 'match', 'team', 'win'], food: ['soup', 'bread', 'salt', 'cook'] };
+const EXAMPLES = Object.entries(WORDS).flatMap(([label, words]) =>
+  words.flatMap((a) => words.flatMap((b) => words.map((c) => ({ text: `${a} and ${b} with ${c}`, label })))),
+);
+
+/** Trains for as many epochs, none of them spared by early stopping: a hundred last until something ends them. */
+async function train(name: string, epochs: number): Promise<{ id: string; job: string }> {
+  const hyperparameters = { epochs, max_length: 16, batch_size: 1 };
+  const { status, body } = await call('/v1/adapters', {
+    name,
+    examples: EXAMPLES,
+    validation_split: 0,
+    hyperparameters,
+  });
+  expect(status, JSON.stringify(body)).toBe(202);
+  return { id: String(body.id), job: String(body.job_id) };
+}
+
+const SOON = { timeout: 60_000, interval: 100 };
+const statusOf = (id: string) => async () => (await call(`/v1/adapters/${id}`)).body.status;
+const progressOf = (job: string) => async () =>
+  ((await call(`/v1/fine_tuning/jobs/${job}`)).body.progress as { step: number } | null)?.step ?? 0;
+const jobFolders = (home = 'home') => readdir(join(folder, home, 'nodes', '1', 'jobs'));
+
+async function labelOf(model: string): Promise<string> {
+  const { status, body } = await call('/v1/classify', { model, input: 'soup and bread' });
+  expect(status, JSON.stringify(body)).toBe(200);
+  return JSON.stringify((body.data as { scores: unknown }[])[0]!.scores);
+}
+
+/** A daemon that the edge has taken. */
+async function joined(env?: Record<string, string>): Promise<NodeDaemon> {
+  const daemon = new NodeDaemon(environment(env));
+  await daemon.said('registered');
+  return daemon;
+}
+
+describe('a job', () => {
+  it('survives a kill -9 of the daemon: the next attempt finishes it', async () => {
+    let id: string;
+    {
+      await using first = await joined();
+      ({ id } = await train('survivor', 5));
+      await first.said('job leased');
+      first.signal('SIGKILL');
+      await first.exited;
+    }
+    await using daemon = await joined();
+    expect((await daemon.said('job leased')).attempt).toBe(2);
+    await daemon.said('job done');
+    expect(await statusOf(id)()).toBe('ready');
+    await expect.poll(() => jobFolders(), SOON).toEqual([]);
+  });
+
+  it('that is cancelled stops its process and leaves nothing behind', async () => {
+    await using daemon = await joined();
+    const { id, job } = await train('cancelled', 100);
+    await expect.poll(progressOf(job), SOON).toBeGreaterThan(0);
+    await call(`/v1/fine_tuning/jobs/${job}/cancel`, {});
+    expect((await daemon.said('job stopped')).reason).toBe('cancelled');
+    expect(await statusOf(id)()).toBe('cancelled');
+    await expect.poll(() => jobFolders(), SOON).toEqual([]);
+  });
+
+  it('goes back to the queue when the daemon drains', async () => {
+    await using daemon = await joined();
+    const { id, job } = await train('handed-back', 100);
+    await expect.poll(progressOf(job), SOON).toBeGreaterThan(0);
+    daemon.signal('SIGTERM');
+    expect(await daemon.exited).toEqual([0, null]);
+    expect(await statusOf(id)()).toBe('queued');
+    await call(`/v1/fine_tuning/jobs/${job}/cancel`, {});
+  });
+});
+
+describe('an adapter', () => {
+  it('answers as before after everything was killed, and after its cached file was damaged', async () => {
+    let id: string;
+    let before: string;
+    {
+      await using first = await joined();
+      id = (await train('lasting', 2)).id;
+      await expect.poll(statusOf(id), SOON).toBe('ready');
+      before = await labelOf(id);
+      first.signal('SIGKILL');
+      await first.exited;
+    }
+    const cache = join(folder, 'home', 'cache', 'adapters');
+    const [bundle] = (await readdir(cache)).slice(-1);
+    const file = join(cache, bundle!, ADAPTER_WEIGHTS_FILE);
+    const bytes = await readFile(file);
+    bytes[bytes.length - 1]! ^= 1;
+    await writeFile(file, bytes);
+    await using second = await joined();
+    expect(await labelOf(id)).toBe(before);
+    await second.said('a cached adapter is corrupt: dropped, and fetched again');
+    await call(`/v1/adapters/${id}`, undefined, 'DELETE');
+    expect((await call('/v1/classify', { model: id, input: 'x' })).status).toBe(404);
+    await expect.poll(() => readdir(cache), SOON).not.toContain(bundle);
+  });
+});
+
+async function holdPort(): Promise<{ port: number; release(): Promise<unknown> }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { port, release: () => new Promise((resolve) => server.close(resolve)) };
+}
+
+describe('a start', () => {
+  it('waits for the edge, and keeps its id across restarts', async () => {
+    const port = await holdPort().then(({ port, release }) => release().then(() => port));
+    const env = environment({ WEFT_EDGE_URL: `http://127.0.0.1:${port}`, WEFT_HOME: join(folder, 'late') });
+    const ids: unknown[] = [];
+    {
+      await using early = new NodeDaemon(env);
+      ids.push((await early.said('listens')).id);
+      await early.said('the edge does not take the node yet; trying again');
+      const laterEdge = await startEdge({
+        stateFolder: join(folder, 'late edge'),
+        port,
+        nodeSecret: SECRET,
+        key: KEY,
+      });
+      await early.said('registered');
+      await laterEdge.stop();
+    }
+    await using again = new NodeDaemon(env);
+    ids.push((await again.said('listens')).id);
+    expect(ids[1]).toBe(ids[0]);
+  });
+
+  it('says which port is taken', async () => {
+    const { port, release } = await holdPort();
+    await using daemon = new NodeDaemon(environment({ WEFT_NODE_PORT: String(port) }));
+    expect(await daemon.exited).toEqual([1, null]);
+    expect(daemon.lines.at(-1)?.message).toContain(`port ${port} of 127.0.0.1 is taken`);
+    await release();
+  });
+
+  it('names the variables that are wrong', async () => {
+    await using daemon = new NodeDaemon(environment({ WEFT_NODE_SECRET: '', WEFT_SLOTS: 'many' }));
+    expect(await daemon.exited).toEqual([1, null]);
+    expect(daemon.lines.at(-1)?.message).toMatch(/WEFT_NODE_SECRET.*\n.*WEFT_SLOTS/);
+  });
+
+  it('gives two nodes of one home ids of their own', async () => {
+    await using one = new NodeDaemon(environment());
+    await using two = new NodeDaemon(environment());
+    expect((await one.said('listens')).id).not.toBe((await two.said('listens')).id);
+  });
+});

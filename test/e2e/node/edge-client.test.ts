@@ -1,0 +1,107 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { EdgeClient } from '../../../gpu-node/edge-client.ts';
+import { ADAPTER_CONFIG_FILE, MAX_FILE_BYTES } from '../../../shared/adapter-format.ts';
+import { AppError, problem } from '../../../shared/errors.ts';
+import { bodyOf, startServer } from '../../support/http-server.ts';
+
+const SECRET = 'the node secret';
+const JOB = { id: 'ftjob_1', token: 'a'.repeat(32) };
+const HEARTBEAT = { jobs: [], wants_job: true, deletions_after: 0 };
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft-edge-client-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const clientOf = (url: string) =>
+  new EdgeClient({ url, secret: SECRET, timeouts: { call: 500, transfer: 500 } });
+
+it('sends the secret and the lease, and streams a dataset into a file', async () => {
+  const seen: unknown[] = [];
+  await using edge = await startServer((request, response) => {
+    seen.push(request.url, request.headers.authorization, request.headers['x-lease-token']);
+    response.end('{"text":"a","label":"b"}\n');
+  });
+  const file = join(folder, 'training.jsonl');
+  await clientOf(edge.url).downloadDataset(JOB, 'training', file);
+  expect(seen).toEqual(['/internal/jobs/ftjob_1/files/training', `Bearer ${SECRET}`, JOB.token]);
+  expect(await readFile(file, 'utf8')).toBe('{"text":"a","label":"b"}\n');
+});
+
+it('uploads a file with its length, again from its start where the edge fails first', async () => {
+  const bodies: string[] = [];
+  const lengths: unknown[] = [];
+  await using edge = await startServer(async (request, response) => {
+    lengths.push(request.headers['content-length'], request.headers['transfer-encoding']);
+    bodies.push(await bodyOf(request));
+    response.writeHead(bodies.length < 3 ? 503 : 200).end();
+  });
+  const file = join(folder, 'adapter_config.json');
+  await writeFile(file, '{"r":8}');
+  await clientOf(edge.url).uploadAdapterFile(JOB, ADAPTER_CONFIG_FILE, file);
+  expect(bodies).toEqual(['{"r":8}', '{"r":8}', '{"r":8}']);
+  expect(lengths).toEqual(['7', undefined, '7', undefined, '7', undefined]);
+});
+
+it("throws the edge's own code and words, and does not repeat what cannot succeed", async () => {
+  let calls = 0;
+  await using edge = await startServer((_request, response) => {
+    calls++;
+    response
+      .writeHead(404)
+      .end(JSON.stringify(problem(new AppError('adapter_not_found', 'no such bundle'), 'r')));
+  });
+  const download = clientOf(edge.url).downloadAdapterFile(
+    'b'.repeat(64),
+    ADAPTER_CONFIG_FILE,
+    join(folder, 'x'),
+  );
+  await expect(download).rejects.toMatchObject({ code: 'adapter_not_found', message: 'no such bundle' });
+  expect(calls).toBe(1);
+});
+
+it('starts a download over that broke off', async () => {
+  let calls = 0;
+  await using edge = await startServer((_request, response) => {
+    response.writeHead(200, { 'content-length': '10' });
+    if (++calls > 1) response.end('0123456789');
+    else response.write('01234', () => response.destroy());
+  });
+  const file = join(folder, 'broken');
+  await clientOf(edge.url).downloadAdapterFile('b'.repeat(64), ADAPTER_CONFIG_FILE, file);
+  expect(await readFile(file, 'utf8')).toBe('0123456789');
+});
+
+it('refuses more bytes than a file may have', async () => {
+  await using edge = await startServer((_request, response) => {
+    response.end(Buffer.alloc(MAX_FILE_BYTES[ADAPTER_CONFIG_FILE] + 1));
+  });
+  const download = clientOf(edge.url).downloadAdapterFile(
+    'b'.repeat(64),
+    ADAPTER_CONFIG_FILE,
+    join(folder, 'y'),
+  );
+  await expect(download).rejects.toMatchObject({ code: 'payload_too_large' });
+});
+
+it('gives up on an edge that stays silent, or answers something else than agreed', async () => {
+  await using silent = await startServer(() => {});
+  const beat = clientOf(silent.url).heartbeat('node_1', HEARTBEAT);
+  await expect(beat).rejects.toMatchObject({ code: 'upstream_failed' });
+  await using strange = await startServer((_request, response) => void response.end('{"jobs":[]}'));
+  await expect(clientOf(strange.url).heartbeat('node_1', HEARTBEAT)).rejects.toThrow('not as agreed');
+  await using html = await startServer((_request, response) => void response.writeHead(502).end('<html>'));
+  await expect(clientOf(html.url).heartbeat('node_1', HEARTBEAT)).rejects.toThrow('the edge answered 502');
+});
+
+it('stops when told to', async () => {
+  await using silent = await startServer(() => {});
+  const end = new AbortController();
+  const download = clientOf(silent.url).downloadDataset(JOB, 'training', join(folder, 'z'), end.signal);
+  end.abort();
+  await expect(download).rejects.toBeInstanceOf(AppError);
+});

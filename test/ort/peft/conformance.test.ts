@@ -1,0 +1,177 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { TokenBatch } from '../../../gpu-node/models/inputs.ts';
+import type { BaseModel } from '../../../gpu-node/models/model.ts';
+import { PEFT_METHODS } from '../../../gpu-node/peft/index.ts';
+import type { ServedAdapter } from '../../../gpu-node/peft/method.ts';
+import { Random } from '../../../gpu-node/random.ts';
+import { type TrainingTask, taskTrainables } from '../../../gpu-node/train/graph.ts';
+import { train } from '../../../gpu-node/train/loop.ts';
+import type { PeftConfig, Pooling } from '../../../shared/peft-config.ts';
+import type { Tensor } from '../../../shared/safetensors.ts';
+import { evaluateOnce, loadAdapter, saveAdapter } from '../../support/adapters.ts';
+import { MixedServer, type Row } from '../../support/serving.ts';
+import { maxDifference, openTinyBert, withFolder } from '../../support/tiny-bert.ts';
+import { TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
+
+/** Configurations of each method that must be able to share a batch. */
+const CONFIGS: { [T in PeftConfig['type']]: readonly Extract<PeftConfig, { type: T }>[] } = {
+  lora: (['mean', 'cls', 'mean', 'cls'] satisfies Pooling[]).map((pooling, i) => ({
+    type: 'lora',
+    r: [2, 4, 8, 1][i]!,
+    alpha: 8,
+    dropout: 0,
+    use_rslora: i % 2 === 1,
+    target_modules: [['query', 'value'], ['key', 'output.dense'], 'all-linear' as const, ['pooler.dense']][
+      i
+    ]!,
+    pooling,
+    base_precision: 'fp32',
+  })),
+};
+
+function batchOf(lengths: readonly number[], seed: number): TokenBatch {
+  const random = new Random(seed, 'batch');
+  const length = Math.max(...lengths);
+  const inputIds = new Int32Array(lengths.length * length);
+  const attentionMask = new Float32Array(lengths.length * length);
+  lengths.forEach((tokens, row) => {
+    for (let i = 0; i < tokens; i++) inputIds[row * length + i] = 5 + random.below(190);
+    attentionMask.fill(1, row * length, row * length + tokens);
+  });
+  return { rows: lengths.length, length, inputIds, attentionMask };
+}
+
+/** One row of a batch, without its padding. */
+function rowOf(batch: TokenBatch, row: number): TokenBatch {
+  const begin = row * batch.length;
+  const mask = batch.attentionMask.subarray(begin, begin + batch.length);
+  const length = mask.reduce((sum, each) => sum + each, 0);
+  return {
+    rows: 1,
+    length,
+    inputIds: batch.inputIds.slice(begin, begin + length),
+    attentionMask: mask.slice(0, length),
+  };
+}
+
+type Tensors = Map<string, Tensor>;
+
+/** Tensors as training starts with them, or far from there where `trained`. */
+function tensorsOf(task: TrainingTask, seed: number, trained: boolean): Tensors {
+  const random = new Random(seed, 'tensors');
+  return new Map(
+    taskTrainables(task).map(({ name, shape, init }) => {
+      const data = init(random);
+      return [name, { shape, data: trained ? data.map(() => 0.3 * random.normal()) : data }];
+    }),
+  );
+}
+
+/** Writes an adapter's files and reads them back as serving does. */
+async function throughFiles(task: TrainingTask, tensors: Tensors, folder: string): Promise<ServedAdapter> {
+  await saveAdapter(task, tensors, folder);
+  return loadAdapter(folder, task.base);
+}
+
+const server = (base: BaseModel, method: PeftConfig['type']) => {
+  const layers = base.architecture.linears('cls');
+  return MixedServer.create(base, PEFT_METHODS[method].serving, layers);
+};
+
+const types = Object.keys(PEFT_METHODS) as PeftConfig['type'][];
+
+describe.each(types)('method %s', (type) => {
+  const configs = CONFIGS[type];
+
+  it('starts at the base model', () =>
+    withFolder(async (folder) => {
+      const base = await openTinyBert(folder);
+      const mixed = await server(base, type);
+      const tokens = batchOf([9, 4], 1);
+      for (const config of configs) {
+        const task = { base, config, labels: 2 };
+        const adapter = await throughFiles(task, tensorsOf(task, 3, false), folder);
+        const rows = (slot: number): Row[] => [0, 1].map(() => ({ slot, pooling: config.pooling }));
+        const bare = await mixed.run([adapter], rows(0), tokens);
+        const adapted = await mixed.run([adapter], rows(1), tokens);
+        expect(maxDifference(adapted.pooled, bare.pooled)).toBeLessThan(1e-6);
+        expect(bare.logits.every((logit) => logit === 0)).toBe(true);
+      }
+      await mixed.release();
+    }));
+
+  it('serves from its files what training evaluated', () =>
+    withFolder(async (folder) => {
+      const base = await openTinyBert(folder);
+      const mixed = await server(base, type);
+      const tokens = batchOf([9, 4, 12], 2);
+      for (const [i, config] of configs.entries()) {
+        const task = { base, config, labels: 3 };
+        const tensors = tensorsOf(task, 10 + i, true);
+        const expected = await evaluateOnce(task, tensors, tokens);
+        const adapter = await throughFiles(task, tensors, folder);
+        const rows = [0, 1, 2].map(() => ({ slot: 1, pooling: config.pooling }));
+        const { logits } = await mixed.run([adapter], rows, tokens);
+        expect(maxDifference(logits, expected)).toBeLessThan(1e-5);
+      }
+      await mixed.release();
+    }));
+
+  it('gives a row of a mixed batch what it gets alone, over ranks, targets, poolings and label counts', () =>
+    withFolder(async (folder) => {
+      const base = await openTinyBert(folder);
+      const mixed = await server(base, type);
+      const adapters: ServedAdapter[] = [];
+      for (const [i, config] of configs.entries()) {
+        const task = { base, config, labels: 2 + i };
+        adapters.push(await throughFiles(task, tensorsOf(task, 20 + i, true), folder));
+      }
+      const order = [3, 0, 1, 2, 0, 4, 1].filter((slot) => slot <= configs.length);
+      const rows = order.map((slot): Row => ({ slot, pooling: configs[slot - 1]?.pooling ?? 'mean' }));
+      const tokens = batchOf(
+        rows.map((_, i) => 3 + 2 * i),
+        4,
+      );
+      const together = await mixed.run(adapters, rows, tokens);
+      for (const [i, row] of rows.entries()) {
+        const adapter = adapters[row.slot - 1];
+        const single = await mixed.run(
+          adapter ? [adapter] : [],
+          [{ ...row, slot: adapter ? 1 : 0 }],
+          rowOf(tokens, i),
+        );
+        const begin = i * together.labels;
+        expect(
+          maxDifference(together.logits.subarray(begin, begin + single.labels), single.logits),
+        ).toBeLessThan(1e-5);
+        const rest = together.logits.subarray(begin + single.labels, begin + together.labels);
+        expect(rest.every((logit) => logit === 0)).toBe(true);
+      }
+      await mixed.release();
+    }));
+
+  it('learns, and leaves the base model as it is', () =>
+    withFolder(async (folder) => {
+      const base = await openTinyBert(folder);
+      const weightsFile = join(folder, Object.values(base.weights)[0]!.file);
+      const before = await readFile(weightsFile);
+      for (const config of configs) {
+        const losses: number[] = [];
+        await train({
+          task: { base, config, labels: 2 },
+          hyperparameters: TOY_HYPERPARAMETERS,
+          labels: ['low', 'high'],
+          training: toyExamples(64, 1),
+          validation: [],
+          seed: 42,
+          device: 'cpu',
+          threads: 1,
+          onEpoch: ({ loss }) => losses.push(loss),
+        });
+        expect(losses.at(-1)!).toBeLessThan(losses[0]!);
+      }
+      expect((await readFile(weightsFile)).equals(before)).toBe(true);
+    }));
+});

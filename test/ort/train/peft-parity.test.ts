@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { encodeModel } from '../../../gpu-node/graph/onnx.ts';
+import { encoderFeeds } from '../../../gpu-node/models/inputs.ts';
+import { type Feeds, floats, Session, tensor } from '../../../gpu-node/runtime/session.ts';
+import { taskTrainables, trainingGraph } from '../../../gpu-node/train/graph.ts';
+import { AdamW, clipGradients } from '../../../gpu-node/train/optimizers.ts';
+import { linearSchedule } from '../../../gpu-node/train/schedule.ts';
+import { PEFT_CASES, readPeftCase } from '../../support/peft-steps.ts';
+import { maxDifference, openTinyBert, toTokenBatch, withFolder } from '../../support/tiny-bert.ts';
+
+/** Largest difference relative to the largest expected element. */
+function relative(actual: Float32Array, expected: Float32Array): number {
+  const scale = expected.reduce((largest, x) => Math.max(largest, Math.abs(x)), 1e-6);
+  return maxDifference(actual, expected) / scale;
+}
+
+describe.each(PEFT_CASES)('the first steps of HF PEFT, %s', (name) => {
+  it('have the same losses, gradients and weights here', () =>
+    withFolder(async (folder) => {
+      const expected = await readPeftCase(name);
+      const task = { base: await openTinyBert(folder), config: expected.config, labels: expected.labels };
+      const trainables = taskTrainables(task);
+      expect(trainables.map((trainable) => trainable.name).sort()).toEqual(
+        [...expected.initial.keys()].sort(),
+      );
+      const parameters = new Map([...expected.initial].map(([key, data]) => [key, data.slice()]));
+      const session = await Session.create(encodeModel(trainingGraph(task, 1).graph), {
+        weightsFolder: folder,
+        threads: 1,
+      });
+      const optimizer = new AdamW(
+        trainables.map(({ name: key }) => ({ data: parameters.get(key)! })),
+        { weightDecay: expected.weight_decay },
+      );
+      const learningRate = linearSchedule(
+        expected.learning_rate,
+        expected.warmup_steps,
+        expected.total_steps,
+      );
+      for (const [step, batch] of expected.batches.entries()) {
+        const feeds: Feeds = {
+          ...encoderFeeds(toTokenBatch(batch)),
+          labels: tensor('int32', [batch.labels.length], Int32Array.from(batch.labels)),
+          ...Object.fromEntries(
+            trainables.map(({ name: key, shape }) => [key, tensor('float32', shape, parameters.get(key)!)]),
+          ),
+        };
+        const outputs = await session.run(feeds);
+        expect(floats(outputs, 'loss')[0]).toBeCloseTo(expected.losses[step]!, 5);
+        if (step === 0) {
+          for (const [key, gradient] of expected.gradients) {
+            expect(relative(floats(outputs, `${key}.grad`), gradient), key).toBeLessThan(1e-4);
+          }
+        }
+        const gradients = trainables.map(({ name: key }) => floats(outputs, `${key}.grad`));
+        const norm = clipGradients(gradients, expected.max_grad_norm);
+        expect(norm).toBeCloseTo(expected.gradient_norms[step]!, 4);
+        optimizer.step(gradients, learningRate(step));
+      }
+      for (const [key, final] of expected.final) {
+        expect(relative(parameters.get(key)!, final), key).toBeLessThan(1e-4);
+      }
+      await session.release();
+    }));
+});

@@ -1,0 +1,89 @@
+import { globSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+interface Import {
+  file: string;
+  /** A path from the root for a relative import, else the package's name. */
+  target: string;
+}
+
+/** Every static and dynamic import of a folder's modules; those in comments are not any. */
+function importsOf(folder: string): Import[] {
+  const files = globSync(`${folder}/**/*.ts`, { cwd: ROOT }).map((file) => file.replaceAll('\\', '/'));
+  return files.flatMap((file) => {
+    const code = readFileSync(ROOT + file, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+    const specifiers = [...code.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
+    return specifiers.map((specifier) => ({
+      file,
+      target: specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : specifier,
+    }));
+  });
+}
+
+const isIn = (folder: string) => (target: string) => target.startsWith(`${folder}/`);
+const isPackage = (target: string) => !/^(shared|edge|gpu-node|scripts|test|bench)\//.test(target);
+const edge = importsOf('edge');
+const node = importsOf('gpu-node');
+const shared = importsOf('shared');
+
+describe('the layout', () => {
+  it('keeps edge and node apart: both import shared, neither the other', () => {
+    const allowed = (own: string) => (target: string) =>
+      isIn(own)(target) || isIn('shared')(target) || isPackage(target);
+    expect(edge.filter(({ target }) => !allowed('edge')(target))).toEqual([]);
+    expect(node.filter(({ target }) => !allowed('gpu-node')(target))).toEqual([]);
+    expect(edge.length).toBeGreaterThan(100);
+  });
+
+  it('lets shared import zod alone', () => {
+    expect(shared.filter(({ target }) => target !== 'zod' && !isIn('shared')(target))).toEqual([]);
+  });
+
+  it('gives the edge no module of Node', () => {
+    expect(edge.filter(({ target }) => target.startsWith('node:'))).toEqual([]);
+  });
+
+  it('imports onnxruntime-node in one place', () => {
+    const users = [...edge, ...node, ...shared].filter(({ target }) => target.startsWith('onnxruntime'));
+    expect(users.map(({ file }) => file)).toEqual(['gpu-node/runtime/session.ts']);
+  });
+
+  it('keeps SQL out of the routes and HTTP out of the database', () => {
+    const inRoutes = edge.filter(({ file }) => isIn('edge/routes')(file) || isIn('edge/middleware')(file));
+    expect(inRoutes.filter(({ target }) => target.startsWith('drizzle'))).toEqual([]);
+    const inDb = edge.filter(({ file }) => isIn('edge/db')(file));
+    expect(inDb.filter(({ target }) => /hono|edge\/routes|edge\/middleware/.test(target))).toEqual([]);
+  });
+});
+
+describe('inside the node', () => {
+  /** A folder may import those before it, and its own. */
+  const LAYERS = [
+    ['graph'],
+    ['ops'],
+    ['autograd', 'runtime', 'data', 'weights'],
+    ['models'],
+    ['peft'],
+    ['train', 'serve'],
+  ];
+  const layerOf = (path: string) =>
+    LAYERS.findIndex((layer) => layer.some((folder) => isIn(`gpu-node/${folder}`)(path)));
+  const folderOf = (path: string) => path.split('/')[1];
+
+  it('has a layer for every folder', () => {
+    const folders = node.filter(({ file }) => file.split('/').length > 2);
+    expect(folders.filter(({ file }) => layerOf(file) < 0)).toEqual([]);
+  });
+
+  it('imports downwards only', () => {
+    const upwards = node.filter(({ file, target }) => {
+      if (layerOf(file) < 0 || layerOf(target) < 0) return false;
+      return folderOf(file) !== folderOf(target) && layerOf(target) >= layerOf(file);
+    });
+    expect(upwards).toEqual([]);
+  });
+});

@@ -1,0 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+
+it('docs/adapters.md gives the class that the parity check runs', () => {
+  const code = readFileSync('scripts/fixtures/mean_pooling.py', 'utf8').replace(/^"""[\s\S]*?"""\n+/, '');
+  expect(readFileSync('docs/adapters.md', 'utf8')).toContain(`\`\`\`python\n${code}\`\`\``);
+});

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { invalidRequest } from '../../../edge/invalid-request.ts';
+import { createAdapter } from '../../../shared/api/adapters.ts';
+import { classifyRequest } from '../../../shared/api/inference.ts';
+
+function complaint(schema: z.ZodType, value: unknown) {
+  const { error } = schema.safeParse(value);
+  const { param, message } = invalidRequest(error!);
+  return { param, message };
+}
+
+const given = { name: 'x', training_file: 'file_1' };
+
+describe('invalidRequest', () => {
+  it('names the field, its fault, and that "auto" is allowed', () => {
+    const { param, message } = complaint(createAdapter, { ...given, hyperparameters: { epochs: 0 } });
+    expect(param).toBe('hyperparameters.epochs');
+    expect(message).toMatch(/^hyperparameters\.epochs: .*>=1$/);
+    expect(complaint(createAdapter, { ...given, hyperparameters: { epochs: 'many' } }).message).toMatch(
+      /number.*, or "auto"$/,
+    );
+  });
+
+  it('follows nested unions to the field', () => {
+    const method = { type: 'lora', target_modules: ['query', 'a b'] };
+    expect(complaint(createAdapter, { ...given, method }).param).toBe('method.target_modules.1');
+  });
+
+  it('takes a method without a type as LoRA', () => {
+    const { method } = createAdapter.parse({ ...given, method: { r: 4 } });
+    expect(method).toMatchObject({ type: 'lora', r: 4, alpha: 'auto' });
+    const { param, message } = complaint(createAdapter, { ...given, method: { r: 0 } });
+    expect(param).toBe('method.r');
+    expect(message).toMatch(/^method\.r: .*>=1$/);
+  });
+
+  it('says of a body that is no object that it is none', () => {
+    expect(complaint(createAdapter, [])).toEqual({
+      param: undefined,
+      message: 'The body: Invalid input: expected object, received array',
+    });
+  });
+
+  it('says of an empty text and label that they are', () => {
+    const examples = (text: string, label: string) => ({ name: 'x', examples: [{ text, label }] });
+    expect(complaint(createAdapter, examples('', 'a')).message).toBe('examples.0.text: must not be empty');
+    expect(complaint(createAdapter, examples('a', '')).message).toBe('examples.0.label: must not be empty');
+    expect(complaint(createAdapter, examples('a', '__proto__')).message).toBe(
+      'examples.0.label: "__proto__" is reserved',
+    );
+  });
+
+  it('names an unknown field and an unknown method', () => {
+    expect(complaint(createAdapter, { ...given, epochs: 3 }).param).toBe('epochs');
+    expect(complaint(createAdapter, { ...given, method: { type: 'x' } }).param).toBe('method.type');
+  });
+
+  it('chooses the form of a classification that was meant', () => {
+    expect(complaint(classifyRequest, { model: 'a', input: ['x', ''] }).param).toBe('input.1');
+    expect(complaint(classifyRequest, { model: 'a', input: [] }).param).toBe('input');
+    const tooMany = { model: 'a', input: Array(257).fill('x') };
+    expect(complaint(classifyRequest, tooMany).message).toBe(
+      'input: Too big: expected array to have <=256 items',
+    );
+    expect(
+      complaint(classifyRequest, {
+        input: [
+          { model: 'a', text: 'x' },
+          { model: 'A', text: 'x' },
+        ],
+      }).param,
+    ).toBe('input.1.model');
+    expect(complaint(classifyRequest, { input: ['x'] }).param).toBe('model');
+    expect(complaint(classifyRequest, {}).param).toBe('input');
+    expect(complaint(classifyRequest, 'text').param).toBeUndefined();
+  });
+});

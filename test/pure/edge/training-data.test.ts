@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { checkTrainable, checkValidation, countLabels } from '../../../edge/training-data.ts';
+
+const example = (label: string) => ({ text: 'x', label });
+
+describe('checkTrainable', () => {
+  it('takes two labels of two examples', () => {
+    expect(() => checkTrainable({ a: 2, b: 2 }, 'training_file')).not.toThrow();
+  });
+
+  it('names the label that is alone and those that are scarce', () => {
+    expect(() => checkTrainable({ a: 9 }, 'examples')).toThrow('examples: there is only the label "a"');
+    const many = Object.fromEntries([...'bcdefgh'].map((label) => [label, 1]));
+    expect(() => checkTrainable({ a: 2, ...many }, 'examples')).toThrow('"b", "c", "d", "e", "f" and 2 more');
+  });
+
+  it('takes at most 1,000 labels', () => {
+    const labels = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`l${i}`, 2]));
+    expect(() => checkTrainable(labels, 'training_file')).toThrow('1001 labels; at most 1000');
+  });
+});
+
+describe('countLabels', () => {
+  it('counts labels that are names of an object too', () => {
+    const counts = countLabels(['__proto__', 'constructor', '__proto__'].map(example));
+    expect(Object.entries(counts)).toEqual([
+      ['__proto__', 2],
+      ['constructor', 1],
+    ]);
+  });
+});
+
+describe('checkValidation', () => {
+  it('names a label that training has not seen', () => {
+    expect(() => checkValidation({ a: 2 }, { a: 1, toString: 1 })).toThrow(
+      'no training example has the label "toString"',
+    );
+  });
+});

@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { ProgressMeter } from '../../../gpu-node/train/progress.ts';
+
+it('tells step, epoch, rate and time left', () => {
+  let now = 1000;
+  const meter = new ProgressMeter(8, 4, () => now);
+  now += 2000;
+  meter.advance(300, 0.7);
+  now += 2000;
+  expect(meter.advance(500, 0.5)).toEqual({
+    step: 2,
+    steps: 8,
+    epoch: 1,
+    loss: 0.5,
+    tokens_per_second: 200,
+    eta_seconds: 12,
+  });
+  expect(meter.tokens).toBe(800);
+});

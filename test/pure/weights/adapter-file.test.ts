@@ -1,0 +1,144 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bundleId } from '../../../gpu-node/adapter-store.ts';
+import {
+  type AdapterBase,
+  readAdapterFiles,
+  writeAdapterFiles,
+} from '../../../gpu-node/weights/adapter-file.ts';
+import { adapterConfigJson } from '../../../shared/adapter-config.ts';
+import {
+  BUNDLE_FILES,
+  type BundleFile,
+  bundleManifest,
+  canonicalManifest,
+} from '../../../shared/adapter-format.ts';
+import { toFloat32 } from '../../../shared/safetensors.ts';
+
+const BASE: AdapterBase = {
+  id: 'tiny-bert',
+  sha256: 'a'.repeat(64),
+  hidden_size: 4,
+  num_layers: 2,
+  intermediate_size: 8,
+  max_length: 64,
+};
+const QUERY = 'bert.encoder.layer.1.attention.self.query';
+const CONTENTS = {
+  config: adapterConfigJson({
+    method: {
+      type: 'lora',
+      r: 2,
+      alpha: 8,
+      dropout: 0,
+      use_rslora: false,
+      target_modules: ['query'],
+      pooling: 'mean',
+      base_precision: 'fp32',
+    },
+    modules: [QUERY],
+    baseModel: 'tiny-bert',
+    revision: null,
+  }),
+  tensors: new Map([
+    [`${QUERY}.lora_A.weight`, { shape: [2, 4], data: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8) }],
+    [`${QUERY}.lora_B.weight`, { shape: [4, 2], data: new Float32Array(8).fill(0.5) }],
+    ['classifier.weight', { shape: [2, 4], data: new Float32Array(8).fill(0.25) }],
+    ['classifier.bias', { shape: [2], data: Float32Array.of(0.1, -0.1) }],
+  ]),
+  weft: {
+    format: 1 as const,
+    labels: ['ham', 'spam'],
+    pooling: 'mean' as const,
+    max_length: 64,
+    base_model: 'tiny-bert',
+    base_model_sha256: BASE.sha256,
+    base_precision: 'fp32' as const,
+    metrics: null,
+  },
+};
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft adapter '));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function write(contents: Partial<typeof CONTENTS> = {}) {
+  const manifest = await writeAdapterFiles(folder, { ...CONTENTS, ...contents });
+  const bytes = await Promise.all(BUNDLE_FILES.map((name) => readFile(join(folder, name))));
+  const files = Object.fromEntries(BUNDLE_FILES.map((name, i) => [name, bytes[i]!])) as Record<
+    BundleFile,
+    Buffer
+  >;
+  return { manifest, files };
+}
+const read = (files: Record<BundleFile, Uint8Array>, base = BASE) =>
+  readAdapterFiles(files, base, 'adapter spam@3');
+
+describe("an adapter's files", () => {
+  it('read back as they were written', async () => {
+    const { files } = await write();
+    const { weft, description, weights } = read(files);
+    expect(weft).toEqual(CONTENTS.weft);
+    expect(description.targets).toMatchObject([{ module: QUERY, r: 2, scaling: 4 }]);
+    const { a } = description.targets[0]!;
+    expect(toFloat32(weights.subarray(a.begin, a.end), a)).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  });
+
+  it('have a manifest whose hash is their id, equal for equal contents', async () => {
+    const first = await write();
+    bundleManifest.parse(first.manifest);
+    const second = await write();
+    expect(second.manifest).toEqual(first.manifest);
+    expect(canonicalManifest(first.manifest).split('\n')).toHaveLength(4);
+    expect(await bundleId(first.files)).toBe(await bundleId(second.files));
+  });
+
+  it.each<[string, Partial<typeof CONTENTS>, string]>([
+    [
+      'trained on other weights',
+      { weft: { ...CONTENTS.weft, base_model_sha256: 'b'.repeat(64) } },
+      'it was trained on base model tiny-bert (SHA-256 bbbbbbbbbbbb…), not on tiny-bert (aaaaaaaaaaaa…)',
+    ],
+    ['with a label too many', { weft: { ...CONTENTS.weft, labels: ['a', 'b', 'c'] } }, '3 labels are given'],
+    [
+      'for longer texts',
+      { weft: { ...CONTENTS.weft, max_length: 128 } },
+      'max_length is 128, base model tiny-bert takes',
+    ],
+    [
+      'with a NaN',
+      {
+        tensors: new Map([
+          ...CONTENTS.tensors,
+          ['classifier.bias', { shape: [2], data: Float32Array.of(0, Number.NaN) }],
+        ]),
+      },
+      'base_model.model.classifier.bias [2] holds NaN at element 1',
+    ],
+    [
+      'of another width',
+      {
+        tensors: new Map([
+          ...CONTENTS.tensors,
+          [`${QUERY}.lora_A.weight`, { shape: [2, 8], data: new Float32Array(16) }],
+        ]),
+      },
+      `lora_A of ${QUERY} is [2,8], the base model needs [2,4]`,
+    ],
+  ])('%s are refused', async (_what, contents, message) => {
+    const { files } = await write(contents);
+    expect(() => read(files)).toThrow(`adapter spam@3: ${message}`);
+  });
+
+  it('are refused where one is too large, or no JSON', async () => {
+    const { files } = await write();
+    const large = { ...files, 'adapter_config.json': new Uint8Array(300_000) };
+    expect(() => read(large)).toThrow('adapter_config.json has 300000 bytes, at most 262144 are read');
+    expect(() => read({ ...files, 'weft.json': Buffer.from('{') })).toThrow('weft.json is not JSON');
+    expect(() => read({ ...files, 'weft.json': Buffer.from('{"format":2}') })).toThrow('weft.json: format');
+  });
+});

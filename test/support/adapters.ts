@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeModel } from '../../gpu-node/graph/onnx.ts';
+import { encoderFeeds, type TokenBatch } from '../../gpu-node/models/inputs.ts';
+import type { BaseModel } from '../../gpu-node/models/model.ts';
+import { methodOf, PEFT_METHODS } from '../../gpu-node/peft/index.ts';
+import type { ServedAdapter } from '../../gpu-node/peft/method.ts';
+import { floats, Session, tensor } from '../../gpu-node/runtime/session.ts';
+import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.ts';
+import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
+import { BUNDLE_FILES, type BundleFile, type WeftFile } from '../../shared/adapter-format.ts';
+import type { Pooling } from '../../shared/peft-config.ts';
+import type { Tensor } from '../../shared/safetensors.ts';
+
+const SHA256 = '0'.repeat(64);
+
+function weftOf(labels: number, pooling: Pooling): WeftFile {
+  return {
+    format: 1,
+    labels: Array.from({ length: labels }, (_, i) => `label ${i}`),
+    pooling,
+    max_length: 64,
+    base_model: 'tiny-bert',
+    base_model_sha256: SHA256,
+    base_precision: 'fp32',
+    metrics: null,
+  };
+}
+
+/** Writes an adapter's files into an existing folder. */
+export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<string, Tensor>, folder: string) {
+  const method = methodOf(task.config);
+  await writeAdapterFiles(folder, {
+    config: method.configFile(task.config, task.base.architecture, 'tiny-bert', null),
+    tensors,
+    weft: weftOf(task.labels, method.pooling(task.config)),
+  });
+}
+
+/** Reads an adapter's files back as serving does. */
+export async function loadAdapter(folder: string, base: BaseModel): Promise<ServedAdapter> {
+  const { architecture } = base;
+  const files = await Promise.all(
+    BUNDLE_FILES.map(async (name) => [name, await readFile(join(folder, name))]),
+  );
+  const shape = {
+    id: 'tiny-bert',
+    sha256: SHA256,
+    hidden_size: architecture.hiddenSize,
+    num_layers: architecture.layers,
+    max_length: architecture.maxLength,
+  };
+  const bytes = Object.fromEntries(files) as Record<BundleFile, Uint8Array>;
+  const { description, weights } = readAdapterFiles(bytes, shape, 'adapter x@1');
+  return PEFT_METHODS.lora.serving.read(description, weights);
+}
+
+/** Logits of the graph that training evaluates with. */
+export async function evaluateOnce(
+  task: TrainingTask,
+  tensors: ReadonlyMap<string, Tensor>,
+  tokens: TokenBatch,
+): Promise<Float32Array> {
+  const session = await Session.create(encodeModel(evaluationGraph(task)), {
+    weightsFolder: task.base.weightsFolder,
+    threads: 1,
+  });
+  const parameters = [...tensors].map(([name, { shape, data }]) => [name, tensor('float32', shape, data)]);
+  const outputs = await session.run({ ...encoderFeeds(tokens), ...Object.fromEntries(parameters) });
+  await session.release();
+  return floats(outputs, 'logits');
+}

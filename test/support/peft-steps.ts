@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { PEFT_PREFIX } from '../../shared/adapter-format.ts';
+import type { LoraConfig } from '../../shared/peft-config.ts';
+import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/safetensors.ts';
+import type { FixtureBatch } from './tiny-bert.ts';
+
+/** The cases of `test/fixtures/peft-steps`, which scripts/fixtures/peft_steps.py writes. */
+export const PEFT_CASES = ['cls-query-value', 'mean-query-value', 'cls-all-linear'] as const;
+
+export interface PeftCase {
+  config: LoraConfig;
+  labels: number;
+  learning_rate: number;
+  weight_decay: number;
+  max_grad_norm: number;
+  warmup_steps: number;
+  total_steps: number;
+  losses: number[];
+  gradient_norms: number[];
+  batches: (FixtureBatch & { labels: number[] })[];
+  /** Trained tensors by their name without PEFT's prefix. */
+  initial: Map<string, Float32Array>;
+  gradients: Map<string, Float32Array>;
+  final: Map<string, Float32Array>;
+}
+
+export async function readPeftCase(name: (typeof PEFT_CASES)[number]): Promise<PeftCase> {
+  const path = (file: string) =>
+    fileURLToPath(new URL(`../fixtures/peft-steps/${name}/${file}`, import.meta.url));
+  const { pooling, r, alpha, use_rslora, target_modules, ...rest } = JSON.parse(
+    await readFile(path('case.json'), 'utf8'),
+  );
+  return {
+    ...rest,
+    config: {
+      type: 'lora',
+      pooling,
+      r,
+      alpha,
+      use_rslora,
+      target_modules,
+      dropout: 0,
+      base_precision: 'fp32',
+    },
+    initial: await readTrained(path('initial.safetensors')),
+    gradients: await readTrained(path('gradients.safetensors')),
+    final: await readTrained(path('final.safetensors')),
+  };
+}
+
+async function readTrained(path: string): Promise<Map<string, Float32Array>> {
+  const file = await readFile(path);
+  const header = parseHeader(file, file.length, { file: path, maxHeaderBytes: ADAPTER_HEADER_BYTES });
+  const tensors = [...readTensors(file, header)];
+  return new Map(tensors.map(([name, { data }]) => [name.slice(PEFT_PREFIX.length), data]));
+}

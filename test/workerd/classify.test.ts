@@ -1,0 +1,281 @@
+import { eq } from 'drizzle-orm';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { nodes } from '../../edge/db/schema.ts';
+import { forgetRecentNodes } from '../../edge/live-nodes.ts';
+import { classifyResponse } from '../../shared/api/inference.ts';
+import { makeReady, submit } from './support/adapters.ts';
+import { type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
+import { classifyAsNode, fakeScores, type NodeCall, serveNodes, TestNode } from './support/nodes.ts';
+
+let client: Client;
+let node: TestNode;
+let restore = () => {};
+
+function answerBy(answer: (call: NodeCall) => Response | Promise<Response>): NodeCall[] {
+  const served = serveNodes(answer);
+  restore = served.restore;
+  return served.calls;
+}
+
+const classify = (json: unknown, as = client) => as.call('/v1/classify', { json });
+
+beforeAll(async () => {
+  client = await makeTenant();
+  node = await new TestNode().register();
+  await makeReady(client, node, 'spam');
+  await makeReady(client, node, 'topic');
+});
+
+afterEach(() => {
+  restore();
+  forgetRecentNodes();
+});
+
+describe('POST /v1/classify', () => {
+  it('classifies one text', async () => {
+    const calls = answerBy(classifyAsNode);
+    const { status, body, headers } = await classify({ model: 'spam', input: 'win money' });
+    expect(status).toBe(200);
+    const { model, data, usage } = classifyResponse.parse(body);
+    const [row] = data;
+    expect(model).toBe('spam@1');
+    expect(row!.scores[row!.label]).toBe(row!.score);
+    expect(row!.score).toBe(Math.max(...Object.values(row!.scores)));
+    expect(usage).toEqual({ prompt_tokens: 9, total_tokens: 9 });
+    expect(headers.get('server-timing')).toMatch(/edge;dur=.*queue;dur=1\.0, load;dur=2\.0, run;dur=3\.0/);
+    expect(calls).toHaveLength(1);
+    expect(calls[0]).toMatchObject({
+      url: `${node.url}/internal/classify`,
+      secret: 'Bearer node-secret-of-tests',
+      body: { base_model: node.baseModel },
+    });
+  });
+
+  it('answers a mixed batch over several nodes and base models in the order of its input', async () => {
+    const others = await Promise.all([new TestNode().register(), new TestNode().register()]);
+    const own = await makeTenant();
+    await makeReady(own, node, 'a');
+    await makeReady(own, others[0]!, 'b');
+    await makeReady(own, others[1]!, 'c');
+    const calls = answerBy(classifyAsNode);
+    const input = Array.from({ length: 30 }, (_, i) => ({ model: 'abc'[i % 3]!, text: 'x'.repeat(i + 1) }));
+    const { body } = await classify({ input }, own);
+    expect(calls).toHaveLength(3);
+    expect(body.model).toBeNull();
+    const bundles = new Map(
+      calls.flatMap((call) => call.body.rows.map(({ bundle, text }) => [text, bundle])),
+    );
+    for (const [i, row] of body.data.entries()) {
+      const text = input[i]!.text;
+      expect(row).toMatchObject({ index: i, model: `${input[i]!.model}@1` });
+      const [ham, spam] = fakeScores(bundles.get(text)!, text);
+      expect(row.scores).toEqual({ ham, spam });
+    }
+  });
+
+  it('sends several adapters of one node in one call', async () => {
+    const calls = answerBy(classifyAsNode);
+    const input = [
+      { model: 'spam', text: 'a' },
+      { model: 'topic@1', text: 'b' },
+      { model: 'spam@1', text: 'c' },
+    ];
+    const { body } = await classify({ input });
+    expect(calls).toHaveLength(1);
+    expect(body.data.map((row: { model: string }) => row.model)).toEqual(['spam@1', 'topic@1', 'spam@1']);
+  });
+
+  it.each([
+    ['no input', { model: 'spam' }, 422, 'invalid_request', 'input'],
+    ['no model', { input: 'x' }, 422, 'invalid_request', 'model'],
+    ['an empty text', { model: 'spam', input: '' }, 422, 'invalid_request', 'input'],
+    ['an empty text among others', { model: 'spam', input: ['a', ' '] }, 422, 'invalid_request', 'input.1'],
+    [
+      'an empty text of a mixed batch',
+      {
+        input: [
+          { model: 'spam', text: 'a' },
+          { model: 'spam', text: '' },
+        ],
+      },
+      422,
+      'invalid_request',
+      'input.1.text',
+    ],
+    ['no texts', { model: 'spam', input: [] }, 422, 'invalid_request', 'input'],
+    ['257 inputs', { model: 'spam', input: Array(257).fill('x') }, 422, 'invalid_request', 'input'],
+    [
+      '257 mixed inputs',
+      { input: Array(257).fill({ model: 'spam', text: 'x' }) },
+      422,
+      'invalid_request',
+      'input',
+    ],
+    ['a name with a slash', { model: 'a/b', input: 'x' }, 422, 'invalid_request', 'model'],
+    ['a name that climbs', { model: '../spam', input: 'x' }, 422, 'invalid_request', 'model'],
+    ['an unknown field', { model: 'spam', input: 'x', top: 1 }, 422, 'invalid_request', 'top'],
+    ['an unknown adapter', { model: 'nope', input: 'x' }, 404, 'adapter_not_found', 'model'],
+    ['an unknown version', { model: 'spam@9', input: 'x' }, 404, 'adapter_not_found', 'model'],
+    [
+      'an unknown adapter in a mixed batch',
+      {
+        input: [
+          { model: 'spam', text: 'a' },
+          { model: 'nope', text: 'b' },
+        ],
+      },
+      404,
+      'adapter_not_found',
+      'input.1.model',
+    ],
+  ])('refuses %s', async (_, json, status, code, param) => {
+    const calls = answerBy(classifyAsNode);
+    expect(problemOf(await classify(json))).toEqual({ status, code, param });
+    expect(calls).toEqual([]);
+  });
+
+  it.each([
+    ['malformed JSON', '{"model":"spam","input":', 'application/json', 400, 'malformed_json'],
+    ['invalid UTF-8', new Uint8Array([0x22, 0xff, 0xfe, 0x22]), 'application/json', 400, 'malformed_json'],
+    ['another media type', 'model=spam', 'text/plain', 415, 'unsupported_media_type'],
+    [
+      'a text of 10 MB',
+      JSON.stringify({ model: 'spam', input: 'x'.repeat(10e6) }),
+      'application/json',
+      413,
+      'payload_too_large',
+    ],
+  ])('refuses %s', async (_, body, type, status, code) => {
+    const calls = answerBy(classifyAsNode);
+    const headers = { 'content-type': type };
+    expect(problemOf(await client.call('/v1/classify', { body, headers }))).toEqual({
+      status,
+      code,
+      param: null,
+    });
+    expect(calls).toEqual([]);
+  });
+
+  it('says what a cancelled training makes of its adapter', async () => {
+    const own = await makeTenant();
+    await submit(own, 'halted', { base_model: node.baseModel });
+    const { job_id } = (await own.call('/v1/adapters/halted')).body;
+    await own.call(`/v1/fine_tuning/jobs/${job_id}/cancel`, { method: 'POST' });
+    const answer = await classify({ model: 'halted', input: 'x' }, own);
+    expect(problemOf(answer)).toEqual({ status: 409, code: 'adapter_not_ready', param: 'model' });
+    expect(answer.body.detail).toContain('cancelled');
+  });
+
+  it('takes texts of NUL, emoji, right-to-left and Chinese as they are', async () => {
+    const calls = answerBy(classifyAsNode);
+    const input = ['a\u0000b', '🦜', 'שלום', '你好'];
+    expect((await classify({ model: 'spam', input })).status).toBe(200);
+    expect(calls[0]!.body.rows.map((row) => row.text)).toEqual(input);
+  });
+
+  it('refuses a body beyond 1 MB', async () => {
+    const answer = await classify({ model: 'spam', input: 'x'.repeat(1024 * 1024) });
+    expect(problemOf(answer)).toMatchObject({ status: 413, code: 'payload_too_large' });
+  });
+
+  it('says of an adapter that trains or has failed that it is not ready', async () => {
+    const own = await makeTenant();
+    const other = await new TestNode().register();
+    await submit(own, 'young', { base_model: other.baseModel });
+    const queued = await classify({ model: 'young', input: 'x' }, own);
+    expect(problemOf(queued)).toEqual({ status: 409, code: 'adapter_not_ready', param: 'model' });
+    expect(queued.body.detail).toContain('queued');
+    const lease = (await other.lease())!;
+    const error = { code: 'training_failed', message: 'the loss is NaN' };
+    await callAsNode(`/internal/jobs/${lease.job_id}/fail`, {
+      json: { token: lease.token, error, retryable: false },
+    });
+    const failed = await classify({ model: 'young', input: 'x' }, own);
+    expect(failed.body.detail).toContain('failed: the loss is NaN');
+  });
+
+  it('answers 404 from the moment an adapter is deleted', async () => {
+    const own = await makeTenant();
+    await makeReady(own, node, 'brief');
+    answerBy((call) =>
+      call.url.endsWith('/classify') ? classifyAsNode(call) : new Response(null, { status: 204 }),
+    );
+    expect((await classify({ model: 'brief', input: 'x' }, own)).status).toBe(200);
+    await own.call('/v1/adapters/brief', { method: 'DELETE' });
+    expect(problemOf(await classify({ model: 'brief', input: 'x' }, own))).toMatchObject({ status: 404 });
+  });
+
+  it("hides another tenant's adapter", async () => {
+    const stranger = await makeTenant();
+    expect(problemOf(await classify({ model: 'spam', input: 'x' }, stranger))).toMatchObject({
+      status: 404,
+      code: 'adapter_not_found',
+    });
+  });
+});
+
+describe('when nodes fail', () => {
+  it('tries the next node once where one is lost or broken', async () => {
+    const twin = await new TestNode(node.baseModel).register();
+    for (const broken of [
+      () => Promise.reject(new TypeError('connection refused')),
+      () => new Response('oops', { status: 500 }),
+      () => Response.json({ labels: {}, rows: [], timing: {} }),
+    ]) {
+      let first: string | undefined;
+      const calls = answerBy((call) => {
+        first ??= new URL(call.url).origin;
+        return call.url.startsWith(first) ? broken() : classifyAsNode(call);
+      });
+      expect((await classify({ model: 'spam', input: 'x' })).status).toBe(200);
+      expect(new Set(calls.map((call) => new URL(call.url).origin))).toEqual(new Set([node.url, twin.url]));
+      restore();
+    }
+    await db.delete(nodes).where(eq(nodes.id, twin.id));
+  });
+
+  it('answers 503 with Retry-After where no node answers', async () => {
+    answerBy(() => {
+      throw new TypeError('connection refused');
+    });
+    const answer = await classify({ model: 'spam', input: 'x' });
+    expect(problemOf(answer)).toEqual({ status: 503, code: 'no_capacity', param: null });
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
+  it('answers 503 where no node is alive, and lists no model', async () => {
+    await db.update(nodes).set({ lastSeen: 1 });
+    const calls = answerBy(classifyAsNode);
+    const answer = await classify({ model: 'spam', input: 'x' });
+    expect(problemOf(answer)).toEqual({ status: 503, code: 'no_capacity', param: null });
+    expect(calls).toEqual([]);
+    expect((await client.call('/v1/models')).body.data).toEqual([]);
+    await node.beat();
+    const { body } = await client.call('/v1/models');
+    expect(body.data).toEqual([
+      { id: node.baseModel, object: 'model', owned_by: 'weft', precisions: ['fp32'], nodes: 1 },
+    ]);
+  });
+
+  it("passes a full queue's 429 and Retry-After on", async () => {
+    const error = {
+      message: 'the queue is full',
+      type: 'rate_limit_error',
+      param: null,
+      code: 'rate_limited',
+    };
+    const problem = { type: 't', title: 't', status: 429, detail: 'd', error, request_id: 'r' };
+    const calls = answerBy(() => Response.json(problem, { status: 429, headers: { 'retry-after': '3' } }));
+    const answer = await classify({ model: 'spam', input: 'x' });
+    expect(problemOf(answer)).toMatchObject({ status: 429, code: 'rate_limited' });
+    expect(answer.headers.get('retry-after')).toBe('3');
+    expect(calls).toHaveLength(1);
+  });
+
+  it('tells no client what a node complains about', async () => {
+    answerBy(() => Response.json({ error: 'ENOENT /srv/models/secret' }, { status: 400 }));
+    const answer = await classify({ model: 'spam', input: 'x' });
+    expect(problemOf(answer)).toMatchObject({ status: 502, code: 'upstream_failed' });
+    expect(JSON.stringify(answer.body)).not.toContain('/srv');
+  });
+});

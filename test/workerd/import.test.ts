@@ -1,0 +1,325 @@
+import { env } from 'cloudflare:workers';
+import { eq } from 'drizzle-orm';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { adapters, objects } from '../../edge/db/schema.ts';
+import { randomHex, sha256Of } from '../../edge/hashing.ts';
+import { adapterConfigJson } from '../../shared/adapter-config.ts';
+import { classifierTensorName, loraTensorName } from '../../shared/adapter-description.ts';
+import { canonicalManifest, MAX_FILE_BYTES, weftFile } from '../../shared/adapter-format.ts';
+import { type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
+import { CONTENT_TYPE, concat, multipartBody, partHeader, type TestPart } from '../support/multipart-body.ts';
+import { type Answer, type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
+import { BASE_SHA256, TestNode } from './support/nodes.ts';
+
+// Uploads near the limits take seconds where the machine is busy.
+vi.setConfig({ testTimeout: 60_000 });
+
+const HIDDEN = 384;
+const MODULES = [0, 5].flatMap((layer) =>
+  ['query', 'value'].map((part) => `bert.encoder.layer.${layer}.attention.self.${part}`),
+);
+const encode = (text: string) => new TextEncoder().encode(text);
+
+let client: Client;
+let node: TestNode;
+
+beforeAll(async () => {
+  client = await makeTenant();
+  node = await new TestNode().register();
+});
+
+interface Shape {
+  labels?: number;
+  r?: number;
+  hidden?: number;
+  modules?: string[];
+  baseModel?: string;
+}
+
+function weightsFile({ labels = 3, r = 4, hidden = HIDDEN, modules = MODULES }: Shape = {}): Uint8Array {
+  const zeros = (...shape: number[]): Tensor => ({
+    shape,
+    data: new Float32Array(shape.reduce((a, b) => a * b)),
+  });
+  const tensors = modules.flatMap((module): [string, Tensor][] => [
+    [loraTensorName(module, 'A'), zeros(r, hidden)],
+    [loraTensorName(module, 'B'), zeros(hidden, r)],
+  ]);
+  return writeSafetensors(
+    new Map([
+      ...tensors,
+      [classifierTensorName('weight'), zeros(labels, hidden)],
+      [classifierTensorName('bias'), zeros(labels)],
+    ]),
+  );
+}
+
+function configFile({ r = 4, baseModel = node.baseModel }: Shape = {}): string {
+  const method = {
+    type: 'lora' as const,
+    r,
+    alpha: 8,
+    dropout: 0.1,
+    use_rslora: true,
+    target_modules: ['query', 'value'],
+    pooling: 'cls' as const,
+    base_precision: 'fp32' as const,
+  };
+  return adapterConfigJson({ method, modules: MODULES, baseModel, revision: null });
+}
+
+const file = (name: string, content: string | Uint8Array): TestPart => ({ name, filename: name, content });
+const field = (name: string, content: string): TestPart => ({ name, content });
+
+interface Import {
+  config?: string | Uint8Array | null;
+  weights?: Uint8Array | null;
+  fields?: Record<string, string | null>;
+}
+
+/** An acceptable import, but for what is given; null leaves one out. */
+function partsOf({ config = configFile(), weights = weightsFile(), fields = {} }: Import): TestPart[] {
+  return [
+    ...(weights ? [file('adapter_model.safetensors', weights)] : []),
+    ...(config === null ? [] : [file('adapter_config.json', config)]),
+    ...Object.entries({ name: 'imported', labels: '["a","b","c"]', ...fields }).flatMap(([name, value]) =>
+      value === null ? [] : [field(name, value)],
+    ),
+  ];
+}
+
+function send(parts: TestPart[]): Promise<Answer> {
+  const headers = { 'content-type': CONTENT_TYPE };
+  return client.call('/v1/adapters/import', { method: 'POST', headers, body: multipartBody(parts) });
+}
+
+const importWith = (given: Import) => send(partsOf(given));
+
+describe('POST /v1/adapters/import', () => {
+  it('registers an adapter that is ready at once, with a bundle that nodes can fetch', async () => {
+    const weights = weightsFile();
+    const { status, body, headers } = await importWith({
+      weights,
+      fields: { name: 'first', max_length: '64' },
+    });
+    expect(status).toBe(201);
+    expect(headers.get('location')).toBe('/v1/adapters/first@1');
+    expect(body).toMatchObject({
+      id: 'first@1',
+      status: 'ready',
+      base_model: node.baseModel,
+      labels: ['a', 'b', 'c'],
+      method: {
+        type: 'lora',
+        r: 4,
+        alpha: 8,
+        dropout: 0.1,
+        use_rslora: true,
+        target_modules: ['attention.self.query', 'attention.self.value'],
+        pooling: 'cls',
+      },
+      job_id: null,
+      metrics: null,
+      size_bytes: weights.byteLength,
+      sha256: await sha256Of(weights),
+    });
+    expect((await client.call('/v1/adapters/first')).body).toEqual(body);
+
+    const [row] = await db.select().from(adapters).where(eq(adapters.name, 'first'));
+    const fetched = (await callAsNode(`/internal/adapters/${row!.bundle}`)).body;
+    expect(await sha256Of(canonicalManifest(fetched.manifest))).toBe(row!.bundle);
+    const read = async (name: string) => (await env.BUCKET.get(row!.prefix + name))!.bytes();
+    expect(await sha256Of(await read('adapter_model.safetensors'))).toBe(body.sha256);
+    expect(new TextDecoder().decode(await read('adapter_config.json'))).toBe(configFile());
+    expect(weftFile.parse(JSON.parse(new TextDecoder().decode(await read('weft.json'))))).toEqual({
+      format: 1,
+      labels: ['a', 'b', 'c'],
+      pooling: 'cls',
+      max_length: 64,
+      base_model: node.baseModel,
+      base_model_sha256: BASE_SHA256,
+      base_precision: 'fp32',
+      metrics: null,
+    });
+    const ledger = (await db.select().from(objects)).filter(({ key }) => key.startsWith(row!.prefix!));
+    expect(ledger.map(({ expiresAt }) => expiresAt)).toEqual([null, null, null]);
+  });
+
+  it('gives each import of a name its next version', async () => {
+    for (const version of [1, 2]) {
+      expect((await importWith({ fields: { name: 'again' } })).body.id).toBe(`again@${version}`);
+    }
+  });
+
+  it('takes files by their file names, labels one a field, and pooling', async () => {
+    const parts = partsOf({ fields: { name: 'curl', pooling: 'mean' } })
+      .filter(({ name }) => name !== 'labels')
+      .map((part) => (part.filename ? { ...part, name: 'files' } : part));
+    const labels = ['x', 'y', 'z'].map((value) => field('labels', value));
+    const { status, body } = await send([...labels, ...parts]);
+    expect([status, body.labels, body.method?.pooling]).toEqual([201, ['x', 'y', 'z'], 'mean']);
+  });
+
+  it('knows a base model by what PEFT calls it', async () => {
+    const peftName = `sentence-transformers/${randomHex(4)}`;
+    const base = {
+      id: `known-${randomHex(3)}`,
+      sha256: BASE_SHA256,
+      precisions: ['fp32'],
+      peft_name: peftName,
+    };
+    const json = {
+      id: `node_${randomHex(8)}`,
+      url: 'https://known.test',
+      device: 'cpu',
+      base_models: [{ ...base, hidden_size: HIDDEN, num_layers: 6, max_length: 128 }],
+      slots: 8,
+      version: '0',
+    };
+    expect((await callAsNode('/internal/nodes', { json })).status).toBe(200);
+    const { body } = await importWith({
+      config: configFile({ baseModel: peftName }),
+      fields: { name: 'hub' },
+    });
+    expect(body.base_model).toBe(base.id);
+    const named = { base_model: node.baseModel, name: 'named' };
+    const other = await importWith({ config: configFile({ baseModel: 'unheard/of' }), fields: named });
+    expect(other.body.base_model).toBe(node.baseModel);
+  });
+
+  const hostileHeader = () => {
+    const bytes = new Uint8Array(64);
+    new DataView(bytes.buffer).setBigUint64(0, 2n ** 60n, true);
+    return bytes;
+  };
+  const withKey = (key: string, value: unknown) =>
+    JSON.stringify({ ...JSON.parse(configFile()), [key]: value });
+
+  it.each([
+    [
+      'more labels than rows',
+      () => ({ fields: { labels: '["a","b","c","d"]' } }),
+      'invalid_adapter',
+      'classifier.weight is [3,384]',
+    ],
+    [
+      'fewer labels than rows',
+      () => ({ fields: { labels: '["a","b"]' } }),
+      'invalid_adapter',
+      'classifier.weight is [3,384]',
+    ],
+    ['a label twice', () => ({ fields: { labels: '["a","b","a"]' } }), 'invalid_adapter', 'twice'],
+    ['labels that are no array', () => ({ fields: { labels: '[1,' } }), 'invalid_request', 'JSON array'],
+    ['no labels', () => ({ fields: { labels: null } }), 'invalid_request', 'the classifier has 3 rows'],
+    ['no name', () => ({ fields: { name: null } }), 'invalid_request', 'name'],
+    ['a name with a slash', () => ({ fields: { name: 'a/b' } }), 'invalid_request', 'name'],
+    ['a name of dots', () => ({ fields: { name: '..' } }), 'invalid_request', 'name'],
+    ['an unknown pooling', () => ({ fields: { pooling: 'max' } }), 'invalid_request', 'pooling'],
+    [
+      'a length beyond the base model’s',
+      () => ({ fields: { max_length: '300' } }),
+      'invalid_request',
+      '256 tokens',
+    ],
+    ['a length that is no number', () => ({ fields: { max_length: 'x' } }), 'invalid_request', 'max_length'],
+    ['an unknown field', () => ({ fields: { colour: 'red' } }), 'invalid_request', 'colour'],
+    ['no weights', () => ({ weights: null }), 'invalid_request', 'adapter_model.safetensors is missing'],
+    ['no config', () => ({ config: null }), 'invalid_request', 'adapter_config.json is missing'],
+    ['a config that is not JSON', () => ({ config: '{' }), 'invalid_adapter', 'not JSON'],
+    ['another method', () => ({ config: withKey('peft_type', 'IA3') }), 'invalid_adapter', 'peft_type'],
+    [
+      'a setting that Weft cannot honour',
+      () => ({ config: withKey('use_dora', true) }),
+      'invalid_adapter',
+      'use_dora',
+    ],
+    ['a rank unlike the config’s', () => ({ config: configFile({ r: 8 }) }), 'invalid_adapter', 'is [4,384]'],
+    ['another width', () => ({ weights: weightsFile({ hidden: 768 }) }), 'invalid_adapter', 'needs [4,384]'],
+    [
+      'a layer too many',
+      () => ({ weights: weightsFile({ modules: ['bert.encoder.layer.6.attention.self.query'] }) }),
+      'invalid_adapter',
+      '6 layers',
+    ],
+    [
+      'another architecture',
+      () => ({ weights: weightsFile({ modules: ['roberta.encoder.layer.0.attention.self.query'] }) }),
+      'invalid_adapter',
+      'roberta',
+    ],
+    [
+      'weights that are cut short',
+      () => ({ weights: weightsFile().slice(0, -4) }),
+      'invalid_adapter',
+      'cut short',
+    ],
+    ['weights that are empty', () => ({ weights: new Uint8Array(0) }), 'invalid_adapter', '0 bytes'],
+    [
+      'a header that claims too much',
+      () => ({ weights: hostileHeader() }),
+      'invalid_adapter',
+      'header claims',
+    ],
+    [
+      'weights that are something else',
+      () => ({ weights: encode('PK\u0003\u0004 not safetensors at all') }),
+      'invalid_adapter',
+      'header',
+    ],
+  ] as const)('refuses %s, and registers nothing', async (_, given, code, why) => {
+    const before = await db.$count(adapters);
+    const answer = await importWith(given() as Import);
+    expect(problemOf(answer)).toMatchObject({ status: 422, code });
+    expect(answer.body.detail).toContain(why);
+    expect(await db.$count(adapters)).toBe(before);
+    const unclaimed = (await db.select().from(objects)).filter(({ expiresAt }) => expiresAt !== null);
+    expect(unclaimed).toEqual([]);
+  });
+
+  it('refuses an unknown base model, and one that nobody names', async () => {
+    for (const config of [
+      configFile({ baseModel: 'unheard/of' }),
+      configFile({ baseModel: null as never }),
+    ]) {
+      const answer = await importWith({ config });
+      expect(problemOf(answer)).toEqual({ status: 404, code: 'model_not_found', param: 'base_model' });
+      expect(answer.body.detail).toContain(node.baseModel);
+    }
+  });
+
+  it('refuses what is too large, whether or not its length is declared', async () => {
+    const config = new Uint8Array(MAX_FILE_BYTES['adapter_config.json'] + 1);
+    expect(problemOf(await importWith({ config }))).toMatchObject({
+      status: 413,
+      param: 'adapter_config.json',
+    });
+    const post = (body: BodyInit, headers: object) =>
+      client.call('/v1/adapters/import', {
+        method: 'POST',
+        headers: { 'content-type': CONTENT_TYPE, ...headers },
+        body,
+      });
+    expect(problemOf(await post('x', { 'content-length': '200000000' }))).toMatchObject({ status: 413 });
+    const start = encode(partHeader('adapter_model.safetensors', 'adapter_model.safetensors'));
+    const block = new Uint8Array(256 * 1024);
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        controller.enqueue(sent === 0 ? concat([start, block]) : block);
+        sent += block.byteLength;
+      },
+    });
+    expect(problemOf(await post(endless, {}))).toMatchObject({
+      status: 413,
+      param: 'adapter_model.safetensors',
+    });
+    expect(sent).toBeLessThan(MAX_FILE_BYTES['adapter_model.safetensors'] + 2 * 1024 * 1024);
+    expect(
+      (await env.BUCKET.list({ prefix: 'adapters/import_' })).objects.every(({ size }) => size < 1e6),
+    ).toBe(true);
+  });
+
+  it('takes multipart/form-data alone', async () => {
+    expect(problemOf(await client.call('/v1/adapters/import', { json: {} }))).toMatchObject({ status: 415 });
+  });
+});

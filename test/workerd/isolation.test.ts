@@ -1,0 +1,93 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { EXAMPLES, makeReady, submit } from './support/adapters.ts';
+import { type Answer, type Client, call, makeTenant, NODE_SECRET, problemOf } from './support/api.ts';
+import { TestNode } from './support/nodes.ts';
+
+const KINDS = ['files', 'adapters', 'fine_tuning/jobs'];
+const BUNDLE = 'a'.repeat(64);
+
+let owner: Client;
+let stranger: Client;
+let file: string;
+let job: string;
+
+beforeAll(async () => {
+  [owner, stranger] = [await makeTenant(), await makeTenant()];
+  const node = await new TestNode().register();
+  await makeReady(owner, node, 'mine');
+  await submit(owner, 'busy', { base_model: node.baseModel });
+  job = (await owner.call('/v1/adapters/busy')).body.job_id;
+  const form = new FormData();
+  form.set('purpose', 'fine-tune');
+  form.set(
+    'file',
+    new File(
+      EXAMPLES.map((row) => `${JSON.stringify(row)}\n`),
+      'rows.jsonl',
+    ),
+  );
+  file = (await owner.call('/v1/files', { body: form })).body.id;
+});
+
+/** What a tenant sees of everything that lists. */
+const everything = async (client: Client) =>
+  Promise.all(KINDS.map(async (kind) => (await client.call(`/v1/${kind}`)).body.data));
+
+describe('a tenant', () => {
+  it.each<[string, () => Promise<Answer>]>([
+    ['reading a file', () => stranger.call(`/v1/files/${file}`)],
+    ['deleting a file', () => stranger.call(`/v1/files/${file}`, { method: 'DELETE' })],
+    ['paging after a file', () => stranger.call(`/v1/files?after=${file}`)],
+    ['training on a file', () => stranger.call('/v1/adapters', { json: { name: 'x', training_file: file } })],
+    ['reading an adapter', () => stranger.call('/v1/adapters/mine')],
+    ['deleting an adapter', () => stranger.call('/v1/adapters/mine', { method: 'DELETE' })],
+    ['deleting a version', () => stranger.call('/v1/adapters/mine@1', { method: 'DELETE' })],
+    ['paging after an adapter', () => stranger.call('/v1/adapters?after=mine@1')],
+    ['downloading weights', () => stranger.call('/v1/adapters/mine/files/adapter_model.safetensors')],
+    ['classifying', () => stranger.call('/v1/classify', { json: { model: 'mine', input: 'x' } })],
+    [
+      'a mixed batch',
+      () => stranger.call('/v1/classify', { json: { input: [{ model: 'mine@1', text: 'x' }] } }),
+    ],
+    ['reading a job', () => stranger.call(`/v1/fine_tuning/jobs/${job}`)],
+    ['cancelling a job', () => stranger.call(`/v1/fine_tuning/jobs/${job}/cancel`, { method: 'POST' })],
+    ['paging after a job', () => stranger.call(`/v1/fine_tuning/jobs?after=${job}`)],
+    ['listing events', () => stranger.call(`/v1/fine_tuning/jobs/${job}/events`)],
+    [
+      'streaming events',
+      () => stranger.call(`/v1/fine_tuning/jobs/${job}/events`, { headers: { accept: 'text/event-stream' } }),
+    ],
+  ])('gets 404, and changes nothing, %s of another', async (_, attempt) => {
+    const before = await everything(owner);
+    expect(problemOf(await attempt()).status).toBe(404);
+    expect(await everything(owner)).toEqual(before);
+    expect(await everything(stranger)).toEqual([[], [], []]);
+  });
+
+  it('is named by its key, whatever its headers say', async () => {
+    const headers = { tenant: owner.tenant, 'x-tenant': owner.tenant, 'x-weft-tenant': owner.tenant };
+    for (const kind of KINDS) expect((await stranger.call(`/v1/${kind}`, { headers })).body.data).toEqual([]);
+  });
+});
+
+describe('the node secret and a client key', () => {
+  it.each([
+    ['POST', '/internal/nodes'],
+    ['POST', '/internal/nodes/node_1/heartbeat'],
+    ['GET', '/internal/jobs/ftjob_1/files/training'],
+    ['PUT', '/internal/jobs/ftjob_1/adapter/weft.json'],
+    ['POST', '/internal/jobs/ftjob_1/complete'],
+    ['POST', '/internal/jobs/ftjob_1/fail'],
+    ['GET', `/internal/adapters/${BUNDLE}`],
+    ['GET', `/internal/adapters/${BUNDLE}/files/weft.json`],
+  ])('%s %s takes no client key', async (method, path) => {
+    const body = method === 'GET' ? {} : { json: {} };
+    expect((await owner.call(path, { method, ...body })).status).toBe(401);
+    expect((await call(undefined, path, { method, ...body })).status).toBe(401);
+  });
+
+  it('no route of clients takes the node secret', async () => {
+    for (const path of [...KINDS, 'models'])
+      expect((await call(NODE_SECRET, `/v1/${path}`)).status).toBe(401);
+  });
+});

@@ -1,0 +1,89 @@
+import { env } from 'cloudflare:workers';
+import { expect, it } from 'vitest';
+import { deleteAdapters } from '../../edge/db/adapter-deletion.ts';
+import { findAdapter, findBundle, findServable, pageOfAdapters } from '../../edge/db/adapters.ts';
+import { findTenant } from '../../edge/db/api-keys.ts';
+import { openDb } from '../../edge/db/client.ts';
+import { completeJob, failJob } from '../../edge/db/completion.ts';
+import { claimKey, keepAnswer, purgeAnswers } from '../../edge/db/idempotency.ts';
+import { cancelJob, findJob, type JobRow, pageOfJobs } from '../../edge/db/jobs.ts';
+import { beat, requeueLapsed } from '../../edge/db/leases.ts';
+import { takeExpiredObjects } from '../../edge/db/objects.ts';
+import { RESOLVED } from './support/nodes.ts';
+
+/** Tables that grow with use: a statement that walks one of them whole gets slower every day. */
+const GROWING = [
+  'adapters',
+  'adapter_names',
+  'api_keys',
+  'files',
+  'idempotency',
+  'job_events',
+  'jobs',
+  'objects',
+];
+/** Indexes that hold only what is under way. */
+const SMALL = ['jobs_queued', 'jobs_running', 'objects_expiring'];
+
+/** D1 that remembers the statements it was asked. */
+function recorded(statements: Set<string>): D1Database {
+  return new Proxy(env.DB, {
+    get(database, name) {
+      const value = Reflect.get(database, name);
+      if (name !== 'prepare') return typeof value === 'function' ? value.bind(database) : value;
+      return (sql: string) => {
+        statements.add(sql);
+        return database.prepare(sql);
+      };
+    },
+  });
+}
+
+async function walksOf(sql: string): Promise<string[]> {
+  const parameters = Array.from(sql.matchAll(/\?/g), () => null);
+  const { results } = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`)
+    .bind(...parameters)
+    .all<{ detail: string }>();
+  const isWalk = (detail: string) =>
+    GROWING.some((table) => new RegExp(`^SCAN (${table}|[a-z])( |$)`).test(detail)) &&
+    !/VIRTUAL TABLE/.test(detail) &&
+    !SMALL.some((index) => detail.includes(index));
+  return results.map((row) => row.detail).filter(isWalk);
+}
+
+it('walks no growing table in what runs for every request, heartbeat or tick', async () => {
+  const statements = new Set<string>();
+  const db = openDb(recorded(statements));
+  const token = '0'.repeat(32);
+  const progress = { step: 1, steps: 2, epoch: 1, loss: 1, tokens_per_second: 1, eta_seconds: 1 };
+  const event = { level: 'info' as const, message: 'm', type: 'message' as const, data: null };
+  const running = { job_id: 'ftjob_1', token, progress, resolved: RESOLVED, events: [event] };
+  await findTenant(db, 'h');
+  await findServable(db, 't', ['a', 'b@2']);
+  await findAdapter(db, 't', 'a');
+  await findBundle(db, 'b');
+  await pageOfAdapters(db, 't', { after: undefined, limit: 20, status: 'ready', name: 'a' });
+  await pageOfAdapters(db, 't', { after: undefined, limit: 20, status: undefined, name: undefined });
+  await pageOfJobs(db, 't', { after: undefined, limit: 20 });
+  await findJob(db, 't', 'ftjob_1');
+  await beat(db, 'node_1', { jobs: [running], wants_job: true, deletions_after: 0 }, token, 1);
+  await requeueLapsed(db, 1);
+  await cancelJob(db, 't', 'ftjob_1', 1);
+  await failJob(db, 'ftjob_1', { token, retryable: true, error: { code: 'c', message: 'm' }, events: [] }, 1);
+  const manifest = [{ name: 'weft.json' as const, bytes: 1, sha256: 'a' }];
+  const completed = { token, resolved: RESOLVED, manifest, metrics: null, trained_tokens: 1, events: [] };
+  const job = { id: 'ftjob_1', tenant: 't', adapterName: 'a', adapterVersion: 1 } as JobRow;
+  await completeJob(db, job, completed, { bundle: 'b', manifest, prefix: 'p/' }, 1);
+  await deleteAdapters(db, 't', 'a', 1);
+  await takeExpiredObjects(db, 1, 10);
+  await claimKey(db, { tenant: 't', key: 'k' }, 'h', 1);
+  await keepAnswer(db, { tenant: 't', key: 'k' }, { status: 200, body: '', location: null });
+  await purgeAnswers(db, 1);
+  expect(statements.size).toBeGreaterThan(20);
+  const walks: Record<string, string[]> = {};
+  for (const sql of statements) {
+    const found = await walksOf(sql);
+    if (found.length > 0) walks[sql] = found;
+  }
+  expect(walks).toEqual({});
+});

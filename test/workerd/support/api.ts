@@ -1,0 +1,71 @@
+import { env, exports } from 'cloudflare:workers';
+import type { z } from 'zod';
+import { openDb } from '../../../edge/db/client.ts';
+import { apiKeys } from '../../../edge/db/schema.ts';
+import { randomHex, sha256Of } from '../../../edge/hashing.ts';
+import type { problemBody } from '../../../shared/api/common.ts';
+
+export const db = openDb(env.DB);
+export const NODE_SECRET = env.NODE_SECRET;
+
+/** An answer of the edge: its parsed JSON beside what a test looks at. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: what an answer holds is what tests assert
+  body: any;
+}
+
+export interface CallOptions {
+  method?: string;
+  /** Sent as JSON. */
+  json?: unknown;
+  /** Sent as it is; give a content type with it. */
+  body?: BodyInit;
+  headers?: Record<string, string>;
+}
+
+/** A client with a key: `call('/v1/models')`. */
+export interface Client {
+  tenant: string;
+  key: string;
+  call(path: string, options?: CallOptions): Promise<Answer>;
+}
+
+/** Sends one request to the whole Worker, as a client with `token` would. */
+export async function call(
+  token: string | undefined,
+  path: string,
+  options: CallOptions = {},
+): Promise<Answer> {
+  const headers = new Headers(options.headers);
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+  if (options.json !== undefined) headers.set('content-type', 'application/json');
+  const body = options.json === undefined ? options.body : JSON.stringify(options.json);
+  const method = options.method ?? (body === undefined ? 'GET' : 'POST');
+  const response = await exports.default.fetch(
+    new Request(`https://edge.test${path}`, { method, headers, ...(body !== undefined && { body }) }),
+  );
+  const text = await response.text();
+  const isJson = (response.headers.get('content-type') ?? '').includes('json');
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+/** A new tenant with a key of its own. */
+export async function makeTenant(): Promise<Client> {
+  const tenant = `tenant-${randomHex(4)}`;
+  const key = `weft-${randomHex(16)}`;
+  await db.insert(apiKeys).values({ hash: await sha256Of(key), tenant, createdAt: 0 });
+  return { tenant, key, call: (path, options) => call(key, path, options) };
+}
+
+/** A call of a node, with the node secret. */
+export function callAsNode(path: string, options?: CallOptions): Promise<Answer> {
+  return call(NODE_SECRET, path, options);
+}
+
+/** The parts of a problem answer that tests name. */
+export function problemOf(answer: Answer) {
+  const body = answer.body as z.infer<typeof problemBody>;
+  return { status: answer.status, code: body.error?.code, param: body.error?.param };
+}

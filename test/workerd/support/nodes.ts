@@ -1,0 +1,160 @@
+import { env } from 'cloudflare:workers';
+import { randomHex, sha256Of } from '../../../edge/hashing.ts';
+import { attemptPrefix } from '../../../edge/object-keys.ts';
+import { putBytes } from '../../../edge/storage.ts';
+import type { BundleManifest } from '../../../shared/adapter-format.ts';
+import { BUNDLE_FILES } from '../../../shared/adapter-format.ts';
+import type {
+  CompleteJob,
+  HeartbeatResponse,
+  JobLease,
+  NodeClassifyRequest,
+  NodeClassifyResponse,
+  ResolvedTraining,
+} from '../../../shared/api/nodes.ts';
+import { callAsNode, db } from './api.ts';
+
+export const BASE_SHA256 = 'b'.repeat(64);
+
+/** A node as the edge sees it: registered, beating, and (with `serve`) answering classifications. */
+export class TestNode {
+  readonly id = `node_${randomHex(8)}`;
+  readonly url: string;
+  readonly baseModel: string;
+  #cursor = 0;
+
+  constructor(baseModel = `base-${randomHex(3)}`) {
+    this.baseModel = baseModel;
+    this.url = `https://${this.id.replace('_', '-')}.test`;
+  }
+
+  async register(): Promise<this> {
+    const base = { id: this.baseModel, sha256: BASE_SHA256, precisions: ['fp32'] };
+    const shape = { hidden_size: 384, num_layers: 6, max_length: 256 };
+    const json = {
+      id: this.id,
+      url: this.url,
+      device: 'cpu',
+      base_models: [{ ...base, ...shape }],
+      slots: 8,
+      version: '0',
+    };
+    const { status, body } = await callAsNode('/internal/nodes', { json });
+    if (status !== 200) throw new Error(`registering: ${JSON.stringify(body)}`);
+    return this;
+  }
+
+  async beat(jobs: object[] = [], wantsJob = false): Promise<HeartbeatResponse> {
+    const json = { jobs, wants_job: wantsJob, deletions_after: this.#cursor };
+    const { status, body } = await callAsNode(`/internal/nodes/${this.id}/heartbeat`, { json });
+    if (status !== 200) throw new Error(`beating: ${JSON.stringify(body)}`);
+    this.#cursor = body.deletions_cursor;
+    return body;
+  }
+
+  async lease(): Promise<JobLease | null> {
+    return (await this.beat([], true)).lease;
+  }
+}
+
+export const RESOLVED: ResolvedTraining = {
+  method: {
+    type: 'lora',
+    r: 8,
+    alpha: 16,
+    dropout: 0,
+    use_rslora: false,
+    target_modules: ['query', 'value'],
+    pooling: 'mean',
+    base_precision: 'fp32',
+  },
+  hyperparameters: {
+    epochs: 3,
+    batch_size: 8,
+    learning_rate: 1e-3,
+    max_length: 128,
+    warmup_ratio: 0.1,
+    weight_decay: 0.01,
+    max_grad_norm: 1,
+    class_weights: 'none',
+  },
+  labels: ['ham', 'spam'],
+};
+
+/** Puts an attempt's three files where the upload route puts them. */
+export async function uploadBundle({ job_id, attempt }: JobLease, seed = job_id): Promise<BundleManifest> {
+  const manifest: BundleManifest = [];
+  for (const name of BUNDLE_FILES) {
+    const text = `${name} of ${seed}`;
+    await putBytes(env, db, attemptPrefix(job_id, attempt) + name, new TextEncoder().encode(text));
+    manifest.push({ name, bytes: text.length, sha256: await sha256Of(text) });
+  }
+  return manifest;
+}
+
+export function completion(lease: JobLease, manifest: BundleManifest): CompleteJob {
+  return {
+    token: lease.token,
+    resolved: RESOLVED,
+    manifest,
+    metrics: null,
+    trained_tokens: 1234,
+    events: [],
+  };
+}
+
+/** Trains nothing, but brings a leased job to its end as a node does. */
+export async function finish(lease: JobLease, seed?: string): Promise<void> {
+  const json = completion(lease, await uploadBundle(lease, seed));
+  const { status, body } = await callAsNode(`/internal/jobs/${lease.job_id}/complete`, { json });
+  if (status !== 200) throw new Error(`completing: ${JSON.stringify(body)}`);
+}
+
+/** A call that the edge made to a node. */
+export interface NodeCall {
+  url: string;
+  body: NodeClassifyRequest & { bundles?: string[] };
+  secret: string | null;
+}
+
+/**
+ * Answers the edge's calls to nodes in their place; the Worker and its tests share `fetch`.
+ * `answer` gives a response, or throws as a lost connection does. Returns the calls made, and what undoes it.
+ */
+export function serveNodes(answer: (call: NodeCall) => Response | Promise<Response>) {
+  const calls: NodeCall[] = [];
+  const original = globalThis.fetch;
+  globalThis.fetch = async (input, init) => {
+    const request = new Request(input as RequestInfo, init);
+    const call = {
+      url: request.url,
+      body: (await request.json()) as NodeCall['body'],
+      secret: request.headers.get('authorization'),
+    };
+    calls.push(call);
+    return answer(call);
+  };
+  const restore = () => {
+    globalThis.fetch = original;
+  };
+  return { calls, restore };
+}
+
+/** Scores that depend on a text and its bundle alone, so that a wrong merge shows. */
+export function fakeScores(bundle: string, text: string): number[] {
+  const share = ((bundle.charCodeAt(0) * 31 + text.length * 7) % 97) / 97;
+  return [share, 1 - share];
+}
+
+export function classifyAsNode({ body }: NodeCall): Response {
+  const answer: NodeClassifyResponse = {
+    labels: Object.fromEntries(body.rows.map(({ bundle }) => [bundle, RESOLVED.labels])),
+    rows: body.rows.map(({ bundle, text }) => ({
+      scores: fakeScores(bundle, text),
+      tokens: text.length,
+      truncated: false,
+    })),
+    timing: { queue: 1, load: 2, run: 3 },
+  };
+  return Response.json(answer);
+}
