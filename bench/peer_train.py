@@ -1,0 +1,85 @@
+"""HF PEFT's side of bench/train.ts: reads a setup line, then a batch a line; answers each with time and loss."""
+
+import json
+import sys
+import time
+
+import peft
+import torch
+import transformers
+from torch.nn.functional import cross_entropy
+
+
+class MeanClassifier(torch.nn.Module):
+    """A BERT encoder, the mean of its token vectors, and a linear classifier."""
+
+    def __init__(self, folder: str, labels: int, dropout: bool) -> None:
+        super().__init__()
+        off = {} if dropout else {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+        self.bert = transformers.BertModel.from_pretrained(folder, add_pooling_layer=False, **off)
+        self.classifier = torch.nn.Linear(self.bert.config.hidden_size, labels)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        return self.classifier((hidden * mask).sum(1) / mask.sum(1))
+
+
+def build(setup: dict) -> torch.nn.Module:
+    config = peft.LoraConfig(
+        r=setup["r"],
+        lora_alpha=2 * setup["r"],
+        lora_dropout=0.0,
+        target_modules=["query", "value"],
+        modules_to_save=["classifier"],
+    )
+    model = peft.get_peft_model(MeanClassifier(setup["folder"], setup["labels"], setup["dropout"]), config)
+    set_parameters(model, setup["parameters"])
+    return model.train()
+
+
+def set_parameters(model: torch.nn.Module, given: dict[str, list[float]]) -> None:
+    """Gives what is trained the values of the other side, and insists that both train the same tensors."""
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in trained.items():
+        plain = name.removeprefix("base_model.model.").replace(".modules_to_save", "").replace(".default", "")
+        values = torch.tensor(given.pop(plain), dtype=torch.float32)
+        parameter.data.copy_(values.reshape(parameter.shape))
+    if given:
+        raise SystemExit(f"not trained here: {', '.join(given)}")
+
+
+def pad(rows: list[dict]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    length = max(len(row["ids"]) for row in rows)
+    ids = torch.zeros((len(rows), length), dtype=torch.long)
+    mask = torch.zeros((len(rows), length), dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : len(row["ids"])] = torch.tensor(row["ids"])
+        mask[i, : len(row["ids"])] = 1
+    return ids, mask, torch.tensor([row["label"] for row in rows])
+
+
+def answer(message: dict) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def main() -> None:
+    setup = json.loads(sys.stdin.readline())
+    torch.set_num_threads(setup["threads"])
+    transformers.logging.set_verbosity_error()
+    model = build(setup)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=setup["learningRate"], weight_decay=0.01)
+    answer({"versions": f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"})
+    for line in sys.stdin:
+        ids, mask, labels = pad(json.loads(line))
+        start = time.perf_counter()
+        loss = cross_entropy(model(ids, mask), labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, setup["clip"])
+        optimizer.step()
+        optimizer.zero_grad()
+        answer({"ms": (time.perf_counter() - start) * 1e3, "loss": loss.item()})
+
+
+main()
