@@ -8,6 +8,7 @@ export const MAX_SEQUENCE_LENGTH = 512;
 export const pooling = z.enum(POOLINGS);
 export type Pooling = z.infer<typeof pooling>;
 export const basePrecision = z.enum(BASE_PRECISIONS);
+export type BasePrecision = z.infer<typeof basePrecision>;
 
 /** A linear layer's name as PEFT matches it: the whole dotted name or a suffix of it, e.g. `query` or `output.dense`. */
 const targetModule = z

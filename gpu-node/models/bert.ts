@@ -19,15 +19,8 @@ import {
   transpose,
   unsqueeze,
 } from '../ops/index.ts';
-import type {
-  Architecture,
-  BaseWeights,
-  EncoderInputs,
-  HiddenLayout,
-  LinearHook,
-  LinearLayer,
-  WeightSpec,
-} from './model.ts';
+import type { BaseWeights, WeightRole, WeightSpec } from '../precision/precision.ts';
+import type { Architecture, EncoderInputs, HiddenLayout, LinearHook, LinearLayer } from './model.ts';
 
 /** What of a BERT's config.json decides the computation; bounds keep a crafted file from asking for absurd graphs. */
 const bertConfig = z.object({
@@ -132,17 +125,16 @@ const TOKEN_TYPES = 'bert.embeddings.token_type_embeddings.weight';
 const EMBEDDINGS_NORM = 'bert.embeddings.LayerNorm';
 
 function weightSpecs(c: BertConfig, layers: readonly LinearLayer[], pooler: LinearLayer): WeightSpec[] {
-  const spec = (name: string, shape: number[], options: Partial<WeightSpec> = {}): WeightSpec => ({
+  const spec = (name: string, shape: number[], role: WeightRole = 'plain', optional = false): WeightSpec => ({
     name,
     aliases: aliasesOf(name),
     shape,
-    transposed: false,
-    optional: false,
-    ...options,
+    role,
+    optional,
   });
-  const linear = ({ name, inFeatures, outFeatures }: LinearLayer, optional = false) => [
-    spec(`${name}.weight`, [outFeatures, inFeatures], { transposed: true, optional }),
-    spec(`${name}.bias`, [outFeatures], { optional }),
+  const linear = ({ name, inFeatures, outFeatures }: LinearLayer, role: WeightRole, optional: boolean) => [
+    spec(`${name}.weight`, [outFeatures, inFeatures], role, optional),
+    spec(`${name}.bias`, [outFeatures], 'plain', optional),
   ];
   const norm = (name: string) => [
     spec(`${name}.weight`, [c.hidden_size]),
@@ -153,13 +145,13 @@ function weightSpecs(c: BertConfig, layers: readonly LinearLayer[], pooler: Line
     ...norm(`${layerPath(index)}.output.LayerNorm`),
   ]);
   return [
-    spec(WORDS, [c.vocab_size, c.hidden_size]),
+    spec(WORDS, [c.vocab_size, c.hidden_size], 'table'),
     spec(POSITIONS, [c.max_position_embeddings, c.hidden_size]),
     spec(TOKEN_TYPES, [c.type_vocab_size, c.hidden_size]),
     ...norm(EMBEDDINGS_NORM),
-    ...layers.flatMap((layer) => linear(layer)),
+    ...layers.flatMap((layer) => linear(layer, 'matrix', false)),
     ...layerNorms.flat(),
-    ...linear(pooler, true),
+    ...linear(pooler, 'pooled-matrix', true),
   ];
 }
 
@@ -185,9 +177,9 @@ function encode(c: BertConfig, weights: BaseWeights, inputs: EncoderInputs, line
 }
 
 function embed(c: BertConfig, weights: BaseWeights, inputs: EncoderInputs): Value {
-  const table = (name: string) => inputs.inputIds.graph.weight(weights[name]!);
+  const table = (name: string) => weights.plain(inputs.inputIds.graph, name);
   const { seq, swap } = AXES[inputs.layout];
-  const words = gather(table(WORDS), swap(inputs.inputIds));
+  const words = weights.rows(WORDS, swap(inputs.inputIds));
   const positions = unsqueeze(gather(table(POSITIONS), inputs.positionIds), [1 - seq]);
   const types = gather(table(TOKEN_TYPES), swap(inputs.tokenTypeIds));
   return norm(EMBEDDINGS_NORM, add(add(words, types), positions), weights, c.layer_norm_eps);
@@ -244,14 +236,12 @@ function attention(
 }
 
 function applyLinear(layer: LinearLayer, x: Value, weights: BaseWeights, linear: LinearHook): Value {
-  const weight = x.graph.weight(weights[`${layer.name}.weight`]!);
-  const bias = x.graph.weight(weights[`${layer.name}.bias`]!);
-  return linear({ layer, x, weight, bias });
+  return linear({ layer, x, frozen: weights.linear(x.graph, layer.name) });
 }
 
 function norm(name: string, x: Value, weights: BaseWeights, epsilon: number): Value {
-  const scale = x.graph.weight(weights[`${name}.weight`]!);
-  const shift = x.graph.weight(weights[`${name}.bias`]!);
+  const scale = weights.plain(x.graph, `${name}.weight`);
+  const shift = weights.plain(x.graph, `${name}.bias`);
   return layerNormalization(x, scale, shift, epsilon);
 }
 

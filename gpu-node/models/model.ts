@@ -1,7 +1,6 @@
-import type { Pooling } from '../../shared/peft-config.ts';
+import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import type { Value } from '../graph/ir.ts';
-import type { StoredTensor } from '../graph/weight-file.ts';
-import { linear } from '../ops/index.ts';
+import type { BaseWeights, FrozenLinear, WeightSpec } from '../precision/precision.ts';
 
 /** A linear layer that a PEFT method may wrap; `name` is its dotted module name in transformers' classification model. */
 export interface LinearLayer {
@@ -10,19 +9,18 @@ export interface LinearLayer {
   readonly outFeatures: number;
 }
 
-/** A linear layer being built: x is `[.., .., in]` in the encoder's layout or `[batch, in]`, the weight `[in, out]` (stored transposed), the bias `[out]`. */
+/** A linear layer being built: x is `[.., .., in]` in the encoder's layout or `[batch, in]`. */
 export interface LinearCall {
   readonly layer: LinearLayer;
   readonly x: Value;
-  readonly weight: Value;
-  readonly bias: Value;
+  readonly frozen: FrozenLinear;
 }
 
 /** Builds the output `[..., out]` of a linear layer: the plain one, or what a PEFT method makes of it. */
 export type LinearHook = (call: LinearCall) => Value;
 
 /** Wx + b. */
-export const plainLinear: LinearHook = ({ x, weight, bias }) => linear(x, weight, bias);
+export const plainLinear: LinearHook = ({ x, frozen }) => frozen.apply(x);
 
 /**
  * How hidden states lie: `seq-first` is `[seq, batch, hidden]`, `batch-first` `[batch, seq, hidden]`. Training puts tokens first, because
@@ -43,20 +41,6 @@ export interface EncoderInputs {
   readonly positionIds: Value;
   /** float32 `[batch, seq]`: 1 for a token, 0 for padding. */
   readonly attentionMask: Value;
-}
-
-/** A tensor an architecture needs from `model.safetensors`. */
-export interface WeightSpec {
-  /** Its name in transformers' classification model, e.g. `bert.encoder.layer.0.output.dense.weight`. */
-  readonly name: string;
-  /** Other names that files give it. */
-  readonly aliases: readonly string[];
-  /** Its shape in the file. */
-  readonly shape: readonly number[];
-  /** Whether the weight file holds it transposed, as `[in, out]`, so that the forward pass is a plain MatMul. */
-  readonly transposed: boolean;
-  /** Whether a file may lack it: a pooler, in files of models that pool otherwise. */
-  readonly optional: boolean;
 }
 
 /** A base model's architecture with its sizes: what its config.json comes to. */
@@ -82,12 +66,10 @@ export interface Architecture {
   ): Value;
 }
 
-/** The tensors of a weight file by name, as `openBaseModel` hands them out. */
-export type BaseWeights = Readonly<Record<string, StoredTensor>>;
-
 /** An architecture and the file that holds its weights. */
 export interface BaseModel {
   readonly architecture: Architecture;
+  readonly precision: BasePrecision;
   readonly weights: BaseWeights;
   /** The folder that `Session.create` maps weights from. */
   readonly weightsFolder: string;

@@ -1,21 +1,16 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
+import type { BasePrecision } from '../../shared/peft-config.ts';
 import { headerLength, parseHeader, type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
-import {
-  openWeightFile,
-  transposeMatrix,
-  type WeightFile,
-  type WeightSource,
-  writeWeightFile,
-} from '../graph/weight-file.ts';
+import { openWeightFile, type WeightFile, type WeightSource, writeWeightFile } from '../graph/weight-file.ts';
+import { PRECISIONS } from '../precision/index.ts';
+import type { InputRanges, Precision, WeightSpec } from '../precision/precision.ts';
 import { parseArchitecture } from './index.ts';
-import type { Architecture, BaseModel, WeightSpec } from './model.ts';
+import type { Architecture, BaseModel } from './model.ts';
 
 /** Largest JSON header of a base model: bytes for a hundred thousand tensors. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
-/** Part of the weight file's name: files of another layout are not read. */
-const LAYOUT = 1;
 
 export interface BaseModelSource {
   /** Registry id, for messages. */
@@ -29,20 +24,26 @@ export interface BaseModelSource {
 }
 
 /**
- * Opens a base model of any known architecture. Its weights are written once into a file that graphs map
- * (`graph/weight-file.ts`), with linear layers transposed; later calls, also in other processes, open that file.
+ * Opens a base model of any known architecture. Its weights are written once for each precision into a file that graphs map
+ * (`graph/weight-file.ts`); later calls, also in other processes, open that file.
  * @throws AppError naming the field of config.json, or the tensor and its shapes, that do not fit
  */
-export async function openBaseModel(source: BaseModelSource): Promise<BaseModel> {
+export async function openBaseModel(
+  source: BaseModelSource,
+  precision: BasePrecision = 'fp32',
+): Promise<BaseModel> {
   const architecture = await readArchitecture(source);
-  const path = join(source.weightsFolder, `${source.sha256}.${architecture.type}-${LAYOUT}.weights`);
-  const file = (await openIfThere(path, architecture)) ?? (await convert(source, architecture, path));
-  const hasAll = (specs: readonly WeightSpec[]) => specs.every(({ name }) => file.tensors[name]);
+  const form = PRECISIONS[precision];
+  const path = join(source.weightsFolder, `${source.sha256}.${architecture.type}-${form.layout}.weights`);
+  const file =
+    (await openIfThere(path, architecture, form)) ?? (await convert(source, architecture, form, path));
+  const holds = (spec: WeightSpec) => form.stored(spec).every(({ name }) => file.tensors[name]);
   return {
     architecture,
-    weights: file.tensors,
+    precision,
+    weights: await form.open(file),
     weightsFolder: source.weightsFolder,
-    poolings: hasAll(architecture.weights) ? ['mean', 'cls'] : ['mean'],
+    poolings: architecture.weights.every(holds) ? ['mean', 'cls'] : ['mean'],
   };
 }
 
@@ -58,27 +59,33 @@ async function readArchitecture({ id, folder }: BaseModelSource): Promise<Archit
 }
 
 /** The weight file where it is complete and fits the architecture, else undefined. */
-async function openIfThere(path: string, architecture: Architecture): Promise<WeightFile | undefined> {
+async function openIfThere(
+  path: string,
+  architecture: Architecture,
+  form: Precision,
+): Promise<WeightFile | undefined> {
   const file = await openWeightFile(path).catch(() => undefined);
-  const fits = ({ name, shape, transposed, optional }: WeightSpec) => {
-    const stored = file?.tensors[name];
-    const expected = transposed ? [...shape].reverse() : shape;
-    return stored ? String(stored.shape) === String(expected) : optional;
-  };
+  const fits = (spec: WeightSpec) =>
+    form.stored(spec).every(({ name, shape }) => {
+      const stored = file?.tensors[name];
+      return stored ? String(stored.shape) === String(shape) : spec.optional;
+    });
   return file && architecture.weights.every(fits) ? file : undefined;
 }
 
 async function convert(
   source: BaseModelSource,
   architecture: Architecture,
+  form: Precision,
   path: string,
 ): Promise<WeightFile> {
+  const ranges: InputRanges = new Map();
   const file = await open(join(source.folder, 'model.safetensors'));
   try {
     const entries = await readEntries(file, source.id);
     const found = architecture.weights.flatMap((spec) => findTensor(spec, entries, source.id) ?? []);
     await mkdir(source.weightsFolder, { recursive: true });
-    return await writeWeightFile(path, readSources(file, found));
+    return await writeWeightFile(path, readSources(file, found, form, ranges));
   } finally {
     await file.close();
   }
@@ -115,18 +122,19 @@ function findTensor(
   return { spec, entry };
 }
 
-async function* readSources(file: FileHandle, found: readonly FoundTensor[]): AsyncIterable<WeightSource> {
+async function* readSources(
+  file: FileHandle,
+  found: readonly FoundTensor[],
+  form: Precision,
+  ranges: InputRanges,
+): AsyncIterable<WeightSource> {
   for (const { spec, entry } of found) {
-    const data = toFloat32(await readBytes(file, entry.begin, entry.end), entry);
-    const [rows, columns] = spec.shape;
-    yield spec.transposed
-      ? {
-          name: spec.name,
-          dtype: 'float32',
-          shape: [columns!, rows!],
-          data: transposeMatrix(data, rows!, columns!),
-        }
-      : { name: spec.name, dtype: 'float32', shape: spec.shape, data };
+    const elements = form.store(
+      spec,
+      toFloat32(await readBytes(file, entry.begin, entry.end), entry),
+      ranges,
+    );
+    for (const [i, stored] of form.stored(spec).entries()) yield { ...stored, data: elements[i]! };
   }
 }
 

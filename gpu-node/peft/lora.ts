@@ -2,8 +2,7 @@ import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import type { AdapterDescription, LoraTarget } from '../../shared/adapter-description.ts';
 import type { LoraConfig } from '../../shared/peft-config.ts';
 import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
-import type { Dim, Value } from '../graph/ir.ts';
-import { product } from '../graph/shapes.ts';
+import type { Value } from '../graph/ir.ts';
 import { transposeMatrix } from '../graph/weight-file.ts';
 import {
   type Architecture,
@@ -12,19 +11,7 @@ import {
   type LinearLayer,
   plainLinear,
 } from '../models/model.ts';
-import {
-  add,
-  concat,
-  expand,
-  gather,
-  gemm,
-  matMul,
-  mul,
-  reshape,
-  squeeze,
-  swapLastAxes,
-  unsqueeze,
-} from '../ops/index.ts';
+import { add, gather, matMul, mul, squeeze, swapLastAxes, unsqueeze } from '../ops/index.ts';
 import { fillClassifier } from './classifier.ts';
 import type {
   Dropout,
@@ -112,28 +99,15 @@ function injectBySlot(layers: readonly LinearLayer[], stacked: Parameters, slots
     if (!wrapped.has(call.layer.name)) return plainLinear(call);
     const a = gather(stacked[nameA(call.layer)]!, slots);
     const b = gather(stacked[nameB(call.layer)]!, slots);
-    return linearPlus(call, changeByRow(call, a, b));
+    return changedByRow(call, a, b);
   };
 }
 
-/** Wx + c, where c is as large as the result: the product starts from c, so that adding it takes no pass of its own. */
-function linearPlus({ x, weight }: LinearCall, c: Value): Value {
-  const matrix = (value: Value) => reshape(value, [product(value.shape.slice(0, -1)), value.shape.at(-1)!]);
-  return reshape(gemm(matrix(x), weight, matrix(c)), c.shape);
-}
-
-/**
- * What a row's adapter and the bias add to Wx: `[batch, seq, out]`, or `[batch, out]` of a pooled x, from a
- * `[batch, in, rank]` and b `[batch, rank, out]`. The bias is a last row of b that meets a column of ones.
- */
-function changeByRow({ x, bias }: LinearCall, a: Value, b: Value): Value {
-  const rows = x.shape.length === 2 ? unsqueeze(x, [1]) : x;
-  const [batch, tokens] = rows.shape as [Dim, Dim];
-  const low = matMul(rows, a);
-  const ones = expand(x.graph.scalar(1, x.dtype), [batch, tokens, 1]);
-  const biasRow = expand(bias, [batch, 1, bias.shape[0]!]);
-  const change = matMul(concat([low, ones], 2), concat([b, biasRow], 1));
-  return x.shape.length === 2 ? squeeze(change, [1]) : change;
+/** Wx + b and what each row's adapter adds, from `a` `[batch, in, rank]` and `b` `[batch, rank, out]`. */
+function changedByRow({ x, frozen }: LinearCall, a: Value, b: Value): Value {
+  if (x.shape.length === 3) return frozen.applyWithChange(x, matMul(x, a), b);
+  const rows = unsqueeze(x, [1]);
+  return squeeze(frozen.applyWithChange(rows, matMul(rows, a), b), [1]);
 }
 
 interface ServedMatrices {

@@ -66,6 +66,7 @@ describe('inside the node', () => {
     ['graph'],
     ['ops'],
     ['autograd', 'runtime', 'data', 'weights'],
+    ['precision'],
     ['models'],
     ['peft'],
     ['train', 'serve'],

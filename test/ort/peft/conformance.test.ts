@@ -155,7 +155,7 @@ describe.each(types)('method %s', (type) => {
   it('learns, and leaves the base model as it is', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
-      const weightsFile = join(folder, Object.values(base.weights)[0]!.file);
+      const weightsFile = join(folder, Object.values(base.weights.tensors)[0]!.file);
       const before = await readFile(weightsFile);
       for (const config of configs) {
         const losses: number[] = [];
