@@ -19,6 +19,10 @@ export const MAX_FILE_BYTES: Readonly<Record<BundleFile, number>> = {
 /** Every tensor of a PEFT sequence classification adapter begins with this. */
 export const PEFT_PREFIX = 'base_model.model.';
 
+/** Bounds of `temperature`: nothing beyond them is a calibration, and a score stays a number. */
+export const MIN_TEMPERATURE = 0.05;
+export const MAX_TEMPERATURE = 20;
+
 export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'a lower-case hexadecimal SHA-256');
 
 /** `weft.json`: what serving needs that PEFT's own files do not say. */
@@ -31,6 +35,8 @@ export const weftFile = z.strictObject({
   /** SHA-256 of the base model's `model.safetensors`. */
   base_model_sha256: sha256Hex,
   base_precision: z.enum(['fp32']),
+  /** Logits are divided by it before the softmax, so that scores are calibrated; 1 where it is not given. */
+  temperature: z.number().min(MIN_TEMPERATURE).max(MAX_TEMPERATURE).optional(),
   /** Validation metrics in the shape of `shared/metrics.ts`, null where nothing was set aside. */
   metrics: z.unknown(),
 });

@@ -8,12 +8,14 @@ export const labelMetrics = z.object({
 });
 
 /**
- * Metrics on the validation rows. `precision`, `recall` and `f1` are weighted by support; `confusion_matrix[i][j]` counts
- * rows of label i classified as label j, both in the order of the adapter's `labels`.
+ * Metrics on the validation rows, of the scores as they are served. `precision`, `recall` and `f1` are weighted by support; `loss` is
+ * the log loss and `ece` the expected calibration error; `confusion_matrix[i][j]` counts rows of label i classified as
+ * label j, both in the order of the adapter's `labels`.
  */
 export const validationMetrics = z.object({
   examples: z.int().nonnegative(),
   loss: z.number(),
+  ece: z.number(),
   accuracy: z.number(),
   precision: z.number(),
   recall: z.number(),
@@ -31,13 +33,21 @@ export interface Classified {
   predicted: readonly number[];
   /** Mean loss over the rows. */
   loss: number;
+  /** Expected calibration error of the rows. */
+  ece: number;
 }
 
 /**
  * Metrics of classified rows as scikit-learn's `precision_recall_fscore_support(zero_division=0)`: a ratio without a
  * denominator is 0, and the macro average is over the labels that occur among `actual` or `predicted`.
  */
-export function classificationMetrics({ labels, actual, predicted, loss }: Classified): ValidationMetrics {
+export function classificationMetrics({
+  labels,
+  actual,
+  predicted,
+  loss,
+  ece,
+}: Classified): ValidationMetrics {
   const confusion = labels.map(() => labels.map(() => 0));
   for (const [row, label] of actual.entries()) confusion[label]![predicted[row]!]! += 1;
   const perLabel = labels.map((_, label) => metricsOf(confusion, label));
@@ -51,6 +61,7 @@ export function classificationMetrics({ labels, actual, predicted, loss }: Class
   return {
     examples: actual.length,
     loss,
+    ece,
     accuracy: ratio(right, actual.length),
     precision: weighted((metrics) => metrics.precision),
     recall: weighted((metrics) => metrics.recall),
@@ -64,25 +75,68 @@ export function classificationMetrics({ labels, actual, predicted, loss }: Class
   };
 }
 
-/** The same from logits, one array of a logit a label for each row; the loss is cross entropy, not weighted by label. */
+/**
+ * The same from logits, one array of a logit a label for each row, divided by `temperature` before they become scores. The loss is
+ * cross entropy, not weighted by label.
+ */
 export function computeMetrics(
   labels: readonly string[],
   actual: readonly number[],
-  logits: readonly ArrayLike<number>[],
+  logits: Iterable<ArrayLike<number>>,
+  temperature = 1,
 ): ValidationMetrics {
-  const rows = logits.map((row) => Array.from(row));
-  const predicted = rows.map((row) => row.indexOf(Math.max(...row)));
-  const losses = rows.map((row, i) => logSumExp(row) - row[actual[i]!]!);
-  const loss = ratio(
-    losses.reduce((total, each) => total + each, 0),
-    rows.length,
-  );
-  return classificationMetrics({ labels, actual, predicted, loss });
+  const predicted: number[] = [];
+  const confidences: number[] = [];
+  let loss = 0;
+  for (const row of logits) {
+    const label = actual[predicted.length]!;
+    const best = largestOf(row);
+    loss += logSumExp(row, temperature) - row[label]! / temperature;
+    confidences.push(softmax(row, temperature)[best]!);
+    predicted.push(best);
+  }
+  const right = predicted.map((label, row) => label === actual[row]);
+  const ece = expectedCalibrationError(confidences, right);
+  return classificationMetrics({ labels, actual, predicted, loss: ratio(loss, predicted.length), ece });
 }
 
-function logSumExp(values: readonly number[]): number {
-  const largest = Math.max(...values);
-  return largest + Math.log(values.reduce((total, value) => total + Math.exp(value - largest), 0));
+/** Probabilities of logits at a temperature, in double precision. */
+export function softmax(logits: ArrayLike<number>, temperature = 1): number[] {
+  const largest = logits[largestOf(logits)]!;
+  const exponentials = Array.from(logits, (logit) => Math.exp((logit - largest) / temperature));
+  const sum = exponentials.reduce((total, each) => total + each, 0);
+  return exponentials.map((each) => each / sum);
+}
+
+/** log Σ exp(logit / temperature). */
+export function logSumExp(logits: ArrayLike<number>, temperature = 1): number {
+  const largest = logits[largestOf(logits)]!;
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i]! - largest) / temperature);
+  return largest / temperature + Math.log(sum);
+}
+
+const CALIBRATION_BINS = 15;
+
+/**
+ * How far confidence is from accuracy (Guo et al. 2017, arXiv:1706.04599): rows fall into 15 bins ((m - 1) / 15, m / 15] by the score of
+ * the label they are given, and the result is the mean difference of the two in a bin, weighted by its rows.
+ */
+export function expectedCalibrationError(confidences: readonly number[], right: readonly boolean[]): number {
+  const gaps = new Float64Array(CALIBRATION_BINS);
+  for (const [row, confidence] of confidences.entries()) {
+    const bin = Math.max(0, Math.ceil(confidence * CALIBRATION_BINS) - 1);
+    gaps[bin]! += confidence - Number(right[row]);
+  }
+  const gap = gaps.reduce((total, each) => total + Math.abs(each), 0);
+  return ratio(gap, confidences.length);
+}
+
+/** Index of the first of the largest values. */
+function largestOf(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
 }
 
 type LabelMetrics = z.infer<typeof labelMetrics>;

@@ -1,5 +1,6 @@
 import type { NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import { softmax } from '../../shared/metrics.ts';
 import type { AdapterStore } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
@@ -35,6 +36,7 @@ export interface ClassifierOptions {
 interface ServedAdapter extends Resident {
   readonly labels: readonly string[];
   readonly maxLength: number;
+  readonly temperature: number;
 }
 
 interface Pin {
@@ -145,7 +147,7 @@ export class Classifier {
         labels: Object.fromEntries([...pins].map(([bundle, { resident }]) => [bundle, [...resident.labels]])),
         rows: results.map(({ logits }, i) => {
           const { ids, truncated } = tokens[i]!;
-          return { scores: softmax(logits), tokens: ids.length, truncated };
+          return { scores: softmax(logits, adapters[i]!.temperature), tokens: ids.length, truncated };
         }),
         timing: { load, ...longest(results) },
       };
@@ -191,11 +193,12 @@ export class Classifier {
     const start = performance.now();
     const files = await this.#options.store.read(bundle);
     const checked = await this.#prepare.call('check', { bundle, files });
-    const { description, pooling, weights, labels, maxLength } = checked;
+    const { description, pooling, weights, labels, maxLength, temperature } = checked;
     const group = await this.#pool.open(checked.modules);
     const handle = `${bundle} ${this.#loads++}`;
     await this.#pool.load(group, { handle, description, pooling, weights });
-    this.#residents.add({ bundle, handle, group, bytes: weights.byteLength, labels, maxLength });
+    const bytes = weights.byteLength;
+    this.#residents.add({ bundle, handle, group, bytes, labels, maxLength, temperature });
     this.metrics.loaded(performance.now() - start);
   }
 
@@ -236,14 +239,6 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
-}
-
-/** Softmax in double precision. */
-export function softmax(logits: Float32Array): number[] {
-  const max = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const exponentials = Array.from(logits, (logit) => Math.exp(logit - max));
-  const sum = exponentials.reduce((a, b) => a + b, 0);
-  return exponentials.map((each) => each / sum);
 }
 
 function longest(results: readonly RowResult[]): { queue: number; run: number } {

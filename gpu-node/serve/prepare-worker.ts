@@ -18,6 +18,8 @@ export interface CheckedAdapter {
   pooling: Pooling;
   /** Tokens that a text is cut to. */
   maxLength: number;
+  /** What logits are divided by. */
+  temperature: number;
   description: AdapterDescription;
   /** Names of the layers it changes, in the order of the forward pass. */
   modules: readonly string[];
@@ -46,8 +48,8 @@ const handlers = {
     const changed = new Set(description.targets.map(({ module }) => module));
     const layers = architecture.linears(weft.pooling).filter(({ name }) => changed.has(name));
     const modules = layers.map(({ name }) => name);
-    const { labels, pooling, max_length: maxLength } = weft;
-    return { labels, pooling, maxLength, description, modules, weights };
+    const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
+    return { labels, pooling, maxLength, temperature, description, modules, weights };
   },
 };
 export type PrepareHandlers = typeof handlers;

@@ -21,11 +21,13 @@ export interface BundleShape {
   pooling?: Pooling;
   targets?: string[];
   maxLength?: number;
+  temperature?: number;
 }
 
 /** The files of an adapter with random weights, large enough to move every score. */
 export function randomBundle(base: BaseModel, source: BaseModelSource, shape: BundleShape): BundleBytes {
   const { seed, r = 4, labels = 3, pooling = 'mean', targets = ['query', 'value'], maxLength = 32 } = shape;
+  const { temperature } = shape;
   const layers = matchTargets(targets, base.architecture.linears(pooling));
   const random = new Random(seed, 'bundle');
   const draw = (...dims: number[]): Tensor => ({
@@ -66,6 +68,7 @@ export function randomBundle(base: BaseModel, source: BaseModelSource, shape: Bu
     base_model: source.id,
     base_model_sha256: source.sha256,
     base_precision: 'fp32',
+    ...(temperature !== undefined && { temperature }),
     metrics: null,
   };
   const bytes = (text: string) => new TextEncoder().encode(text);

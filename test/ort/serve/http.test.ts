@@ -18,6 +18,7 @@ import { nodeApp } from '../../../gpu-node/serve/http.ts';
 import { WEFT_FILE } from '../../../shared/adapter-format.ts';
 import { type NodeClassifyResponse, nodeClassifyResponse } from '../../../shared/api/nodes.ts';
 import { AppError } from '../../../shared/errors.ts';
+import { softmax } from '../../../shared/metrics.ts';
 import { type BundleShape, randomBundle } from '../../support/bundles.ts';
 import { TINY_BERT } from '../../support/tiny-bert.ts';
 
@@ -151,6 +152,24 @@ describe('classification', () => {
       });
     }
     for (const { scores } of mixed.rows) expect(scores.reduce((a, b) => a + b)).toBeCloseTo(1, 10);
+  });
+
+  it("divides an adapter's logits by its temperature, which leaves their order as it is", async () => {
+    const text = 'a text of some length';
+    const scoresOf = async (temperature?: number) => {
+      const bundle = await adapter({ seed: 49, ...(temperature !== undefined && { temperature }) });
+      return (await classify({ bundle, text })).rows[0]!.scores;
+    };
+    const scores = await scoresOf();
+    const expected = softmax(
+      scores.map((score) => Math.log(score)),
+      4,
+    );
+    const flatter = await scoresOf(4);
+    expect(await scoresOf(1)).toEqual(scores);
+    for (const [label, score] of flatter.entries()) expect(score).toBeCloseTo(expected[label]!, 6);
+    const order = (values: number[]) => values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
+    expect(order(flatter)).toEqual(order(scores));
   });
 
   it('cuts a text to its adapter and says so', async () => {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundleId } from '../../../gpu-node/adapter-store.ts';
 import {
   type AdapterBase,
+  type AdapterContents,
   readAdapterFiles,
   writeAdapterFiles,
 } from '../../../gpu-node/weights/adapter-file.ts';
@@ -26,7 +27,7 @@ const BASE: AdapterBase = {
   max_length: 64,
 };
 const QUERY = 'bert.encoder.layer.1.attention.self.query';
-const CONTENTS = {
+const CONTENTS: AdapterContents = {
   config: adapterConfigJson({
     method: {
       type: 'lora',
@@ -49,13 +50,13 @@ const CONTENTS = {
     ['classifier.bias', { shape: [2], data: Float32Array.of(0.1, -0.1) }],
   ]),
   weft: {
-    format: 1 as const,
+    format: 1,
     labels: ['ham', 'spam'],
-    pooling: 'mean' as const,
+    pooling: 'mean',
     max_length: 64,
     base_model: 'tiny-bert',
     base_model_sha256: BASE.sha256,
-    base_precision: 'fp32' as const,
+    base_precision: 'fp32',
     metrics: null,
   },
 };
@@ -66,7 +67,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-async function write(contents: Partial<typeof CONTENTS> = {}) {
+async function write(contents: Partial<AdapterContents> = {}) {
   const manifest = await writeAdapterFiles(folder, { ...CONTENTS, ...contents });
   const bytes = await Promise.all(BUNDLE_FILES.map((name) => readFile(join(folder, name))));
   const files = Object.fromEntries(BUNDLE_FILES.map((name, i) => [name, bytes[i]!])) as Record<
@@ -97,7 +98,7 @@ describe("an adapter's files", () => {
     expect(await bundleId(first.files)).toBe(await bundleId(second.files));
   });
 
-  it.each<[string, Partial<typeof CONTENTS>, string]>([
+  it.each<[string, Partial<AdapterContents>, string]>([
     [
       'trained on other weights',
       { weft: { ...CONTENTS.weft, base_model_sha256: 'b'.repeat(64) } },
@@ -118,6 +119,25 @@ describe("an adapter's files", () => {
         ]),
       },
       'base_model.model.classifier.bias [2] holds NaN at element 1',
+    ],
+    [
+      'with an infinity',
+      {
+        tensors: new Map([
+          ...CONTENTS.tensors,
+          [
+            `${QUERY}.lora_A.weight`,
+            { shape: [2, 4], data: new Float32Array(8).fill(Number.NEGATIVE_INFINITY) },
+          ],
+        ]),
+      },
+      `base_model.model.${QUERY}.lora_A.weight [2,4] holds -Infinity at element 0`,
+    ],
+    ['with a temperature of 0', { weft: { ...CONTENTS.weft, temperature: 0 } }, 'weft.json: temperature: '],
+    [
+      'with a temperature beyond use',
+      { weft: { ...CONTENTS.weft, temperature: 1e9 } },
+      'weft.json: temperature: ',
     ],
     [
       'of another width',

@@ -1,0 +1,51 @@
+import { MAX_TEMPERATURE, MIN_TEMPERATURE } from '../../shared/adapter-format.ts';
+import { softmax } from '../../shared/metrics.ts';
+
+/** Rows of validation that the prior weighs as much as, roughly. */
+const PRIOR_WEIGHT = 1;
+const TOLERANCE = 1e-12;
+const MAX_ITERATIONS = 200;
+
+/**
+ * The temperature that calibrates logits (Guo et al. 2017, arXiv:1706.04599): it makes the labels of the validation rows most probable
+ * when every logit is divided by it, and moves no row to another label. The loss is convex in b = 1 / T. A gamma prior
+ * with its mode at b = 1 adds w (b - ln b): without rows the temperature is 1, few rows move it little, and rows that are
+ * all right do not drive it to 0, where every score would be certain.
+ * @param logits one array of a logit a label for each row, read several times
+ * @param actual the label of each row
+ */
+export function fitTemperature(
+  logits: Iterable<ArrayLike<number>>,
+  actual: ArrayLike<number>,
+  priorWeight = PRIOR_WEIGHT,
+): number {
+  let [low, high] = [1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE];
+  let inverse = 1;
+  for (let i = 0; i < MAX_ITERATIONS && high - low > TOLERANCE; i++) {
+    const { slope, curvature } = derivatives(logits, actual, inverse);
+    const total = slope + priorWeight * (1 - 1 / inverse);
+    const newton = inverse - total / (curvature + priorWeight / inverse ** 2);
+    if (Math.abs(newton - inverse) < TOLERANCE) break;
+    if (total > 0) high = inverse;
+    else low = inverse;
+    inverse = newton > low && newton < high ? newton : (low + high) / 2;
+  }
+  return 1 / inverse;
+}
+
+/** First and second derivative of the summed loss by the inverse temperature: mean minus own logit, and variance. */
+function derivatives(logits: Iterable<ArrayLike<number>>, actual: ArrayLike<number>, inverse: number) {
+  let [row, slope, curvature] = [0, 0, 0];
+  for (const values of logits) {
+    const own = values[actual[row++]!]!;
+    let [mean, square] = [0, 0];
+    for (const [label, probability] of softmax(values, 1 / inverse).entries()) {
+      const difference = values[label]! - own;
+      mean += probability * difference;
+      square += probability * difference ** 2;
+    }
+    slope += mean;
+    curvature += square - mean ** 2;
+  }
+  return { slope, curvature };
+}
