@@ -3,6 +3,7 @@ import { addOp } from './add.ts';
 import { castOp } from './cast.ts';
 import { concatOp } from './concat.ts';
 import { divOp } from './div.ts';
+import { dynamicQuantizeMatMulOp } from './dynamic-quantize-mat-mul.ts';
 import { equalOp } from './equal.ts';
 import { erfOp } from './erf.ts';
 import { expOp } from './exp.ts';
@@ -16,9 +17,11 @@ import { layerNormalizationOp } from './layer-normalization.ts';
 import { logOp } from './log.ts';
 import { logSoftmaxOp } from './log-softmax.ts';
 import { matMulOp } from './mat-mul.ts';
+import { matMulIntegerToFloatOp } from './mat-mul-integer-to-float.ts';
 import { mulOp } from './mul.ts';
 import { negOp } from './neg.ts';
 import { padOp } from './pad.ts';
+import { quantizeLinearOp } from './quantize-linear.ts';
 import { reciprocalOp } from './reciprocal.ts';
 import { reduceMeanOp } from './reduce-mean.ts';
 import { reduceSumOp } from './reduce-sum.ts';
@@ -42,6 +45,7 @@ export { cast } from './cast.ts';
 export { concat } from './concat.ts';
 export { crossEntropy } from './cross-entropy.ts';
 export { div } from './div.ts';
+export { dynamicQuantizeMatMul } from './dynamic-quantize-mat-mul.ts';
 export { equal } from './equal.ts';
 export { erf } from './erf.ts';
 export { exp } from './exp.ts';
@@ -56,9 +60,11 @@ export { linear } from './linear.ts';
 export { log } from './log.ts';
 export { logSoftmax } from './log-softmax.ts';
 export { matMul } from './mat-mul.ts';
+export { matMulIntegerToFloat } from './mat-mul-integer-to-float.ts';
 export { mul } from './mul.ts';
 export { neg } from './neg.ts';
 export { pad } from './pad.ts';
+export { quantizeLinear } from './quantize-linear.ts';
 export { reciprocal } from './reciprocal.ts';
 export { reduceMean } from './reduce-mean.ts';
 export { reduceSum } from './reduce-sum.ts';
@@ -86,6 +92,7 @@ export const OPS = {
   cast: castOp,
   concat: concatOp,
   div: divOp,
+  dynamicQuantizeMatMul: dynamicQuantizeMatMulOp,
   equal: equalOp,
   erf: erfOp,
   exp: expOp,
@@ -99,9 +106,11 @@ export const OPS = {
   logSoftmax: logSoftmaxOp,
   log: logOp,
   matMul: matMulOp,
+  matMulIntegerToFloat: matMulIntegerToFloatOp,
   mul: mulOp,
   neg: negOp,
   pad: padOp,
+  quantizeLinear: quantizeLinearOp,
   reciprocal: reciprocalOp,
   reduceMean: reduceMeanOp,
   reduceSum: reduceSumOp,
