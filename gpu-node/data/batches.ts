@@ -7,17 +7,13 @@ import type { Random } from '../random.ts';
 const BATCHES_SORTED_TOGETHER = 16;
 
 /**
- * One epoch: every example once, in batches of texts of similar length, both in an order drawn anew. All batches but one
- * hold `batchSize` examples, so there are `ceil(examples / batchSize)`.
+ * One epoch over examples of these lengths: the number of each once, in batches of similar length, both in an order drawn anew.
+ * All batches but one hold `batchSize` examples, so there are `ceil(examples / batchSize)`.
  */
-export function lengthBatches<T extends { readonly ids: ArrayLike<number> }>(
-  examples: readonly T[],
-  batchSize: number,
-  random: Random,
-): T[][] {
-  const shuffled = random.shuffle([...examples]);
+export function lengthBatches(lengths: ArrayLike<number>, batchSize: number, random: Random): number[][] {
+  const shuffled = random.shuffle(Array.from({ length: lengths.length }, (_, example) => example));
   const sorted = chunks(shuffled, BATCHES_SORTED_TOGETHER * batchSize).map((pool) =>
-    pool.sort((a, b) => a.ids.length - b.ids.length),
+    pool.sort((a, b) => lengths[a]! - lengths[b]!),
   );
   return random.shuffle(sorted.flatMap((pool) => chunks(pool, batchSize)));
 }

@@ -61,12 +61,14 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
     const learningRate = linearSchedule(h.learning_rate, Math.ceil(h.warmup_ratio * steps), steps);
     const meter = new ProgressMeter(steps, h.epochs);
     const order = new Random(input.seed, 'order');
+    const lengths = training.map(({ ids }) => ids.length);
     let best: EpochResult | undefined;
     let tensors = snapshot(runner);
 
     for (let epoch = 1; epoch <= h.epochs; epoch++) {
       let loss = 0;
-      for (const batch of lengthBatches(training, h.batch_size, order)) {
+      for (const rows of lengthBatches(lengths, h.batch_size, order)) {
+        const batch = rows.map((row) => training[row]!);
         await pause();
         signal?.throwIfAborted();
         const result = await runner.step(batch);
