@@ -89,16 +89,16 @@ async function whyNotServable(db: Db, tenant: string, { model, param }: Input): 
   });
 }
 
-/** Rows that go to the same node over the same base model share one call. */
+/** Rows that go to the same node over the same base model in the same precision share one call. */
 function groupByNode(rows: Row[], nodes: readonly LiveNode[]): Group[] {
   const groups = new Map<string, Group>();
   const keys = new Map<string, string>();
   for (const row of rows) {
-    const { bundle, baseModel, baseModelSha256 } = row.adapter;
+    const { bundle, baseModel, baseModelSha256, basePrecision } = row.adapter;
     let key = keys.get(bundle);
     if (key === undefined) {
       const candidates = nodesWith(nodes, row.adapter);
-      key = `${baseModel} ${baseModelSha256} ${pickNode(candidates, bundle)?.id}`;
+      key = `${baseModel} ${baseModelSha256} ${basePrecision} ${pickNode(candidates, bundle)?.id}`;
       keys.set(bundle, key);
       if (!groups.has(key)) groups.set(key, { candidates, rows: [] });
     }

@@ -66,9 +66,8 @@ async function chooseBaseModel(
   const precision = method.base_precision;
   if (precision !== 'auto' && !baseModel.precisions.includes(precision)) {
     const param = 'method.base_precision';
-    throw new AppError('invalid_request', `${param}: ${baseModel.id} is served as ${baseModel.precisions}`, {
-      param,
-    });
+    const message = `${param}: ${baseModel.id} is served as ${baseModel.precisions.join(', ')}`;
+    throw new AppError('invalid_request', message, { param });
   }
   return baseModel;
 }

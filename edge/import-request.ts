@@ -9,7 +9,7 @@ import {
 import { ADAPTER_WEIGHTS_FILE, type WeftFile } from '../shared/adapter-format.ts';
 import { adapterName, label, MAX_LABELS } from '../shared/api/common.ts';
 import { AppError } from '../shared/errors.ts';
-import { type PeftConfig, pooling } from '../shared/peft-config.ts';
+import { basePrecision, type PeftConfig, pooling } from '../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader } from '../shared/safetensors.ts';
 import type { ImportBase } from './db/adapter-import.ts';
 import { invalidRequest } from './invalid-request.ts';
@@ -21,6 +21,7 @@ const importFields = z.strictObject({
   name: adapterName,
   labels: z.array(label).min(2).max(MAX_LABELS).optional(),
   base_model: z.string().min(1).max(128).optional(),
+  base_precision: basePrecision.default('fp32'),
   pooling: pooling.default('cls'),
   max_length: z.coerce.number().int().min(8).max(512).optional(),
 });
@@ -58,7 +59,7 @@ export function parseImport({ config, weights, fields }: ReceivedAdapter): Parse
       use_rslora: peft.rslora,
       target_modules: modulesOf(description),
       pooling: parsed.data.pooling,
-      base_precision: 'fp32',
+      base_precision: parsed.data.base_precision,
     },
   };
 }
@@ -91,7 +92,7 @@ function modulesOf({ targets }: AdapterDescription): string[] {
 /** `weft.json` for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
 export function describeForServing({ fields, description }: ParsedImport, base: ImportBase): WeftFile {
   checkAgainstBase(description, { hidden_size: base.hiddenSize, num_layers: base.numLayers }, WHAT);
-  const { labels, max_length } = fields;
+  const { labels, max_length, base_precision } = fields;
   const rows = description.classifier.labels;
   if (!labels) {
     const message = `labels is required: the classifier has ${rows} rows; give ${rows} labels in their order.`;
@@ -102,6 +103,10 @@ export function describeForServing({ fields, description }: ParsedImport, base: 
     const message = `max_length: ${base.id} reads at most ${base.maxLength} tokens.`;
     throw new AppError('invalid_request', message, { param: 'max_length' });
   }
+  if (!base.precisions.includes(base_precision)) {
+    const message = `base_precision: ${base.id} is served as ${base.precisions.join(', ')}.`;
+    throw new AppError('invalid_request', message, { param: 'base_precision' });
+  }
   return {
     format: 1,
     labels,
@@ -110,7 +115,7 @@ export function describeForServing({ fields, description }: ParsedImport, base: 
     max_length: max_length ?? Math.min(base.maxLength, 512),
     base_model: base.id,
     base_model_sha256: base.sha256,
-    base_precision: 'fp32',
+    base_precision,
     metrics: null,
   };
 }

@@ -96,7 +96,10 @@ function refusal(node: LiveNode, response: Response, answer: unknown): Error {
     if (told.code === 'rate_limited') return new AppError('rate_limited', message, { retryAfter });
     return new AppError(told.code as ErrorCode, message, { ...(told.param && { param: told.param }) });
   }
-  if (response.status >= 500) return new NodeTrouble(`node ${node.id} answered ${response.status}`);
+  // A node may have been started again with other base models than were known of it.
+  if (response.status >= 500 || told?.code === 'model_not_found') {
+    return new NodeTrouble(`node ${node.id} answered ${response.status}`);
+  }
   return new AppError('upstream_failed', 'The node refused the texts.', {
     cause: new Error(`node ${node.id} answered ${response.status}: ${told?.message ?? ''}`),
   });

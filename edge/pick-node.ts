@@ -18,16 +18,17 @@ export interface Wanted {
   bundle: string;
   baseModel: string;
   baseModelSha256: string;
+  basePrecision: string;
 }
 
-/** The nodes that have the very base model an adapter was trained on. */
+/** The nodes that have the very base model an adapter was trained on, in the precision it was trained on. */
 export function nodesWith(
   nodes: readonly LiveNode[],
-  { baseModel, baseModelSha256 }: Omit<Wanted, 'bundle'>,
+  { baseModel, baseModelSha256, basePrecision }: Omit<Wanted, 'bundle'>,
 ) {
-  return nodes.filter((node) =>
-    node.baseModels.some((model) => model.id === baseModel && model.sha256 === baseModelSha256),
-  );
+  const isIt = ({ id, sha256, precisions }: BaseModel) =>
+    id === baseModel && sha256 === baseModelSha256 && precisions.includes(basePrecision);
+  return nodes.filter((node) => node.baseModels.some(isIt));
 }
 
 /**

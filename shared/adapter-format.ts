@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pooling } from './peft-config.ts';
+import { basePrecision, pooling } from './peft-config.ts';
 
 /** What HF PEFT reads, and beside it what only Weft does. */
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
@@ -34,7 +34,7 @@ export const weftFile = z.strictObject({
   base_model: z.string(),
   /** SHA-256 of the base model's `model.safetensors`. */
   base_model_sha256: sha256Hex,
-  base_precision: z.enum(['fp32']),
+  base_precision: basePrecision,
   /** Logits are divided by it before the softmax, so that scores are calibrated; 1 where it is not given. */
   temperature: z.number().min(MIN_TEMPERATURE).max(MAX_TEMPERATURE).optional(),
   /** Validation metrics in the shape of `shared/metrics.ts`, null where nothing was set aside. */

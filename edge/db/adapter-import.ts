@@ -9,6 +9,7 @@ import { adapterNames, adapters, deletions, nodeBaseModels, nodes, objects } fro
 export interface ImportBase {
   id: string;
   sha256: string;
+  precisions: string[];
   hiddenSize: number;
   numLayers: number;
   maxLength: number;
@@ -21,6 +22,7 @@ export async function findImportBase(db: Db, name: string): Promise<ImportBase |
     .select({
       id: baseModel,
       sha256: nodeBaseModels.sha256,
+      precisions: nodeBaseModels.precisions,
       hiddenSize: nodeBaseModels.hiddenSize,
       numLayers: nodeBaseModels.numLayers,
       maxLength: nodeBaseModels.maxLength,

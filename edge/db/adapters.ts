@@ -81,6 +81,7 @@ export interface ServableAdapter {
   bundle: string;
   baseModel: string;
   baseModelSha256: string;
+  basePrecision: string;
 }
 
 /** The ready adapters that `refs` mean, in one indexed statement; what is unknown or not ready is left out. */
@@ -88,7 +89,8 @@ export async function findServable(db: Db, tenant: string, refs: string[]): Prom
   const wanted = JSON.stringify(refs.map((ref) => ({ ref, ...parseAdapterRef(ref) })));
   return db.all(sql`
     SELECT r.value ->> 'ref' AS ref, a.name, a.version, a.bundle,
-      a.base_model AS baseModel, a.base_model_sha256 AS baseModelSha256
+      a.base_model AS baseModel, a.base_model_sha256 AS baseModelSha256,
+      a.method ->> 'base_precision' AS basePrecision
     FROM json_each(${wanted}) AS r
     -- CROSS keeps the order of the tables: the planner would rather walk all of the tenant's adapters.
     CROSS JOIN ${adapters} AS a ON a.tenant = ${tenant} AND a.name = r.value ->> 'name'

@@ -120,9 +120,12 @@ export function endAttempt(db: Db, which: SQL, { error, failures, retry }: Attem
 
 /** Statements for a batch; the first gives the leased job, if there is one. */
 function takeJob(db: Db, nodeId: string, token: string, now: number) {
+  // What an earlier attempt made of "auto" binds the later ones.
+  const precision = sql`coalesce(j.resolved ->> '$.method.base_precision', j.method ->> 'base_precision')`;
   const oldest = sql`(SELECT j.seq FROM ${jobs} AS j
     WHERE j.status = 'queued' AND EXISTS (SELECT 1 FROM ${nodeBaseModels} AS m
-      WHERE m.node_id = ${nodeId} AND m.base_model = j.base_model AND m.sha256 = j.base_model_sha256)
+      WHERE m.node_id = ${nodeId} AND m.base_model = j.base_model AND m.sha256 = j.base_model_sha256
+        AND (${precision} = 'auto' OR ${precision} IN (SELECT value FROM json_each(m.precisions))))
     ORDER BY j.seq LIMIT 1)`;
   const take = db
     .update(jobs)

@@ -3,7 +3,7 @@ import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-
 import { adapter } from '../../shared/api/adapters.ts';
 import { adapterName } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
-import { pooling } from '../../shared/peft-config.ts';
+import { basePrecision, pooling } from '../../shared/peft-config.ts';
 import { findAdapter, viewAdapter } from '../db/adapters.ts';
 import type { AppEnv } from '../env.ts';
 import { importAdapter } from '../import-adapter.ts';
@@ -32,6 +32,9 @@ const importRoute = createRoute({
               .string()
               .optional()
               .openapi({ description: 'Where adapter_config.json does not name it' }),
+            base_precision: basePrecision
+              .default('fp32')
+              .openapi({ description: 'What the base model was held in while the adapter was trained' }),
             pooling: pooling.default('cls'),
             max_length: z.int().optional(),
           }),

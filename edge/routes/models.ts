@@ -11,7 +11,7 @@ import { json, problemResponse } from './responses.ts';
 const list = createRoute({
   method: 'get',
   path: '/v1/models',
-  summary: 'Base models, and how many nodes serve each',
+  summary: 'Base models, their precisions, and how many nodes serve each',
   responses: { 200: json('Base models', listOf(baseModelObject)), default: problemResponse },
 });
 
@@ -29,18 +29,21 @@ export const models = new OpenAPIHono<AppEnv>().openapi(list, async (c) => {
 });
 
 function byBaseModel(nodes: LiveNode[]) {
-  const byId = new Map<string, { nodes: number; precisions: Set<string> }>();
+  const byId = new Map<string, { nodes: number; nodesByPrecision: Record<string, number> }>();
   for (const model of nodes.flatMap((node) => node.baseModels)) {
-    const served = byId.get(model.id) ?? { nodes: 0, precisions: new Set() };
+    const served = byId.get(model.id) ?? { nodes: 0, nodesByPrecision: {} };
     served.nodes += 1;
-    for (const precision of model.precisions) served.precisions.add(precision);
+    for (const precision of model.precisions) {
+      served.nodesByPrecision[precision] = (served.nodesByPrecision[precision] ?? 0) + 1;
+    }
     byId.set(model.id, served);
   }
-  return [...byId].map(([id, served]) => ({
+  return [...byId].map(([id, { nodes, nodesByPrecision }]) => ({
     id,
     object: 'model' as const,
     owned_by: 'weft',
-    precisions: [...served.precisions],
-    nodes: served.nodes,
+    precisions: Object.keys(nodesByPrecision),
+    nodes,
+    nodes_by_precision: nodesByPrecision,
   }));
 }

@@ -5,7 +5,7 @@ import { joinBytes, limitBytes } from './bytes.ts';
 import type { ByteSink } from './dataset.ts';
 import { type Part, readBytes, readField, readParts } from './multipart.ts';
 
-const FIELDS = ['name', 'labels', 'base_model', 'pooling', 'max_length'] as const;
+const FIELDS = ['name', 'labels', 'base_model', 'base_precision', 'pooling', 'max_length'] as const;
 type Field = (typeof FIELDS)[number];
 
 /** 1,000 labels of 256 characters. */

@@ -42,6 +42,9 @@ export const baseModelObject = z.object({
   id: z.string(),
   object: z.literal('model'),
   owned_by: z.string(),
+  /** That any node serves. */
   precisions: z.array(z.string()),
+  /** Nodes that serve it, in any precision and in each. */
   nodes: z.int(),
+  nodes_by_precision: z.record(z.string(), z.int()),
 });

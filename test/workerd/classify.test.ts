@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { nodes } from '../../edge/db/schema.ts';
+import { randomHex } from '../../edge/hashing.ts';
 import { forgetRecentNodes } from '../../edge/live-nodes.ts';
 import { classifyResponse } from '../../shared/api/inference.ts';
 import { makeReady, submit } from './support/adapters.ts';
@@ -83,6 +84,33 @@ describe('POST /v1/classify', () => {
     const { body } = await classify({ input });
     expect(calls).toHaveLength(1);
     expect(body.data.map((row: { model: string }) => row.model)).toEqual(['spam@1', 'topic@1', 'spam@1']);
+  });
+
+  it('sends a node one call a base model, and puts their answers together in the order of the input', async () => {
+    const own = await makeTenant();
+    const [first, second] = [`base-${randomHex(3)}`, `base-${randomHex(3)}`];
+    const both = await new TestNode(first, second).register();
+    await makeReady(own, both, 'a', first);
+    await makeReady(own, both, 'b', second);
+    const calls = answerBy(classifyAsNode);
+    const input = ['a', 'b', 'b', 'a', 'b'].map((model, i) => ({ model, text: 'x'.repeat(i + 1) }));
+    const { body } = await classify({ input }, own);
+    const asked = calls.map((call) => [
+      call.url,
+      call.body.base_model,
+      call.body.rows.map((row) => row.text),
+    ]);
+    const url = `${both.url}/internal/classify`;
+    expect(asked).toEqual([
+      [url, first, ['x', 'xxxx']],
+      [url, second, ['xx', 'xxx', 'xxxxx']],
+    ]);
+    const bundles = calls.map((call) => call.body.rows[0]!.bundle);
+    for (const [i, row] of body.data.entries()) {
+      const { model, text } = input[i]!;
+      const [ham, spam] = fakeScores(bundles['ab'.indexOf(model)]!, text);
+      expect(row).toMatchObject({ index: i, model: `${model}@1`, scores: { ham, spam } });
+    }
   });
 
   it.each([
@@ -214,6 +242,13 @@ describe('POST /v1/classify', () => {
   });
 });
 
+/** What a node answers that was started again with other base models. */
+function withoutBaseModel(): Response {
+  const error = { message: 'm', type: 'not_found_error', param: null, code: 'model_not_found' };
+  const body = { type: 't', title: 't', status: 404, detail: 'd', error, request_id: 'r' };
+  return Response.json(body, { status: 404 });
+}
+
 describe('when nodes fail', () => {
   it('tries the next node once where one is lost or broken', async () => {
     const twin = await new TestNode(node.baseModel).register();
@@ -221,6 +256,7 @@ describe('when nodes fail', () => {
       () => Promise.reject(new TypeError('connection refused')),
       () => new Response('oops', { status: 500 }),
       () => Response.json({ labels: {}, rows: [], timing: {} }),
+      () => withoutBaseModel(),
     ]) {
       let first: string | undefined;
       const calls = answerBy((call) => {
@@ -253,7 +289,14 @@ describe('when nodes fail', () => {
     await node.beat();
     const { body } = await client.call('/v1/models');
     expect(body.data).toEqual([
-      { id: node.baseModel, object: 'model', owned_by: 'weft', precisions: ['fp32'], nodes: 1 },
+      {
+        id: node.baseModel,
+        object: 'model',
+        owned_by: 'weft',
+        precisions: ['fp32'],
+        nodes: 1,
+        nodes_by_precision: { fp32: 1 },
+      },
     ]);
   });
 

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 
 import { type LiveNode, nodesWith, pickNode } from '../../../edge/pick-node.ts';
 
-const node = (id: string, models = ['base']): LiveNode => ({
+const node = (id: string, models = ['base'], precisions = ['fp32']): LiveNode => ({
   id,
   url: `http://${id}`,
-  baseModels: models.map((model) => ({ id: model, sha256: 'a', precisions: ['fp32'], maxLength: 512 })),
+  baseModels: models.map((model) => ({ id: model, sha256: 'a', precisions, maxLength: 512 })),
 });
 const nodes = Array.from({ length: 8 }, (_, i) => node(`node_${i}`));
 const bundles = Array.from({ length: 4000 }, (_, i) => `bundle-${i}`);
@@ -47,7 +47,15 @@ describe('pickNode', () => {
 describe('nodesWith', () => {
   it('wants the very base model, by id and content', () => {
     const mixed = [node('a', ['base', 'big']), node('b', ['big'])];
-    expect(nodesWith(mixed, { baseModel: 'base', baseModelSha256: 'a' })).toEqual([mixed[0]]);
-    expect(nodesWith(mixed, { baseModel: 'base', baseModelSha256: 'b' })).toEqual([]);
+    const wanted = { baseModel: 'base', basePrecision: 'fp32' };
+    expect(nodesWith(mixed, { ...wanted, baseModelSha256: 'a' })).toEqual([mixed[0]]);
+    expect(nodesWith(mixed, { ...wanted, baseModelSha256: 'b' })).toEqual([]);
+  });
+
+  it('wants it in the precision of the adapter', () => {
+    const mixed = [node('a'), node('b', ['base'], ['fp32', 'int8'])];
+    const wanted = { baseModel: 'base', baseModelSha256: 'a' };
+    expect(nodesWith(mixed, { ...wanted, basePrecision: 'int8' })).toEqual([mixed[1]]);
+    expect(nodesWith(mixed, { ...wanted, basePrecision: 'fp32' })).toEqual(mixed);
   });
 });

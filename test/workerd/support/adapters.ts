@@ -17,9 +17,14 @@ export async function submit(client: Client, name: string, extra: object = {}): 
   return body.id;
 }
 
-/** A ready adapter on a node of its own base model. */
-export async function makeReady(client: Client, node: TestNode, name: string): Promise<string> {
-  const id = await submit(client, name, { base_model: node.baseModel });
+/** A ready adapter on a node's base model, its first unless said otherwise. */
+export async function makeReady(
+  client: Client,
+  node: TestNode,
+  name: string,
+  baseModel = node.baseModel,
+): Promise<string> {
+  const id = await submit(client, name, { base_model: baseModel });
   const lease = await node.lease();
   if (!lease) throw new Error('no job to lease');
   await finish(lease);

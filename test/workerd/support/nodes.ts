@@ -12,6 +12,7 @@ import type {
   NodeClassifyResponse,
   ResolvedTraining,
 } from '../../../shared/api/nodes.ts';
+import type { BasePrecision } from '../../../shared/peft-config.ts';
 import { callAsNode, db } from './api.ts';
 
 export const BASE_SHA256 = 'b'.repeat(64);
@@ -20,22 +21,24 @@ export const BASE_SHA256 = 'b'.repeat(64);
 export class TestNode {
   readonly id = `node_${randomHex(8)}`;
   readonly url: string;
+  /** The first of its base models. */
   readonly baseModel: string;
+  readonly #baseModels: readonly string[];
   #cursor = 0;
 
-  constructor(baseModel = `base-${randomHex(3)}`) {
-    this.baseModel = baseModel;
+  constructor(...baseModels: string[]) {
+    this.#baseModels = baseModels.length > 0 ? baseModels : [`base-${randomHex(3)}`];
+    this.baseModel = this.#baseModels[0]!;
     this.url = `https://${this.id.replace('_', '-')}.test`;
   }
 
-  async register(): Promise<this> {
-    const base = { id: this.baseModel, sha256: BASE_SHA256, precisions: ['fp32'] };
+  async register(precisions: readonly BasePrecision[] = ['fp32']): Promise<this> {
     const shape = { hidden_size: 384, num_layers: 6, max_length: 256 };
     const json = {
       id: this.id,
       url: this.url,
       device: 'cpu',
-      base_models: [{ ...base, ...shape }],
+      base_models: this.#baseModels.map((id) => ({ id, sha256: BASE_SHA256, precisions, ...shape })),
       slots: 8,
       version: '0',
     };
