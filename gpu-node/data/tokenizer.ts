@@ -16,6 +16,8 @@ export interface EncodedText {
 export interface Tokenizer {
   /** Encodes one text into at most `maxLength` tokens, special tokens included. */
   encode(text: string, maxLength: number): EncodedText;
+  /** Special tokens after every text, which stay where it is cut. */
+  readonly suffix: readonly number[];
 }
 
 /**
@@ -36,6 +38,7 @@ export function createTokenizer(text: string, name: string): Tokenizer {
   const words = new WordPiece(spec);
   const around = spec.prefix.length + spec.suffix.length;
   return {
+    suffix: spec.suffix,
     encode(input, maxLength) {
       const { ids, truncated } = words.encode(input, Math.max(0, maxLength - around));
       return { ids: Int32Array.from([...spec.prefix, ...ids, ...spec.suffix]), truncated };
@@ -54,6 +57,7 @@ function libraryTokenizer(file: object): Tokenizer {
   const begin = whole.findIndex((_, at) => bare.every((id, i) => whole[at + i] === id));
   const [prefix, suffix] = [whole.slice(0, begin), whole.slice(begin + bare.length)];
   return {
+    suffix,
     encode(input, maxLength) {
       const cut = input.slice(0, maxLength * CHARS_PER_TOKEN);
       const ids = bareIds(cut);
