@@ -65,6 +65,7 @@ const runner = await TrainingRunner.create(
       alpha: 2 * r,
       dropout: 0,
       use_rslora: false,
+      use_dora: false,
       pooling: 'mean',
       base_precision: 'fp32',
     },

@@ -57,6 +57,7 @@ export function parseImport({ config, weights, fields }: ReceivedAdapter): Parse
       alpha: peft.alpha,
       dropout: dropoutOf(text),
       use_rslora: peft.rslora,
+      use_dora: peft.dora,
       target_modules: modulesOf(description),
       pooling: parsed.data.pooling,
       base_precision: parsed.data.base_precision,

@@ -20,6 +20,7 @@ const adapterConfig = z.looseObject({
   rank_pattern: z.record(z.string(), rank).nullish(),
   alpha_pattern: z.record(z.string(), alpha).nullish(),
   use_rslora: z.boolean().default(false),
+  use_dora: z.boolean().default(false),
   bias: z.literal('none', 'only "none" is served: biases belong to the base model').default('none'),
   init_lora_weights: z
     .union([z.boolean(), z.enum(HARMLESS_INITS)], {
@@ -54,6 +55,7 @@ export interface AdapterConfig {
   r: number;
   alpha: number;
   rslora: boolean;
+  dora: boolean;
   /** PEFT's patterns with their value, in the file's order: the first that matches a module counts. */
   rankPattern: readonly (readonly [RegExp, number])[];
   alphaPattern: readonly (readonly [RegExp, number])[];
@@ -91,7 +93,7 @@ function isSet(value: unknown): boolean {
 
 /**
  * Reads an `adapter_config.json`. `what` names the adapter in messages, e.g. `adapter spam@3`. Throws `invalid_adapter`, naming
- * the key, for anything but plain LoRA of a sequence classifier.
+ * the key, for anything but LoRA or DoRA of a sequence classifier.
  */
 export function parseAdapterConfig(text: string, what: string): AdapterConfig {
   let json: unknown;
@@ -116,6 +118,7 @@ export function parseAdapterConfig(text: string, what: string): AdapterConfig {
     r: config.r,
     alpha: config.lora_alpha,
     rslora: config.use_rslora,
+    dora: config.use_dora,
     rankPattern: patterns(config.rank_pattern, 'rank_pattern', what),
     alphaPattern: patterns(config.alpha_pattern, 'alpha_pattern', what),
     baseModel: config.base_model_name_or_path ?? null,
@@ -165,7 +168,7 @@ export function adapterConfigJson({ method, modules, baseModel, revision }: Adap
     revision,
     target_modules: [...targets].sort(),
     task_type: 'SEQ_CLS',
-    use_dora: false,
+    use_dora: method.use_dora,
     use_rslora: method.use_rslora,
   };
   return `${JSON.stringify(config, null, 2)}\n`;

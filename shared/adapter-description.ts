@@ -3,7 +3,10 @@ import { PEFT_PREFIX } from './adapter-format.ts';
 import { AppError } from './errors.ts';
 import { FLOAT_DTYPES, type SafetensorsHeader, type TensorEntry } from './safetensors.ts';
 
-/** One linear layer that an adapter changes: y = Wx + b + scaling·B·A·x. */
+/**
+ * One linear layer that an adapter changes: y = W'x + b with W' = W + scaling·B·A; with a magnitude (DoRA) each row of W' is
+ * scaled to the norm that the magnitude says.
+ */
 export interface LoraTarget {
   /** Name in transformers' classification model, e.g. `bert.encoder.layer.0.attention.self.query`. */
   module: string;
@@ -14,10 +17,16 @@ export interface LoraTarget {
   /** A is [r, in], B is [out, r]. */
   a: TensorEntry;
   b: TensorEntry;
+  /** [out]; null for plain LoRA. */
+  magnitude: TensorEntry | null;
 }
+
+/** What an adapter's layers are changed by: either all of them have a magnitude or none. */
+export type AdapterKind = 'lora' | 'dora';
 
 /** What an adapter's two PEFT files hold, checked against each other. Targets are in the order of their names. */
 export interface AdapterDescription {
+  kind: AdapterKind;
   targets: readonly LoraTarget[];
   classifier: { labels: number; hidden: number; weight: TensorEntry; bias: TensorEntry };
 }
@@ -33,6 +42,11 @@ export interface BaseShape {
 /** The tensor of a module's A or B in PEFT's file. */
 export function loraTensorName(module: string, matrix: 'A' | 'B'): string {
   return `${PEFT_PREFIX}${module}.lora_${matrix}.weight`;
+}
+
+/** The tensor of a module's DoRA magnitude in PEFT's file. */
+export function magnitudeTensorName(module: string): string {
+  return `${PEFT_PREFIX}${module}.lora_magnitude_vector`;
 }
 
 /** The tensor of the classifier in PEFT's file: weight [labels, hidden], bias [labels]. */
@@ -78,7 +92,11 @@ function describeTarget(
   if (columns !== r) {
     fail(what, `lora_B of ${shown(module)} is [${b.shape}], adapter_config.json gives it rank ${r}`);
   }
-  return { module, r, inFeatures, outFeatures, scaling, a, b };
+  const magnitude = config.dora ? tensor(header, magnitudeTensorName(module), 1, what) : null;
+  if (magnitude && magnitude.shape[0] !== outFeatures) {
+    fail(what, `lora_magnitude_vector of ${shown(module)} is [${magnitude.shape}], lora_B is [${b.shape}]`);
+  }
+  return { module, r, inFeatures, outFeatures, scaling, a, b, magnitude };
 }
 
 function describeClassifier(header: SafetensorsHeader, what: string): AdapterDescription['classifier'] {
@@ -98,8 +116,8 @@ function byModule(a: string, b: string): number {
 }
 
 /**
- * What a PEFT adapter holds, from its two files. Every tensor must be a LoRA matrix of the encoder or the classifier; anything
- * else is refused by name. `what` names the adapter in messages, e.g. `adapter spam@3`.
+ * What a PEFT adapter holds, from its two files. Every tensor must be a LoRA matrix of the encoder, a DoRA magnitude
+ * or the classifier; anything else is refused by name. `what` names the adapter in messages, e.g. `adapter spam@3`.
  */
 export function describeAdapter(
   config: AdapterConfig,
@@ -109,7 +127,11 @@ export function describeAdapter(
   const modules = new Set<string>();
   const classifier = describeClassifier(header, what);
   for (const [name, entry] of header.tensors) {
-    const module = /^base_model\.model\.(bert\..+)\.lora_[AB]\.weight$/.exec(name)?.[1];
+    const [, module, part] =
+      /^base_model\.model\.(bert\..+)\.lora_([AB]\.weight|magnitude_vector)$/.exec(name) ?? [];
+    if (part === 'magnitude_vector' && !config.dora) {
+      fail(what, `tensor ${shown(name)} is of DoRA, adapter_config.json does not say use_dora`);
+    }
     if (module !== undefined) modules.add(module);
     else if (entry !== classifier.weight && entry !== classifier.bias) {
       fail(what, `tensor ${shown(name)} is neither a LoRA matrix of a BERT encoder nor its classifier`);
@@ -117,7 +139,11 @@ export function describeAdapter(
   }
   if (modules.size === 0) fail(what, 'it has no LoRA matrices');
   const sorted = [...modules].sort(byModule);
-  return { targets: sorted.map((module) => describeTarget(module, config, header, what)), classifier };
+  return {
+    kind: config.dora ? 'dora' : 'lora',
+    targets: sorted.map((module) => describeTarget(module, config, header, what)),
+    classifier,
+  };
 }
 
 type Side = 'hidden' | 'intermediate';

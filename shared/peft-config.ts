@@ -19,7 +19,7 @@ const targetModule = z
 
 /**
  * LoRA (Hu et al. 2021, arXiv:2106.09685): y = Wx + b + s·B·A·dropout(x), s = alpha / r, or alpha / sqrt(r) with
- * `use_rslora` (arXiv:2312.03732).
+ * `use_rslora` (arXiv:2312.03732). `use_dora` also trains the norm of each output's weights (Liu et al. 2024, arXiv:2402.09353).
  */
 export const loraConfig = z.strictObject({
   type: z.literal('lora'),
@@ -27,6 +27,7 @@ export const loraConfig = z.strictObject({
   alpha: z.number().positive().max(4096),
   dropout: z.number().min(0).max(0.9),
   use_rslora: z.boolean(),
+  use_dora: z.boolean(),
   target_modules: z.union([z.array(targetModule).min(1).max(64), z.literal('all-linear')]),
   pooling,
   base_precision: basePrecision,

@@ -36,6 +36,7 @@ export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftC
     alpha: given(request.alpha, 2 * r),
     dropout: given(request.dropout, 0.1),
     use_rslora: given(request.use_rslora, false),
+    use_dora: given(request.use_dora, false),
     target_modules: given(request.target_modules, DEFAULT_TARGETS),
     pooling: given(request.pooling, 'mean'),
     base_precision: given(request.base_precision, 'fp32'),

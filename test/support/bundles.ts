@@ -52,6 +52,7 @@ export function randomBundle(base: BaseModel, source: BaseModelSource, shape: Bu
       alpha: r,
       dropout: 0,
       use_rslora: false,
+      use_dora: false,
       target_modules: targets,
       pooling,
       base_precision: 'fp32',

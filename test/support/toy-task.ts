@@ -18,6 +18,7 @@ export const TOY_LORA: LoraConfig = {
   alpha: 8,
   dropout: 0.1,
   use_rslora: false,
+  use_dora: false,
   target_modules: ['query', 'value'],
   pooling: 'mean',
   base_precision: 'fp32',

@@ -4,7 +4,11 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { adapters, objects } from '../../edge/db/schema.ts';
 import { randomHex, sha256Of } from '../../edge/hashing.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';
-import { classifierTensorName, loraTensorName } from '../../shared/adapter-description.ts';
+import {
+  classifierTensorName,
+  loraTensorName,
+  magnitudeTensorName,
+} from '../../shared/adapter-description.ts';
 import { canonicalManifest, MAX_FILE_BYTES, weftFile } from '../../shared/adapter-format.ts';
 import { type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
 import { CONTENT_TYPE, concat, multipartBody, partHeader, type TestPart } from '../support/multipart-body.ts';
@@ -33,10 +37,17 @@ interface Shape {
   r?: number;
   hidden?: number;
   modules?: string[];
+  dora?: boolean;
   baseModel?: string;
 }
 
-function weightsFile({ labels = 3, r = 4, hidden = HIDDEN, modules = MODULES }: Shape = {}): Uint8Array {
+function weightsFile({
+  labels = 3,
+  r = 4,
+  hidden = HIDDEN,
+  modules = MODULES,
+  dora = false,
+}: Shape = {}): Uint8Array {
   const zeros = (...shape: number[]): Tensor => ({
     shape,
     data: new Float32Array(shape.reduce((a, b) => a * b)),
@@ -44,6 +55,7 @@ function weightsFile({ labels = 3, r = 4, hidden = HIDDEN, modules = MODULES }: 
   const tensors = modules.flatMap((module): [string, Tensor][] => [
     [loraTensorName(module, 'A'), zeros(r, hidden)],
     [loraTensorName(module, 'B'), zeros(hidden, r)],
+    ...(dora ? [[magnitudeTensorName(module), zeros(hidden)] satisfies [string, Tensor]] : []),
   ]);
   return writeSafetensors(
     new Map([
@@ -54,13 +66,14 @@ function weightsFile({ labels = 3, r = 4, hidden = HIDDEN, modules = MODULES }: 
   );
 }
 
-function configFile({ r = 4, baseModel = node.baseModel }: Shape = {}): string {
+function configFile({ r = 4, dora = false, baseModel = node.baseModel }: Shape = {}): string {
   const method = {
     type: 'lora' as const,
     r,
     alpha: 8,
     dropout: 0.1,
     use_rslora: true,
+    use_dora: dora,
     target_modules: ['query', 'value'],
     pooling: 'cls' as const,
     base_precision: 'fp32' as const,
@@ -115,6 +128,7 @@ describe('POST /v1/adapters/import', () => {
         alpha: 8,
         dropout: 0.1,
         use_rslora: true,
+        use_dora: false,
         target_modules: ['attention.self.query', 'attention.self.value'],
         pooling: 'cls',
       },
@@ -143,6 +157,16 @@ describe('POST /v1/adapters/import', () => {
     });
     const ledger = (await db.select().from(objects)).filter(({ key }) => key.startsWith(row!.prefix!));
     expect(ledger.map(({ expiresAt }) => expiresAt)).toEqual([null, null, null]);
+  });
+
+  it('registers a DoRA adapter, and says so', async () => {
+    const { status, body } = await importWith({
+      weights: weightsFile({ dora: true }),
+      config: configFile({ dora: true }),
+      fields: { name: 'magnitudes' },
+    });
+    expect(status).toBe(201);
+    expect(body.method).toMatchObject({ type: 'lora', r: 4, use_dora: true });
   });
 
   it('gives each import of a name its next version', async () => {
@@ -229,9 +253,9 @@ describe('POST /v1/adapters/import', () => {
     ['another method', () => ({ config: withKey('peft_type', 'IA3') }), 'invalid_adapter', 'peft_type'],
     [
       'a setting that Weft cannot honour',
-      () => ({ config: withKey('use_dora', true) }),
+      () => ({ config: withKey('lora_bias', true) }),
       'invalid_adapter',
-      'use_dora',
+      'lora_bias',
     ],
     ['a rank unlike the config’s', () => ({ config: configFile({ r: 8 }) }), 'invalid_adapter', 'is [4,384]'],
     ['another width', () => ({ weights: weightsFile({ hidden: 768 }) }), 'invalid_adapter', 'needs [4,384]'],

@@ -55,6 +55,7 @@ describe("PEFT's adapter_config.json", () => {
       r: 4,
       alpha: 8,
       rslora: false,
+      dora: false,
       rankPattern: [],
       alphaPattern: [],
       baseModel: 'sentence-transformers/all-MiniLM-L6-v2',
@@ -87,7 +88,7 @@ describe("PEFT's adapter_config.json", () => {
     [{ peft_type: 'IA3' }, 'peft_type: only "LORA" is served'],
     [{ task_type: 'CAUSAL_LM' }, 'task_type: only "SEQ_CLS" is served'],
     [{ bias: 'all' }, 'bias: only "none" is served'],
-    [{ use_dora: true }, '"use_dora" is not supported'],
+    [{ use_dora: 1 }, 'use_dora: '],
     [{ lora_bias: true }, '"lora_bias" is not supported'],
     [{ fan_in_fan_out: true }, '"fan_in_fan_out" is not supported'],
     [{ layer_replication: [[0, 4]] }, '"layer_replication" is not supported'],
@@ -127,6 +128,7 @@ describe("Weft's adapter_config.json", () => {
     alpha: 8,
     dropout: 0.1,
     use_rslora: false,
+    use_dora: false,
     target_modules: ['value', 'query'],
     pooling: 'mean',
     base_precision: 'fp32',
@@ -158,10 +160,11 @@ describe("Weft's adapter_config.json", () => {
   });
 
   it('reads back', () => {
-    expect(parseAdapterConfig(write({ use_rslora: true }), 'x')).toMatchObject({
+    expect(parseAdapterConfig(write({ use_rslora: true, use_dora: true }), 'x')).toMatchObject({
       r: 4,
       alpha: 8,
       rslora: true,
+      dora: true,
     });
   });
 });

@@ -6,6 +6,7 @@ import {
   classifierTensorName,
   describeAdapter,
   loraTensorName,
+  magnitudeTensorName,
 } from '../../../shared/adapter-description.ts';
 import { parseHeader, writeSafetensors } from '../../../shared/safetensors.ts';
 
@@ -39,10 +40,11 @@ function describeShapes(changes: Record<string, readonly number[] | null> = {}, 
 
 describe('describing an adapter', () => {
   it('lists targets in the order of layers, with rank, sizes and scaling', () => {
-    const { targets, classifier } = describeShapes();
+    const { kind, targets, classifier } = describeShapes();
+    expect(kind).toBe('lora');
     expect(targets).toMatchObject([
-      { module: query(2), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2 },
-      { module: query(10), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2 },
+      { module: query(2), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2, magnitude: null },
+      { module: query(10), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2, magnitude: null },
     ]);
     expect(classifier).toMatchObject({ labels: 3, hidden: 8 });
   });
@@ -51,7 +53,18 @@ describe('describing an adapter', () => {
     expect(loraTensorName(query(0), 'A')).toBe(
       'base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight',
     );
+    expect(magnitudeTensorName(query(0))).toBe(
+      'base_model.model.bert.encoder.layer.0.attention.self.query.lora_magnitude_vector',
+    );
     expect(classifierTensorName('bias')).toBe('base_model.model.classifier.bias');
+  });
+
+  const magnitudes = { [magnitudeTensorName(query(2))]: [8], [magnitudeTensorName(query(10))]: [8] };
+
+  it('takes a magnitude for every target of a DoRA adapter', () => {
+    const { kind, targets } = describeShapes(magnitudes, { use_dora: true });
+    expect(kind).toBe('dora');
+    expect(targets.map(({ magnitude }) => magnitude?.shape)).toEqual([[8], [8]]);
   });
 
   const a = loraTensorName(query(2), 'A');
@@ -80,10 +93,28 @@ describe('describing an adapter', () => {
       'classifier.bias is [2], classifier.weight is [3,8]',
     ],
     [
-      'a DoRA magnitude',
-      { [`${a.replace('lora_A.weight', 'lora_magnitude_vector')}`]: [8] },
+      'a DoRA magnitude that its config does not mention',
+      magnitudes,
       {},
-      'lora_magnitude_vector is neither',
+      `tensor ${magnitudeTensorName(query(10))} is of DoRA, adapter_config.json does not say use_dora`,
+    ],
+    [
+      'a DoRA magnitude for one of two targets',
+      { ...magnitudes, [magnitudeTensorName(query(10))]: null },
+      { use_dora: true },
+      `tensor ${magnitudeTensorName(query(10))} is missing`,
+    ],
+    [
+      'a DoRA magnitude of another width',
+      { ...magnitudes, [magnitudeTensorName(query(2))]: [4] },
+      { use_dora: true },
+      `lora_magnitude_vector of ${query(2)} is [4], lora_B is [8,2]`,
+    ],
+    [
+      'a DoRA magnitude of two dimensions',
+      { ...magnitudes, [magnitudeTensorName(query(2))]: [8, 1] },
+      { use_dora: true },
+      `${magnitudeTensorName(query(2))} is [8,1], 1 dimension`,
     ],
     [
       'a layer norm',

@@ -35,6 +35,7 @@ const CONTENTS: AdapterContents = {
       alpha: 8,
       dropout: 0,
       use_rslora: false,
+      use_dora: false,
       target_modules: ['query'],
       pooling: 'mean',
       base_precision: 'fp32',

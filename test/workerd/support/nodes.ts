@@ -67,6 +67,7 @@ export const RESOLVED: ResolvedTraining = {
     alpha: 16,
     dropout: 0,
     use_rslora: false,
+    use_dora: false,
     target_modules: ['query', 'value'],
     pooling: 'mean',
     base_precision: 'fp32',
