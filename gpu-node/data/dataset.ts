@@ -81,18 +81,34 @@ export function stratifiedSplit<T extends { readonly label: unknown }>(
   count: number,
   random: Random,
 ): { training: T[]; validation: T[] } {
-  const byLabel = Map.groupBy(rows, ({ label }) => label);
+  const { training, validation } = splitByLabel(
+    rows.map(({ label }) => label),
+    count,
+    random,
+  );
+  const at = (numbers: Uint32Array) => Array.from(numbers, (row) => rows[row]!);
+  return { training: at(training), validation: at(validation) };
+}
+
+/** The same from labels alone, as the numbers of the rows. */
+export function splitByLabel(
+  labels: ArrayLike<unknown>,
+  count: number,
+  random: Random,
+): { training: Uint32Array; validation: Uint32Array } {
+  const rows = Uint32Array.from({ length: labels.length }, (_, row) => row);
+  const groups = [...Map.groupBy(rows, (row) => labels[row]).values()];
   const shares = apportion(
-    [...byLabel.values()].map(({ length }) => length),
+    groups.map(({ length }) => length),
     count,
   );
-  const aside = new Set<T>();
-  for (const [i, group] of [...byLabel.values()].entries()) {
-    for (const row of random.shuffle([...group]).slice(0, shares[i])) aside.add(row);
+  const isAside = new Uint8Array(labels.length);
+  for (const [i, group] of groups.entries()) {
+    for (const row of random.shuffle(group).slice(0, shares[i])) isAside[row] = 1;
   }
   return {
-    training: rows.filter((row) => !aside.has(row)),
-    validation: rows.filter((row) => aside.has(row)),
+    training: rows.filter((row) => !isAside[row]),
+    validation: rows.filter((row) => isAside[row]),
   };
 }
 

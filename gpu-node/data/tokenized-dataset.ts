@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { MAX_LABELS } from '../../shared/api/common.ts';
+import { AppError } from '../../shared/errors.ts';
+import { readExamples } from './dataset.ts';
+import type { TokenFile } from './token-file.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** A dataset as training needs it: the ids of its texts are in a token file, and of each row some 22 bytes in memory. */
+export interface TokenizedDataset {
+  /** In the order of their first rows. */
+  readonly labelNames: readonly string[];
+  /** Of each row: an index into `labelNames`. */
+  readonly labels: Uint16Array;
+  /** Of each row: tokens, special ones included. */
+  readonly lengths: Uint16Array;
+  /** Of each row: the place of its first id in the token file. */
+  readonly offsets: Float64Array;
+  /** Of each row: 53 bits that tell its text from any other. */
+  readonly hashes: Float64Array;
+  /** Rows whose text is longer than `maxLength`. */
+  readonly truncated: number;
+}
+
+export interface TokenizeOptions {
+  readonly tokenizer: Tokenizer;
+  /** Tokens that a text is cut to. */
+  readonly maxLength: number;
+  /** Receives the ids. */
+  readonly tokens: TokenFile;
+  /** Listened to between two rows. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Tokenizes a dataset in one pass over its file; no text is kept.
+ * @throws {AppError} `invalid_dataset` with the line's number; the signal's reason where it is aborted
+ */
+export async function tokenizeDataset(path: string, options: TokenizeOptions): Promise<TokenizedDataset> {
+  const { tokenizer, maxLength, tokens, signal } = options;
+  const labelNumbers = new Map<string, number>();
+  const labels: number[] = [];
+  const lengths: number[] = [];
+  const hashes: number[] = [];
+  let truncated = 0;
+  for await (const { text, label } of readExamples(path)) {
+    signal.throwIfAborted();
+    const encoded = tokenizer.encode(text, maxLength);
+    tokens.append(encoded.ids);
+    lengths.push(encoded.ids.length);
+    labels.push(numberOf(label, labelNumbers));
+    hashes.push(hash53(text));
+    if (encoded.truncated) truncated++;
+  }
+  tokens.flush();
+  return {
+    labelNames: [...labelNumbers.keys()],
+    labels: Uint16Array.from(labels),
+    lengths: Uint16Array.from(lengths),
+    offsets: offsetsOf(lengths),
+    hashes: Float64Array.from(hashes),
+    truncated,
+  };
+}
+
+function numberOf(label: string, numbers: Map<string, number>): number {
+  const known = numbers.get(label);
+  if (known !== undefined) return known;
+  if (numbers.size === MAX_LABELS) {
+    throw new AppError('invalid_dataset', `the dataset has more than ${MAX_LABELS} labels`);
+  }
+  numbers.set(label, numbers.size);
+  return numbers.size - 1;
+}
+
+function offsetsOf(lengths: readonly number[]): Float64Array {
+  const offsets = new Float64Array(lengths.length);
+  for (let row = 1; row < lengths.length; row++) offsets[row] = offsets[row - 1]! + lengths[row - 1]!;
+  return offsets;
+}
+
+/** The first 53 bits of a text's SHA-1: two of a million texts share theirs once in 18,000 datasets. */
+function hash53(text: string): number {
+  const digest = createHash('sha1').update(text).digest();
+  return digest.readUInt32BE(0) * 2 ** 21 + (digest.readUInt32BE(4) >>> 11);
+}
