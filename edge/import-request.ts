@@ -9,6 +9,7 @@ import {
 import { ADAPTER_WEIGHTS_FILE, type WeftFile } from '../shared/adapter-format.ts';
 import { adapterName, label, MAX_LABELS } from '../shared/api/common.ts';
 import { AppError } from '../shared/errors.ts';
+import { FAMILIES } from '../shared/families.ts';
 import { basePrecision, type PeftConfig, pooling } from '../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader } from '../shared/safetensors.ts';
 import type { ImportBase } from './db/adapter-import.ts';
@@ -85,14 +86,20 @@ function dropoutOf(config: string): number {
 }
 
 /** The kinds of module that are changed, such as `attention.self.query`. */
-function modulesOf({ targets }: AdapterDescription): string[] {
-  const kinds = targets.map(({ module }) => module.replace(/^bert\.(encoder\.layer\.\d+\.)?/, ''));
+function modulesOf({ family, targets }: AdapterDescription): string[] {
+  const { root, layers } = FAMILIES[family];
+  const kinds = targets.map(({ module }) =>
+    module.startsWith(layers)
+      ? module.slice(layers.length).replace(/^\d+\./, '')
+      : module.slice(root.length + 1),
+  );
   return [...new Set(kinds)].sort();
 }
 
 /** `weft.json` for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
 export function describeForServing({ fields, description }: ParsedImport, base: ImportBase): WeftFile {
-  checkAgainstBase(description, { hidden_size: base.hiddenSize, num_layers: base.numLayers }, WHAT);
+  const { family, hiddenSize, numLayers } = base;
+  checkAgainstBase(description, { family, hidden_size: hiddenSize, num_layers: numLayers }, WHAT);
   const { labels, max_length, base_precision } = fields;
   const rows = description.classifier.labels;
   if (!labels) {

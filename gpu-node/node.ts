@@ -22,8 +22,6 @@ import type { DownloadProgress } from './weights/source.ts';
 
 /** What the node tells the edge about itself. */
 const VERSION = '0.1.0';
-/** The layers that most adapters change: their session is built before the first request. */
-const USUAL_TARGETS = ['query', 'value'];
 /** Bytes of a download below which nobody waits. */
 const WORTH_A_LINE = 5e6;
 const TRAINER = new URL('./train/main.ts', import.meta.url);
@@ -60,7 +58,9 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
   const classifier = new Classifier({ base, store, device, threads, slots, batchTokens, queueRows, log });
   const identity = await claimIdentity(home);
   try {
-    await classifier.warm(matchTargets(USUAL_TARGETS, architecture.linears('mean')).map(({ name }) => name));
+    // The layers that most adapters change: their session is built before the first request.
+    const usual = matchTargets(architecture.family.defaultTargets, architecture.linears('mean'));
+    await classifier.warm(usual.map(({ name }) => name));
     return await open({ config, log, device, base, architecture, edge, store, classifier, identity });
   } catch (error) {
     await classifier.stop();
@@ -156,6 +156,7 @@ function registration({ config, device, base, architecture, identity }: Parts, u
     id: base.id,
     sha256: base.sha256,
     precisions: [...BASE_PRECISIONS],
+    family: architecture.family.name,
     hidden_size: architecture.hiddenSize,
     num_layers: architecture.layers,
     max_length: architecture.maxLength,

@@ -28,7 +28,7 @@ const adapterConfig = z.looseObject({
     })
     .nullish(),
   modules_to_save: z
-    .array(z.enum(['classifier', 'score'], 'only the classifier is saved beside LoRA'))
+    .array(z.enum(['classifier', 'pre_classifier', 'score'], 'only the classifier is saved beside LoRA'))
     .nullish(),
   base_model_name_or_path: z.string().nullish(),
 });

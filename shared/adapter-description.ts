@@ -1,6 +1,7 @@
 import { type AdapterConfig, loraScaling } from './adapter-config.ts';
 import { PEFT_PREFIX } from './adapter-format.ts';
 import { AppError } from './errors.ts';
+import { FAMILIES, type Family, type FamilyName, type LinearKind } from './families.ts';
 import { FLOAT_DTYPES, type SafetensorsHeader, type TensorEntry } from './safetensors.ts';
 
 /**
@@ -24,15 +25,29 @@ export interface LoraTarget {
 /** What an adapter's layers are changed by: either all of them have a magnitude or none. */
 export type AdapterKind = 'lora' | 'dora';
 
+/** One linear layer of the classification head: weight [out, in], bias [out]. */
+export interface ClassifierLayer {
+  /** Name in transformers' classification model, e.g. `classifier`. */
+  name: string;
+  inFeatures: number;
+  outFeatures: number;
+  weight: TensorEntry;
+  bias: TensorEntry;
+}
+
 /** What an adapter's two PEFT files hold, checked against each other. Targets are in the order of their names. */
 export interface AdapterDescription {
   kind: AdapterKind;
+  /** The family of encoders whose modules it names. */
+  family: FamilyName;
   targets: readonly LoraTarget[];
-  classifier: { labels: number; hidden: number; weight: TensorEntry; bias: TensorEntry };
+  /** Layers from the pooled text to the logits; the last has a row a label. */
+  classifier: { labels: number; layers: readonly ClassifierLayer[] };
 }
 
 /** What must be known of a base model to tell whether an adapter fits it. */
 export interface BaseShape {
+  family: FamilyName;
   hidden_size: number;
   num_layers: number;
   /** Where unknown, feed-forward widths are checked only against each other. */
@@ -49,10 +64,13 @@ export function magnitudeTensorName(module: string): string {
   return `${PEFT_PREFIX}${module}.lora_magnitude_vector`;
 }
 
-/** The tensor of the classifier in PEFT's file: weight [labels, hidden], bias [labels]. */
-export function classifierTensorName(part: 'weight' | 'bias'): string {
-  return `${PEFT_PREFIX}classifier.${part}`;
+/** The tensor of a layer of the head in PEFT's file: weight [out, in], bias [out]. */
+export function classifierTensorName(part: 'weight' | 'bias', layer = 'classifier'): string {
+  return `${PEFT_PREFIX}${layer}.${part}`;
 }
+
+/** A tensor of an adapter, and what it is to its module. */
+const LORA_TENSOR = /^base_model\.model\.(.+)\.lora_([AB]\.weight|magnitude_vector)$/;
 
 function fail(what: string, message: string): never {
   throw new AppError('invalid_adapter', `${what}: ${message}`);
@@ -99,14 +117,32 @@ function describeTarget(
   return { module, r, inFeatures, outFeatures, scaling, a, b, magnitude };
 }
 
-function describeClassifier(header: SafetensorsHeader, what: string): AdapterDescription['classifier'] {
-  const weight = tensor(header, classifierTensorName('weight'), 2, what);
-  const bias = tensor(header, classifierTensorName('bias'), 1, what);
-  const [labels = 0, hidden = 0] = weight.shape;
-  if (bias.shape[0] !== labels) {
-    fail(what, `classifier.bias is [${bias.shape}], classifier.weight is [${weight.shape}]`);
-  }
-  return { labels, hidden, weight, bias };
+function describeClassifier(
+  { head }: Family,
+  header: SafetensorsHeader,
+  what: string,
+): AdapterDescription['classifier'] {
+  const layers = head.map((name): ClassifierLayer => {
+    const weight = tensor(header, classifierTensorName('weight', name), 2, what);
+    const bias = tensor(header, classifierTensorName('bias', name), 1, what);
+    const [outFeatures = 0, inFeatures = 0] = weight.shape;
+    if (bias.shape[0] !== outFeatures) {
+      fail(what, `${name}.bias is [${bias.shape}], ${name}.weight is [${weight.shape}]`);
+    }
+    return { name, inFeatures, outFeatures, weight, bias };
+  });
+  return { labels: layers.at(-1)!.outFeatures, layers };
+}
+
+/** The family whose encoder a LoRA matrix names first. */
+function familyOf(header: SafetensorsHeader, what: string): Family {
+  const families = Object.values(FAMILIES);
+  const matrix = [...header.tensors.keys()].find((name) => LORA_TENSOR.test(name));
+  if (matrix === undefined) fail(what, 'it has no LoRA matrices');
+  const [, module = ''] = LORA_TENSOR.exec(matrix) ?? [];
+  const family = families.find(({ root }) => module.startsWith(`${root}.`));
+  const known = families.map(({ title }) => title).join(', ');
+  return family ?? fail(what, `tensor ${shown(matrix)} belongs to none of the encoders there are: ${known}`);
 }
 
 /** `layer.10` after `layer.9`. */
@@ -125,22 +161,26 @@ export function describeAdapter(
   what: string,
 ): AdapterDescription {
   const modules = new Set<string>();
-  const classifier = describeClassifier(header, what);
+  const family = familyOf(header, what);
+  const classifier = describeClassifier(family, header, what);
+  const head = new Set(classifier.layers.flatMap(({ weight, bias }) => [weight, bias]));
   for (const [name, entry] of header.tensors) {
-    const [, module, part] =
-      /^base_model\.model\.(bert\..+)\.lora_([AB]\.weight|magnitude_vector)$/.exec(name) ?? [];
+    const [, module, part] = LORA_TENSOR.exec(name) ?? [];
     if (part === 'magnitude_vector' && !config.dora) {
       fail(what, `tensor ${shown(name)} is of DoRA, adapter_config.json does not say use_dora`);
     }
-    if (module !== undefined) modules.add(module);
-    else if (entry !== classifier.weight && entry !== classifier.bias) {
-      fail(what, `tensor ${shown(name)} is neither a LoRA matrix of a BERT encoder nor its classifier`);
+    if (module?.startsWith(`${family.root}.`)) modules.add(module);
+    else if (!head.has(entry)) {
+      fail(
+        what,
+        `tensor ${shown(name)} is neither a LoRA matrix of a ${family.title} encoder nor its classifier`,
+      );
     }
   }
-  if (modules.size === 0) fail(what, 'it has no LoRA matrices');
   const sorted = [...modules].sort(byModule);
   return {
     kind: config.dora ? 'dora' : 'lora',
+    family: family.name,
     targets: sorted.map((module) => describeTarget(module, config, header, what)),
     classifier,
   };
@@ -148,22 +188,31 @@ export function describeAdapter(
 
 type Side = 'hidden' | 'intermediate';
 
-/** Linear layers of a BERT encoder's layer: the width of what goes in and of what comes out. */
-const LINEAR_LAYERS: ReadonlyMap<string, readonly [Side, Side]> = new Map([
-  ['attention.self.query', ['hidden', 'hidden']],
-  ['attention.self.key', ['hidden', 'hidden']],
-  ['attention.self.value', ['hidden', 'hidden']],
-  ['attention.output.dense', ['hidden', 'hidden']],
-  ['intermediate.dense', ['hidden', 'intermediate']],
-  ['output.dense', ['intermediate', 'hidden']],
-]);
-const POOLER = 'bert.pooler.dense';
+/** The width of what goes into a linear layer and of what comes out. */
+const SIDES: Readonly<Record<LinearKind, readonly [Side, Side]>> = {
+  query: ['hidden', 'hidden'],
+  key: ['hidden', 'hidden'],
+  value: ['hidden', 'hidden'],
+  attentionOutput: ['hidden', 'hidden'],
+  intermediate: ['hidden', 'intermediate'],
+  output: ['intermediate', 'hidden'],
+};
+
+/** The layer that a module belongs to, undefined for the pooler, and its sides; undefined for what is no linear layer. */
+function placeOf({ layers, linears, pooler }: Family, module: string) {
+  if (module === pooler) return { layer: undefined, sides: ['hidden', 'hidden'] as const };
+  if (!module.startsWith(layers)) return undefined;
+  const [, layer, name] = /^(0|[1-9]\d{0,3})\.(.+)$/.exec(module.slice(layers.length)) ?? [];
+  const kind = (Object.keys(SIDES) as LinearKind[]).find((each) => linears[each] === name);
+  return kind && { layer, sides: SIDES[kind] };
+}
 
 function checkTarget(target: LoraTarget, base: BaseShape, what: string): void {
   const { module, r } = target;
-  const [, layer, kind = ''] = /^bert\.encoder\.layer\.(0|[1-9]\d{0,3})\.(.+)$/.exec(module) ?? [];
-  const sides = module === POOLER ? (['hidden', 'hidden'] as const) : LINEAR_LAYERS.get(kind);
-  if (!sides) fail(what, `${shown(module)} is no linear layer of a BERT encoder`);
+  const family = FAMILIES[base.family];
+  const place = placeOf(family, module);
+  if (!place) fail(what, `${shown(module)} is no linear layer of a ${family.title} encoder`);
+  const { layer, sides } = place;
   if (layer !== undefined && Number(layer) >= base.num_layers) {
     fail(
       what,
@@ -183,23 +232,27 @@ function checkTarget(target: LoraTarget, base: BaseShape, what: string): void {
 
 /** Throws `invalid_adapter`, naming tensor and shapes, where an adapter does not fit a base model. */
 export function checkAgainstBase(description: AdapterDescription, base: BaseShape, what: string): void {
+  if (description.family !== base.family) {
+    const [its, bases] = [FAMILIES[description.family].title, FAMILIES[base.family].title];
+    fail(what, `it changes a ${its} encoder, the base model is a ${bases} encoder`);
+  }
   for (const target of description.targets) checkTarget(target, base, what);
-  const { labels, hidden, weight } = description.classifier;
-  if (hidden !== base.hidden_size) {
-    fail(
-      what,
-      `classifier.weight is [${weight.shape}], the base model needs [${labels},${base.hidden_size}]`,
-    );
+  const { layers, labels } = description.classifier;
+  for (const [i, { name, weight }] of layers.entries()) {
+    const needed = [i === layers.length - 1 ? labels : base.hidden_size, base.hidden_size];
+    if (String(weight.shape) !== String(needed)) {
+      fail(what, `${name}.weight is [${weight.shape}], the base model needs [${needed}]`);
+    }
   }
 }
 
 /** Throws `invalid_adapter` where a list of labels is not one per row of the classifier. */
 export function checkLabels(description: AdapterDescription, labels: readonly string[], what: string): void {
-  const { weight } = description.classifier;
-  if (labels.length !== weight.shape[0]) {
+  const { name, outFeatures, weight } = description.classifier.layers.at(-1)!;
+  if (labels.length !== outFeatures) {
     fail(
       what,
-      `${labels.length} labels are given, classifier.weight is [${weight.shape}]: one label a row is needed`,
+      `${labels.length} labels are given, ${name}.weight is [${weight.shape}]: one label a row is needed`,
     );
   }
   if (new Set(labels).size !== labels.length) fail(what, 'a label is given twice');

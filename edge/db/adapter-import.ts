@@ -1,5 +1,6 @@
 import { desc, eq, or, sql } from 'drizzle-orm';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
+import type { FamilyName } from '../../shared/families.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
 import { type Db, statement } from './client.ts';
 import { claimObjects } from './objects.ts';
@@ -10,6 +11,7 @@ export interface ImportBase {
   id: string;
   sha256: string;
   precisions: string[];
+  family: FamilyName;
   hiddenSize: number;
   numLayers: number;
   maxLength: number;
@@ -23,6 +25,7 @@ export async function findImportBase(db: Db, name: string): Promise<ImportBase |
       id: baseModel,
       sha256: nodeBaseModels.sha256,
       precisions: nodeBaseModels.precisions,
+      family: nodeBaseModels.family,
       hiddenSize: nodeBaseModels.hiddenSize,
       numLayers: nodeBaseModels.numLayers,
       maxLength: nodeBaseModels.maxLength,

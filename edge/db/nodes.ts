@@ -16,6 +16,7 @@ export async function registerNode(db: Db, node: RegisterNode, now: number): Pro
       position,
       sha256: model.sha256,
       precisions: model.precisions,
+      family: model.family,
       hiddenSize: model.hidden_size,
       numLayers: model.num_layers,
       maxLength: model.max_length,

@@ -3,6 +3,7 @@ import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'driz
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
+import type { FamilyName } from '../../shared/families.ts';
 import { JOB_STATUSES } from '../../shared/job-state.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
 import type { HyperparametersRequest, PeftConfig, PeftRequest } from '../../shared/peft-config.ts';
@@ -183,6 +184,7 @@ export const nodeBaseModels = sqliteTable(
     position: integer().notNull(),
     sha256: text().notNull(),
     precisions: text({ mode: 'json' }).$type<string[]>().notNull(),
+    family: text().$type<FamilyName>().notNull().default('bert'),
     hiddenSize: integer('hidden_size').notNull(),
     numLayers: integer('num_layers').notNull(),
     maxLength: integer('max_length').notNull(),

@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { AppError } from '../../shared/errors.ts';
 import { bert } from './bert.ts';
+import { distilbert } from './distilbert.ts';
 import type { Architecture } from './model.ts';
+import { roberta } from './roberta.ts';
 
 /** Every architecture, by the `model_type` of its config.json. */
-export const ARCHITECTURES: Readonly<Record<string, (config: unknown) => Architecture>> = { bert };
+export const ARCHITECTURES: Readonly<Record<string, (config: unknown) => Architecture>> = {
+  bert,
+  roberta,
+  'xlm-roberta': roberta,
+  distilbert,
+};
 
 const anyConfig = z.object({ model_type: z.string() });
 

@@ -1,3 +1,4 @@
+import type { Family } from '../../shared/families.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import type { Value } from '../graph/ir.ts';
 import type { BaseWeights, FrozenLinear, WeightSpec } from '../precision/precision.ts';
@@ -43,20 +44,43 @@ export interface EncoderInputs {
   readonly attentionMask: Value;
 }
 
+/** A linear layer of a classification head. */
+export interface HeadLayer {
+  /** Its dotted module name in transformers' classification model. */
+  readonly name: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number | 'labels';
+}
+
+/** What makes logits of a pooled text. It is trained as a whole with every method, so that an adapter brings its own. */
+export interface Head {
+  /** From the pooled text to the logits. */
+  readonly layers: readonly HeadLayer[];
+  /** What stands between two of them. */
+  activation(x: Value): Value;
+  /** Standard deviation of the weights that training starts with, `initializer_range` of config.json; biases start at 0. */
+  readonly initialDeviation: number;
+}
+
 /** A base model's architecture with its sizes: what its config.json comes to. */
 export interface Architecture {
+  /** `model_type` of its config.json. */
   readonly type: string;
+  readonly family: Family;
   readonly hiddenSize: number;
+  /** Width within a feed-forward network. */
+  readonly intermediateSize: number;
   readonly layers: number;
   readonly vocabSize: number;
   /** Most tokens a text may have, special tokens included. */
   readonly maxLength: number;
+  readonly head: Head;
   readonly weights: readonly WeightSpec[];
   /** Every linear layer that a method may wrap under the given pooling, in the order of the forward pass. */
   linears(pooling: Pooling): readonly LinearLayer[];
   /** Last hidden states, float32, in the inputs' layout. */
   encode(weights: BaseWeights, inputs: EncoderInputs, linear: LinearHook): Value;
-  /** One vector a row, float32 `[batch, hidden]`, from the last hidden states. */
+  /** What the head reads: one vector a row, float32 `[batch, hidden]`, from the last hidden states. */
   pool(
     pooling: Pooling,
     hidden: Value,

@@ -1,61 +1,98 @@
+import type { AdapterDescription } from '../../shared/adapter-description.ts';
+import type { TensorEntry } from '../../shared/safetensors.ts';
 import type { Value } from '../graph/ir.ts';
+import type { Head, HeadLayer } from '../models/model.ts';
 import { add, gather, matMul, reshape, swapLastAxes, unsqueeze } from '../ops/index.ts';
 import type { Parameters, SlotSizes, Stack, Trainable } from './method.ts';
 
-/** Names of the classifier's tensors in transformers' models: weight `[labels, hidden]`, bias `[labels]`. */
-export const CLASSIFIER_WEIGHT = 'classifier.weight';
-export const CLASSIFIER_BIAS = 'classifier.bias';
+/** Names of a head layer's tensors in transformers' models: weight `[out, in]`, bias `[out]`. */
+const nameWeight = ({ name }: Pick<HeadLayer, 'name'>) => `${name}.weight`;
+const nameBias = ({ name }: Pick<HeadLayer, 'name'>) => `${name}.bias`;
 
-/** Standard deviation of a new classifier's weights: BERT's `initializer_range`. */
-const INITIAL_DEVIATION = 0.02;
-
-/** The classifier, trained with every method, as transformers starts it: N(0, 0.02), bias 0. */
-export function classifierTrainables(hidden: number, labels: number): readonly Trainable[] {
-  const draw = (size: number, next: () => number) => Float32Array.from({ length: size }, next);
-  return [
-    {
-      name: CLASSIFIER_WEIGHT,
-      shape: [labels, hidden],
-      init: (random) => draw(labels * hidden, () => INITIAL_DEVIATION * random.normal()),
-    },
-    { name: CLASSIFIER_BIAS, shape: [labels], init: () => new Float32Array(labels) },
-  ];
+/** The classification head, trained with every method, as transformers starts it: normal weights, biases of 0. */
+export function classifierTrainables({ layers, initialDeviation }: Head, labels: number): Trainable[] {
+  return layers.flatMap((layer): Trainable[] => {
+    const { inFeatures } = layer;
+    const outFeatures = layer.outFeatures === 'labels' ? labels : layer.outFeatures;
+    return [
+      {
+        name: nameWeight(layer),
+        shape: [outFeatures, inFeatures],
+        init: (random) =>
+          Float32Array.from({ length: outFeatures * inFeatures }, () => initialDeviation * random.normal()),
+      },
+      { name: nameBias(layer), shape: [outFeatures], init: () => new Float32Array(outFeatures) },
+    ];
+  });
 }
 
 /** Logits `[batch, labels]` of pooled vectors `[batch, hidden]`. */
-export function classify(pooled: Value, parameters: Parameters): Value {
-  const weight = swapLastAxes(parameters[CLASSIFIER_WEIGHT]!);
-  return add(matMul(pooled, weight), parameters[CLASSIFIER_BIAS]!);
+export function classify(head: Head, pooled: Value, parameters: Parameters): Value {
+  return throughLayers(head, pooled, (x, layer) => {
+    const weight = swapLastAxes(parameters[nameWeight(layer)]!);
+    return add(matMul(x, weight), parameters[nameBias(layer)]!);
+  });
 }
 
-/** The classifiers of all slots: a weight `[slots, hidden, labels]`, transposed, and a bias `[slots, labels]`. */
-export function classifierStacks(hidden: number): readonly Stack[] {
-  return [
-    { name: CLASSIFIER_WEIGHT, shape: [hidden, 'labels'] },
-    { name: CLASSIFIER_BIAS, shape: ['labels'] },
-  ];
+/** The heads of all slots: for each layer a weight `[slots, in, out]`, transposed, and a bias `[slots, out]`. */
+export function classifierStacks({ layers }: Head): readonly Stack[] {
+  return layers.flatMap((layer): Stack[] => [
+    { name: nameWeight(layer), shape: [layer.inFeatures, layer.outFeatures] },
+    { name: nameBias(layer), shape: [layer.outFeatures] },
+  ]);
 }
 
-/** Logits `[batch, labels]`, each row by the classifier of its slot; columns beyond an adapter's labels are 0. */
-export function classifyBySlot(pooled: Value, stacks: Parameters, slots: Value): Value {
-  const weight = gather(stacks[CLASSIFIER_WEIGHT]!, slots);
-  const bias = gather(stacks[CLASSIFIER_BIAS]!, slots);
-  const product = matMul(unsqueeze(pooled, [1]), weight);
-  return add(reshape(product, bias.shape), bias);
+/** Logits `[batch, labels]`, each row by the head of its slot; columns beyond an adapter's labels are 0. */
+export function classifyBySlot(head: Head, pooled: Value, stacks: Parameters, slots: Value): Value {
+  return throughLayers(head, pooled, (x, layer) => {
+    const weight = gather(stacks[nameWeight(layer)]!, slots);
+    const bias = gather(stacks[nameBias(layer)]!, slots);
+    const product = matMul(unsqueeze(x, [1]), weight);
+    return add(reshape(product, bias.shape), bias);
+  });
 }
 
-/** Writes a classifier, weight `[labels, hidden]`, into its slot of a stack. */
-export function fillClassifier(
-  stack: Stack,
+function throughLayers(
+  { layers, activation }: Head,
+  pooled: Value,
+  apply: (x: Value, layer: HeadLayer) => Value,
+): Value {
+  return layers.reduce((x, layer, i) => apply(i === 0 ? x : activation(x), layer), pooled);
+}
+
+/** Reads the head of an adapter's file; what it gives writes that head into its slot of a stack. */
+export function readClassifier(
+  { layers }: AdapterDescription['classifier'],
+  floats: (entry: TensorEntry) => Float32Array,
+): (stack: Stack, sizes: SlotSizes, slot: Float32Array) => void {
+  const biases = new Map(layers.map((layer) => [nameBias(layer), floats(layer.bias)]));
+  const weights = new Map(
+    layers.map((layer) => [
+      nameWeight(layer),
+      { elements: floats(layer.weight), inFeatures: layer.inFeatures },
+    ]),
+  );
+  return (stack, sizes, slot) => {
+    const bias = biases.get(stack.name);
+    if (bias) slot.set(bias);
+    const weight = weights.get(stack.name);
+    if (weight) fillTransposed(weight.elements, weight.inFeatures, outFeaturesOf(stack, sizes), slot);
+  };
+}
+
+function outFeaturesOf({ shape }: Stack, sizes: SlotSizes): number {
+  const size = shape.at(-1)!;
+  return typeof size === 'number' ? size : sizes[size];
+}
+
+/** Writes `weight`, `[out, in]`, as `[in, width]`; columns beyond `out` keep their zeros. */
+function fillTransposed(
   weight: Float32Array,
-  bias: Float32Array,
-  sizes: SlotSizes,
+  inFeatures: number,
+  outWidth: number,
   slot: Float32Array,
 ): void {
-  if (stack.name === CLASSIFIER_BIAS) slot.set(bias);
-  if (stack.name !== CLASSIFIER_WEIGHT) return;
-  const hidden = weight.length / bias.length;
-  for (let label = 0; label < bias.length; label++) {
-    for (let i = 0; i < hidden; i++) slot[i * sizes.labels + label] = weight[label * hidden + i]!;
+  for (let row = 0; row * inFeatures < weight.length; row++) {
+    for (let i = 0; i < inFeatures; i++) slot[i * outWidth + row] = weight[row * inFeatures + i]!;
   }
 }

@@ -12,7 +12,7 @@ import {
   plainLinear,
 } from '../models/model.ts';
 import { add, gather, matMul, mul, squeeze, swapLastAxes, unsqueeze } from '../ops/index.ts';
-import { fillClassifier } from './classifier.ts';
+import { readClassifier } from './classifier.ts';
 import type {
   Dropout,
   Parameters,
@@ -122,15 +122,14 @@ function read(description: AdapterDescription, file: Uint8Array): ServedAdapter 
   const floats = (entry: TensorEntry) => toFloat32(file.subarray(entry.begin, entry.end), entry);
   const { targets, classifier } = description;
   const layers = new Map(targets.map((target) => [target.module, readTarget(target, floats)]));
-  const weight = floats(classifier.weight);
-  const bias = floats(classifier.bias);
+  const fillClassifier = readClassifier(classifier, floats);
   const sizes = { rank: Math.max(...targets.map(({ r }) => r)), labels: classifier.labels };
   return {
     sizes,
     fill: (stack, stackSizes, slot) => {
       const layer = layers.get(stack.name.replace(/\.lora_[AB]\.weight$/, ''));
       if (layer) fillMatrix(stack, layer, stackSizes, slot);
-      else fillClassifier(stack, weight, bias, stackSizes, slot);
+      else fillClassifier(stack, stackSizes, slot);
     },
   };
 }

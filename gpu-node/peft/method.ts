@@ -53,14 +53,14 @@ export interface ServedAdapter {
  * How a method's adapters share one graph: tensors stacked by slot, gathered by each row's slot; slot 0 is all zeros.
  *
  * ```ts
- * const stacks = [...serving.stacks(layers), ...classifierStacks(architecture.hiddenSize)];
+ * const stacks = [...serving.stacks(layers), ...classifierStacks(architecture.head)];
  * const values = {};                                                   // one graph input each
  * for (const { name, shape } of stacks) values[name] = graph.input(name, 'float32', ['slots', ...shape]);
  * const linear = serving.inject(layers, values, slots);
  * const hidden = architecture.encode(weights, inputs, linear);
  * const pool = (pooling) => architecture.pool(pooling, hidden, weights, inputs, linear);
  * const pooled = where(unsqueeze(usesCls, [1]), pool('cls'), pool('mean'));
- * graph.output('logits', classifyBySlot(pooled, values, slots));
+ * graph.output('logits', classifyBySlot(architecture.head, pooled, values, slots));
  *
  * const adapter = serving.read(description, file);                     // and to put it into slot 3 of a stack:
  * adapter.fill(stack, sizes, elements.subarray(3 * size, 4 * size));

@@ -8,7 +8,7 @@ import type { LinearLayer } from '../models/model.ts';
  * @throws AppError where a name matches nothing, which PEFT would let pass as long as another one does
  */
 export function matchTargets(
-  targets: LoraConfig['target_modules'],
+  targets: Readonly<LoraConfig['target_modules']>,
   layers: readonly LinearLayer[],
 ): readonly LinearLayer[] {
   if (targets === 'all-linear') return layers;

@@ -159,7 +159,7 @@ function servingGraph(base: BaseModel, layers: readonly LinearLayer[]): { graph:
   const graph = new Graph('serve');
   const inputs = encoderInputs(graph, 'batch-first');
   const slots = graph.input('slots', 'int32', ['batch']);
-  const stacks = [...serving.stacks(layers), ...classifierStacks(architecture.hiddenSize)];
+  const stacks = [...serving.stacks(layers), ...classifierStacks(architecture.head)];
   const values: Record<string, Value> = {};
   for (const { name, shape } of stacks) values[name] = graph.input(name, 'float32', ['slots', ...shape]);
   const linear = serving.inject(layers, values, slots);
@@ -168,7 +168,7 @@ function servingGraph(base: BaseModel, layers: readonly LinearLayer[]): { graph:
   const pooled = base.poolings.includes('cls')
     ? where(unsqueeze(graph.input('uses_cls', 'bool', ['batch']), [1]), pool('cls'), pool('mean'))
     : pool('mean');
-  graph.output('logits', classifyBySlot(pooled, values, slots));
+  graph.output('logits', classifyBySlot(architecture.head, pooled, values, slots));
   return { graph, stacks };
 }
 

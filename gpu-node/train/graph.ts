@@ -36,7 +36,7 @@ export function taskTrainables({ base, config, labels }: TrainingTask): readonly
   const { architecture } = base;
   return [
     ...methodOf(config).trainables(config, architecture),
-    ...classifierTrainables(architecture.hiddenSize, labels),
+    ...classifierTrainables(architecture.head, labels),
   ];
 }
 
@@ -81,7 +81,7 @@ function forward(graph: Graph, task: TrainingTask, dropout: Dropout) {
   const linear = method.inject(task.config, architecture, parameters, dropout);
   const hidden = architecture.encode(weights, inputs, linear);
   const pooled = architecture.pool(method.pooling(task.config), hidden, weights, inputs, linear);
-  return { logits: classify(pooled, parameters), parameters };
+  return { logits: classify(architecture.head, pooled, parameters), parameters };
 }
 
 /** Layers that read the same x (query, key and value) share one mask: a third of the random numbers. */

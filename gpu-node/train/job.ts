@@ -152,6 +152,7 @@ function resolve(
     lengths: training.map(({ ids }) => ids.length),
     maxLength: base.architecture.maxLength,
     poolings: base.poolings,
+    defaultTargets: base.architecture.family.defaultTargets,
   };
   const method = resolveMethod(spec.method, facts);
   methodOf(method).layers(method, base.architecture);

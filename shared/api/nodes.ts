@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bundleManifest, sha256Hex } from '../adapter-format.ts';
+import { FAMILY_NAMES } from '../families.ts';
 import { validationMetrics } from '../metrics.ts';
 import {
   basePrecision,
@@ -22,6 +23,8 @@ export const nodeBaseModel = z.strictObject({
   id: z.string().min(1).max(128),
   sha256: sha256Hex,
   precisions: z.array(basePrecision).min(1),
+  /** Whose modules an adapter for it names. */
+  family: z.enum(FAMILY_NAMES),
   hidden_size: z.int().positive(),
   num_layers: z.int().positive(),
   max_length: z.int().positive(),
@@ -128,9 +131,11 @@ export type FailJob = z.infer<typeof failJob>;
 
 export const bundleManifestResponse = z.object({ bundle: sha256Hex, manifest: bundleManifest });
 
-/** `POST {node.url}/internal/classify`: rows in the caller's order; each names the bundle that answers it. */
+/**
+ * `POST {node.url}/internal/classify`: rows in the caller's order; each names the bundle that answers it, and with it the
+ * base model and the precision.
+ */
 export const nodeClassifyRequest = z.strictObject({
-  base_model: z.string(),
   rows: z
     .array(z.strictObject({ bundle: sha256Hex, text: z.string().min(1) }))
     .min(1)

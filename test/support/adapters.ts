@@ -46,6 +46,7 @@ export async function loadAdapter(folder: string, base: BaseModel): Promise<Serv
   const shape = {
     id: 'tiny-bert',
     sha256: SHA256,
+    family: architecture.family.name,
     hidden_size: architecture.hiddenSize,
     num_layers: architecture.layers,
     max_length: architecture.maxLength,

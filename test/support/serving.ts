@@ -34,7 +34,7 @@ export class MixedServer {
     const inputs = encoderInputs(graph, 'batch-first');
     const slots = graph.input('slots', 'int32', ['batch']);
     const usesCls = graph.input('uses_cls', 'bool', ['batch']);
-    const stacks = [...serving.stacks(layers), ...classifierStacks(architecture.hiddenSize)];
+    const stacks = [...serving.stacks(layers), ...classifierStacks(architecture.head)];
     const values = Object.fromEntries(
       stacks.map(({ name, shape }) => [name, graph.input(name, 'float32', ['slots', ...shape])]),
     );
@@ -42,7 +42,7 @@ export class MixedServer {
     const hidden = architecture.encode(weights, inputs, linear);
     const pool = (pooling: Pooling) => architecture.pool(pooling, hidden, weights, inputs, linear);
     const pooled = where(unsqueeze(usesCls, [1]), pool('cls'), pool('mean'));
-    graph.output('logits', classifyBySlot(pooled, values, slots));
+    graph.output('logits', classifyBySlot(architecture.head, pooled, values, slots));
     graph.output('pooled', pooled);
     return new MixedServer(await Session.create(encodeModel(graph), { weightsFolder, threads: 1 }), stacks);
   }

@@ -196,7 +196,7 @@ describe('POST /v1/adapters/import', () => {
       id: `node_${randomHex(8)}`,
       url: 'https://known.test',
       device: 'cpu',
-      base_models: [{ ...base, hidden_size: HIDDEN, num_layers: 6, max_length: 128 }],
+      base_models: [{ ...base, family: 'bert', hidden_size: HIDDEN, num_layers: 6, max_length: 128 }],
       slots: 8,
       version: '0',
     };

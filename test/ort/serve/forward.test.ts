@@ -37,7 +37,7 @@ function create(slots: number): Promise<Forward> {
 function load(into: Forward, name: string, shape: BundleShape): void {
   const { description, weights, weft } = readAdapterFiles(
     randomBundle(base, source, shape),
-    { id: source.id, sha256: source.sha256, hidden_size: 32, num_layers: 2, max_length: 64 },
+    { id: source.id, sha256: source.sha256, family: 'bert', hidden_size: 32, num_layers: 2, max_length: 64 },
     name,
   );
   into.load(name, PEFT_METHODS.lora.serving.read(description, weights), weft.pooling);

@@ -43,7 +43,13 @@ function run({ rows = toyTexts(60, 1), validation, changes, signal }: Job = {}) 
 describe('a training job', () => {
   it('writes an adapter that serving reads, with a manifest of its files', async () => {
     const { done, files, spec, resolved } = await run();
-    const base = { ...spec.base_model, hidden_size: 32, num_layers: 2, max_length: 64 };
+    const base = {
+      ...spec.base_model,
+      family: 'bert' as const,
+      hidden_size: 32,
+      num_layers: 2,
+      max_length: 64,
+    };
     const adapter = readAdapterFiles(files, base, 'adapter toy@1');
     expect(adapter.weft).toMatchObject({
       labels: ['animal', 'money'],

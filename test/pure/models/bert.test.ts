@@ -33,7 +33,10 @@ describe('the architecture of a config.json', () => {
   });
 
   it.each([
-    [{ model_type: 'gpt2' }, 'base model tiny: config.json says model_type "gpt2", supported: bert'],
+    [
+      { model_type: 'gpt2' },
+      'base model tiny: config.json says model_type "gpt2", supported: bert, roberta, xlm-roberta, distilbert',
+    ],
     [{ model_type: 'constructor' }, 'supported: bert'],
     [{ model_type: undefined }, 'config.json: model_type'],
     [{ hidden_size: -1 }, 'config.json: hidden_size'],

@@ -11,7 +11,7 @@ import {
 import { parseHeader, writeSafetensors } from '../../../shared/safetensors.ts';
 
 const WHAT = 'adapter spam@3';
-const BASE = { hidden_size: 8, num_layers: 12, intermediate_size: 32 };
+const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 12, intermediate_size: 32 };
 const query = (layer: number) => `bert.encoder.layer.${layer}.attention.self.query`;
 
 type Shapes = Record<string, readonly number[]>;
@@ -46,7 +46,10 @@ describe('describing an adapter', () => {
       { module: query(2), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2, magnitude: null },
       { module: query(10), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2, magnitude: null },
     ]);
-    expect(classifier).toMatchObject({ labels: 3, hidden: 8 });
+    expect(classifier).toMatchObject({
+      labels: 3,
+      layers: [{ name: 'classifier', inFeatures: 8, outFeatures: 3 }],
+    });
   });
 
   it("uses PEFT's names", () => {

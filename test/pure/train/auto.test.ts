@@ -11,6 +11,7 @@ const facts = (examples: number, length = 40): TrainingFacts => ({
   lengths: new Array<number>(examples).fill(length),
   maxLength: 512,
   poolings: ['mean', 'cls'],
+  defaultTargets: ['query', 'value'],
 });
 const method = (request: object, about = facts(100)) =>
   resolveMethod(peftRequest.parse({ type: 'lora', ...request }), about);
@@ -24,6 +25,11 @@ describe('automatic settings', () => {
       const resolved = settings({}, facts(examples));
       expect(hyperparameters.parse(resolved)).toEqual(resolved);
     }
+  });
+
+  it("change the layers that the base model's family has for it", () => {
+    const distilbert = { ...facts(100), defaultTargets: ['q_lin', 'v_lin'] };
+    expect(method({}, distilbert).target_modules).toEqual(['q_lin', 'v_lin']);
   });
 
   it('leave alone what is given', () => {

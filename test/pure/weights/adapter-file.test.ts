@@ -21,6 +21,7 @@ import { toFloat32 } from '../../../shared/safetensors.ts';
 const BASE: AdapterBase = {
   id: 'tiny-bert',
   sha256: 'a'.repeat(64),
+  family: 'bert',
   hidden_size: 4,
   num_layers: 2,
   intermediate_size: 8,

@@ -33,7 +33,7 @@ export class TestNode {
   }
 
   async register(precisions: readonly BasePrecision[] = ['fp32']): Promise<this> {
-    const shape = { hidden_size: 384, num_layers: 6, max_length: 256 };
+    const shape = { family: 'bert' as const, hidden_size: 384, num_layers: 6, max_length: 256 };
     const json = {
       id: this.id,
       url: this.url,

@@ -1,0 +1,227 @@
+import type { Family, LinearKind } from '../../shared/families.ts';
+import type { Value } from '../graph/ir.ts';
+import {
+  add,
+  div,
+  gather,
+  gelu,
+  layerNormalization,
+  matMul,
+  mul,
+  reduceSum,
+  reshape,
+  slice,
+  softmax,
+  sub,
+  swapLastAxes,
+  transpose,
+  unsqueeze,
+} from '../ops/index.ts';
+import type { BaseWeights, WeightRole, WeightSpec } from '../precision/precision.ts';
+import type { EncoderInputs, HiddenLayout, LinearHook, LinearLayer } from './model.ts';
+
+/** Sizes of an encoder, and where its two norms a layer lie, which differs between families as its linear layers do. */
+export interface EncoderShape {
+  readonly family: Family;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly norms: { readonly attention: string; readonly output: string };
+  readonly normEpsilon: number;
+}
+
+/** Where the layouts differ: the axis of tokens, from `[batch, seq, ..]` or back, to `[batch, heads, seq, size]`, and back. */
+const AXES = {
+  'seq-first': {
+    seq: 0,
+    swap: (x: Value) => transpose(x, x.shape.length === 2 ? [1, 0] : [1, 0, 2]),
+    toHeads: [1, 2, 0, 3],
+    fromHeads: [2, 0, 1, 3],
+  },
+  'batch-first': { seq: 1, swap: (x: Value) => x, toHeads: [0, 2, 1, 3], fromHeads: [0, 2, 1, 3] },
+} as const satisfies Record<HiddenLayout, object>;
+
+/** Score added to padding before the softmax: far enough below any real score to leave it a weight of exactly 0. */
+const MASKED = 1e9;
+
+type LayerLinears = Readonly<Record<LinearKind, LinearLayer>>;
+
+/**
+ * The encoder that BERT and what descends from it share, as transformers computes it in evaluation mode: layers of attention and
+ * feed-forward network, each followed by its norm (post-LN), with exact GELU. `embed` gives the hidden states it begins with.
+ */
+export function encode(
+  shape: EncoderShape,
+  weights: BaseWeights,
+  inputs: EncoderInputs,
+  linear: LinearHook,
+  embed: () => Value,
+): Value {
+  const graph = inputs.inputIds.graph;
+  const mask = attentionBias(inputs.attentionMask);
+  let hidden = graph.scope('embeddings', embed);
+  for (let index = 0; index < shape.layers; index++) {
+    hidden = graph.scope(`layer.${index}`, () =>
+      encoderLayer(shape, index, hidden, mask, inputs.layout, weights, linear),
+    );
+  }
+  return hidden;
+}
+
+/** The linear layers of all layers, in the order of the forward pass. */
+export function encoderLinears(shape: EncoderShape): LinearLayer[] {
+  return Array.from({ length: shape.layers }, (_, index) => Object.values(layerLinears(shape, index))).flat();
+}
+
+function layerLinears({ family, hiddenSize, intermediateSize }: EncoderShape, index: number): LayerLinears {
+  const linear = (kind: LinearKind, inFeatures: number, outFeatures: number): LinearLayer => ({
+    name: `${family.layers}${index}.${family.linears[kind]}`,
+    inFeatures,
+    outFeatures,
+  });
+  return {
+    query: linear('query', hiddenSize, hiddenSize),
+    key: linear('key', hiddenSize, hiddenSize),
+    value: linear('value', hiddenSize, hiddenSize),
+    attentionOutput: linear('attentionOutput', hiddenSize, hiddenSize),
+    intermediate: linear('intermediate', hiddenSize, intermediateSize),
+    output: linear('output', intermediateSize, hiddenSize),
+  };
+}
+
+/** What the layers need of the weight file: linear layers, then norms. */
+export function encoderSpecs(shape: EncoderShape): WeightSpec[] {
+  const { family, hiddenSize, norms } = shape;
+  const layerNorms = Array.from({ length: shape.layers }, (_, index) => [
+    ...normSpecs(family, `${family.layers}${index}.${norms.attention}`, hiddenSize),
+    ...normSpecs(family, `${family.layers}${index}.${norms.output}`, hiddenSize),
+  ]);
+  return [
+    ...encoderLinears(shape).flatMap((layer) => linearSpecs(family, layer, 'matrix')),
+    ...layerNorms.flat(),
+  ];
+}
+
+export function linearSpecs(
+  family: Family,
+  { name, inFeatures, outFeatures }: LinearLayer,
+  role: WeightRole,
+  optional = false,
+): WeightSpec[] {
+  return [
+    { ...weightSpec(family, `${name}.weight`, [outFeatures, inFeatures], role), optional },
+    { ...weightSpec(family, `${name}.bias`, [outFeatures]), optional },
+  ];
+}
+
+export function normSpecs(family: Family, name: string, size: number): WeightSpec[] {
+  return [weightSpec(family, `${name}.weight`, [size]), weightSpec(family, `${name}.bias`, [size])];
+}
+
+/**
+ * A tensor that must be there. The file of a bare encoder, as those of sentence transformers are, lacks the family's prefix; files
+ * converted from TensorFlow call a norm's tensors gamma and beta.
+ */
+export function weightSpec(
+  { root }: Family,
+  name: string,
+  shape: readonly number[],
+  role: WeightRole = 'plain',
+): WeightSpec {
+  const legacy = name
+    .replace(/LayerNorm\.weight$/, 'LayerNorm.gamma')
+    .replace(/LayerNorm\.bias$/, 'LayerNorm.beta');
+  const names = legacy === name ? [name] : [name, legacy];
+  const aliases = [...names, ...names.map((each) => each.replace(`${root}.`, ''))].slice(1);
+  return { name, aliases, shape, role, optional: false };
+}
+
+/** Rows of a table of embeddings by token, float32 in the inputs' layout; `ids` is int32 `[batch, seq]`. */
+export function embeddingsByToken(
+  inputs: EncoderInputs,
+  ids: Value,
+  rows: (idsInLayout: Value) => Value,
+): Value {
+  return rows(AXES[inputs.layout].swap(ids));
+}
+
+/** Rows of a plain table by position, which every text of the batch shares; `positions` is int32 `[seq]`. */
+export function embeddingsByPosition(inputs: EncoderInputs, positions: Value, table: Value): Value {
+  return unsqueeze(gather(table, positions), [1 - AXES[inputs.layout].seq]);
+}
+
+/** 0 for a token and -1e9 for padding, float32 `[batch, 1, 1, seq]`. */
+function attentionBias(mask: Value): Value {
+  const [batch, seq] = mask.shape;
+  return reshape(mul(sub(mask, 1), MASKED), [batch!, 1, 1, seq!]);
+}
+
+function encoderLayer(
+  shape: EncoderShape,
+  index: number,
+  x: Value,
+  mask: Value,
+  layout: HiddenLayout,
+  weights: BaseWeights,
+  linear: LinearHook,
+): Value {
+  const { family, heads, norms, normEpsilon } = shape;
+  const layers = layerLinears(shape, index);
+  const apply = (layer: LinearLayer, input: Value) => applyLinear(layer, input, weights, linear);
+  const path = `${family.layers}${index}`;
+  const context = attention(
+    apply(layers.query, x),
+    apply(layers.key, x),
+    apply(layers.value, x),
+    mask,
+    heads,
+    layout,
+  );
+  const attended = add(apply(layers.attentionOutput, context), x);
+  const middle = norm(`${path}.${norms.attention}`, attended, weights, normEpsilon);
+  const fed = apply(layers.output, gelu(apply(layers.intermediate, middle)));
+  return norm(`${path}.${norms.output}`, add(fed, middle), weights, normEpsilon);
+}
+
+/** Scaled dot-product attention over queries, keys and values in a layout, written out so that it differentiates. */
+function attention(
+  query: Value,
+  key: Value,
+  value: Value,
+  mask: Value,
+  heads: number,
+  layout: HiddenLayout,
+): Value {
+  const { toHeads, fromHeads } = AXES[layout];
+  const [first, second, hidden] = query.shape as [string, string, number];
+  const size = hidden / heads;
+  const split = (x: Value) => transpose(reshape(x, [first, second, heads, size]), toHeads);
+  const scores = mul(matMul(split(query), swapLastAxes(split(key))), 1 / Math.sqrt(size));
+  const context = matMul(softmax(add(scores, mask)), split(value));
+  return reshape(transpose(context, fromHeads), query.shape);
+}
+
+export function applyLinear(layer: LinearLayer, x: Value, weights: BaseWeights, linear: LinearHook): Value {
+  return linear({ layer, x, frozen: weights.linear(x.graph, layer.name) });
+}
+
+export function norm(name: string, x: Value, weights: BaseWeights, epsilon: number): Value {
+  const scale = weights.plain(x.graph, `${name}.weight`);
+  const shift = weights.plain(x.graph, `${name}.bias`);
+  return layerNormalization(x, scale, shift, epsilon);
+}
+
+/** `[batch, hidden]` of the token that begins a text, [CLS] or `<s>`. */
+export function firstToken(hidden: Value, { layout }: EncoderInputs): Value {
+  const { seq } = AXES[layout];
+  return reshape(slice(hidden, seq, 0, 1), [hidden.shape[1 - seq]!, hidden.shape[2]!]);
+}
+
+/** Mean over the real tokens of a row, as a product with their weights, which is one matrix product a row. */
+export function meanOfTokens(hidden: Value, { attentionMask, layout }: EncoderInputs): Value {
+  const byRow = AXES[layout].swap(hidden);
+  const [batch, seq, size] = byRow.shape;
+  const share = div(attentionMask, reduceSum(attentionMask, [1]));
+  return reshape(matMul(reshape(share, [batch!, 1, seq!]), byRow), [batch!, size!]);
+}

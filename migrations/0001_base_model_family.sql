@@ -1,0 +1,1 @@
+ALTER TABLE `node_base_models` ADD `family` text DEFAULT 'bert' NOT NULL;

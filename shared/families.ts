@@ -1,0 +1,74 @@
+/**
+ * How transformers names the modules of the encoder families that Weft knows. An adapter's file consists of these names, so what
+ * checks one and what computes it read the same table.
+ */
+export const FAMILY_NAMES = ['bert', 'roberta', 'distilbert'] as const;
+export type FamilyName = (typeof FAMILY_NAMES)[number];
+
+/** The linear layers of one layer of an encoder: `intermediate` widens, `output` narrows again. */
+export type LinearKind = 'query' | 'key' | 'value' | 'attentionOutput' | 'intermediate' | 'output';
+
+export interface Family {
+  readonly name: FamilyName;
+  /** For people. */
+  readonly title: string;
+  /** What the encoder is called in a classification model; a bare encoder's names lack it. */
+  readonly root: string;
+  /** Modules of the encoder's layer `i` begin with this, `i` and a dot. */
+  readonly layers: string;
+  /** Their names within a layer, in the order of the forward pass. */
+  readonly linears: Readonly<Record<LinearKind, string>>;
+  /** The linear layer that `cls` pooling goes through, where the encoder has one. */
+  readonly pooler?: string;
+  /** Linear layers of the classification head, from the pooled text to the logits. All are trained, and saved, with every method. */
+  readonly head: readonly [string, ...string[]];
+  /** What PEFT changes where it is told nothing; for DistilBERT, which PEFT has no default for, the same two. */
+  readonly defaultTargets: readonly string[];
+}
+
+const BERT_LINEARS = {
+  query: 'attention.self.query',
+  key: 'attention.self.key',
+  value: 'attention.self.value',
+  attentionOutput: 'attention.output.dense',
+  intermediate: 'intermediate.dense',
+  output: 'output.dense',
+} as const;
+
+export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
+  bert: {
+    name: 'bert',
+    title: 'BERT',
+    root: 'bert',
+    layers: 'bert.encoder.layer.',
+    linears: BERT_LINEARS,
+    pooler: 'bert.pooler.dense',
+    head: ['classifier'],
+    defaultTargets: ['query', 'value'],
+  },
+  roberta: {
+    name: 'roberta',
+    title: 'RoBERTa',
+    root: 'roberta',
+    layers: 'roberta.encoder.layer.',
+    linears: BERT_LINEARS,
+    head: ['classifier.dense', 'classifier.out_proj'],
+    defaultTargets: ['query', 'value'],
+  },
+  distilbert: {
+    name: 'distilbert',
+    title: 'DistilBERT',
+    root: 'distilbert',
+    layers: 'distilbert.transformer.layer.',
+    linears: {
+      query: 'attention.q_lin',
+      key: 'attention.k_lin',
+      value: 'attention.v_lin',
+      attentionOutput: 'attention.out_lin',
+      intermediate: 'ffn.lin1',
+      output: 'ffn.lin2',
+    },
+    head: ['pre_classifier', 'classifier'],
+    defaultTargets: ['q_lin', 'v_lin'],
+  },
+};
