@@ -89,16 +89,16 @@ async function whyNotServable(db: Db, tenant: string, { model, param }: Input): 
   });
 }
 
-/** Rows that go to the same node over the same base model in the same precision share one call. */
+/** Rows that the same nodes can answer and that go to the same one of them share one call, whatever their base models. */
 function groupByNode(rows: Row[], nodes: readonly LiveNode[]): Group[] {
   const groups = new Map<string, Group>();
   const keys = new Map<string, string>();
   for (const row of rows) {
-    const { bundle, baseModel, baseModelSha256, basePrecision } = row.adapter;
+    const { bundle } = row.adapter;
     let key = keys.get(bundle);
     if (key === undefined) {
       const candidates = nodesWith(nodes, row.adapter);
-      key = `${baseModel} ${baseModelSha256} ${basePrecision} ${pickNode(candidates, bundle)?.id}`;
+      key = [pickNode(candidates, bundle), ...candidates].map((node) => node?.id).join(' ');
       keys.set(bundle, key);
       if (!groups.has(key)) groups.set(key, { candidates, rows: [] });
     }
@@ -112,13 +112,9 @@ async function ask(
   { candidates, rows }: Group,
   inputs: Input[],
 ): Promise<NodeClassifyResponse> {
-  const { bundle, baseModel } = rows[0]!.adapter;
-  const body = {
-    base_model: baseModel,
-    rows: rows.map(({ text, adapter }) => ({ bundle: adapter.bundle, text })),
-  };
+  const body = { rows: rows.map(({ text, adapter }) => ({ bundle: adapter.bundle, text })) };
   try {
-    return await client.classify(candidates, bundle, body);
+    return await client.classify(candidates, rows[0]!.adapter, body);
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'adapter_not_found') throw error;
     // The node names a bundle, or was too late to get one that has just been deleted: say it in the client's words.

@@ -6,7 +6,7 @@ import {
 } from '../shared/api/nodes.ts';
 import { AppError, type ErrorCode } from '../shared/errors.ts';
 
-import { type LiveNode, pickNode } from './pick-node.ts';
+import { type LiveNode, pickNode, type Wanted } from './pick-node.ts';
 
 /** Covers a cold adapter, which the node first fetches through this very edge. */
 const CLASSIFY_TIMEOUT_MS = 30_000;
@@ -24,27 +24,27 @@ export class NodeClient {
   }
 
   /**
-   * Classifies rows of one base model on the node that rendezvous hashing on `bundle` picks, and, where that node is
-   * lost or in trouble, once on the next.
-   * @param candidates nodes that have the base model.
+   * Classifies rows on the node that rendezvous hashing on `bundle` picks, and, where that node is lost or in trouble, once
+   * on the next.
+   * @param candidates nodes that can answer all of the rows.
    * @throws {AppError} `no_capacity` without a node that answers, `rate_limited` where its queue is full.
    */
   async classify(
     candidates: readonly LiveNode[],
-    bundle: string,
+    { bundle, baseModel }: Pick<Wanted, 'bundle' | 'baseModel'>,
     body: NodeClassifyRequest,
   ): Promise<NodeClassifyResponse> {
     const first = pickNode(candidates, bundle);
-    if (!first) throw noNode(body.base_model);
+    if (!first) throw noNode(baseModel);
     try {
       return await this.#classifyOn(first, body);
     } catch (error) {
       const others = candidates.filter((node) => node !== first);
       const second = pickNode(others, bundle);
       if (!(error instanceof NodeTrouble)) throw error;
-      if (!second) throw noNode(body.base_model, error);
+      if (!second) throw noNode(baseModel, error);
       return await this.#classifyOn(second, body).catch((cause) => {
-        throw cause instanceof NodeTrouble ? noNode(body.base_model, cause) : cause;
+        throw cause instanceof NodeTrouble ? noNode(baseModel, cause) : cause;
       });
     }
   }

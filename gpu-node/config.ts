@@ -9,6 +9,20 @@ const integer = (min: number, max: number, fallback: number) =>
 
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' });
 
+/** As many as a node may register. */
+const MAX_BASE_MODELS = 16;
+
+/** Commas part them: a path may hold blanks and, on Windows, colons. */
+const baseModels = z
+  .string()
+  .default('minilm-l6-384')
+  .transform((list) => list.split(',').map((name) => name.trim()))
+  .pipe(
+    z
+      .array(z.string().min(1, 'must be ids or folders with commas between them: one of them is empty'))
+      .max(MAX_BASE_MODELS, `names more than ${MAX_BASE_MODELS} base models`),
+  );
+
 const environment = z.object({
   WEFT_EDGE_URL: httpUrl.default('http://127.0.0.1:8787'),
   WEFT_NODE_SECRET: z
@@ -20,7 +34,7 @@ const environment = z.object({
   WEFT_NODE_URL: httpUrl.optional(),
   WEFT_DEVICE: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
   WEFT_THREADS: integer(1, 256, availableParallelism()),
-  WEFT_BASE_MODEL: z.string().min(1).default('minilm-l6-384'),
+  WEFT_BASE_MODEL: baseModels,
   WEFT_SLOTS: integer(1, 4096, 64),
   WEFT_CACHE_BYTES: integer(MEBIBYTE, Number.MAX_SAFE_INTEGER, 4096 * MEBIBYTE),
   WEFT_QUEUE_ROWS: integer(256, 1_000_000, 4096),
@@ -40,8 +54,8 @@ export interface NodeConfig {
   nodeUrl: string | undefined;
   device: 'cpu' | 'webgpu' | 'cuda';
   threads: number;
-  /** A registry id, or a folder of a Hugging Face model. */
-  baseModel: string;
+  /** Registry ids, or folders of Hugging Face models; the first is the node's default. */
+  baseModels: readonly string[];
   /** Adapters that a batch may mix. */
   slots: number;
   cacheBytes: number;
@@ -79,7 +93,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): N
     nodeUrl: values.WEFT_NODE_URL?.replace(/\/+$/, ''),
     device: values.WEFT_DEVICE,
     threads: values.WEFT_THREADS,
-    baseModel: values.WEFT_BASE_MODEL,
+    baseModels: values.WEFT_BASE_MODEL,
     slots: values.WEFT_SLOTS,
     cacheBytes: values.WEFT_CACHE_BYTES,
     queueRows: values.WEFT_QUEUE_ROWS,

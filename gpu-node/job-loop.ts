@@ -18,7 +18,9 @@ export interface JobLoopOptions {
   edge: EdgeClient;
   /** Emptied at start and after each job. */
   folder: string;
-  baseModel: TrainingSpec['base_model'];
+  baseModels: readonly TrainingSpec['base_model'][];
+  /** What `base_precision: "auto"` comes to here. */
+  autoPrecision: TrainingSpec['auto_precision'];
   device: TrainingSpec['device'];
   threads: number;
   /** The module a training process runs. */
@@ -148,6 +150,7 @@ class TrainingJob {
     const { edge } = this.#options;
     const lease = this.#lease;
     const job = { id: lease.job_id, token: lease.token };
+    const baseModel = this.#baseModel();
     const training = join(work, 'training.jsonl');
     const validation = lease.has_validation_file ? join(work, 'validation.jsonl') : null;
     const output = join(work, 'bundle');
@@ -159,12 +162,13 @@ class TrainingJob {
       signal: this.#abort.signal,
       onNews: (news) => this.#hear(news),
       spec: {
-        base_model: this.#options.baseModel,
+        base_model: baseModel,
         training_file: training,
         validation_file: validation,
         validation_split: lease.validation_split,
         method: lease.method,
         hyperparameters: lease.hyperparameters,
+        auto_precision: this.#options.autoPrecision,
         resolved: lease.resolved,
         seed: lease.seed,
         output_folder: output,
@@ -172,6 +176,15 @@ class TrainingJob {
         threads: this.#options.threads,
       },
     });
+  }
+
+  /** The very base model that the job is for; the edge knows the node's from its registration. */
+  #baseModel(): TrainingSpec['base_model'] {
+    const { base_model, base_model_sha256: wanted } = this.#lease;
+    const found = this.#options.baseModels.find(({ id, sha256 }) => id === base_model && sha256 === wanted);
+    if (found) return found;
+    const message = `this node has no base model ${base_model} of SHA-256 ${wanted.slice(0, 12)}…`;
+    throw new AppError('no_capacity', message);
   }
 
   async #deliver(work: string, result: TrainingResult): Promise<void> {

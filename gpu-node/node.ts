@@ -2,22 +2,22 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type ServerType, serve } from '@hono/node-server';
 import type { RegisterNode } from '../shared/api/nodes.ts';
-import { BASE_PRECISIONS } from '../shared/peft-config.ts';
+import { BASE_PRECISIONS, type BasePrecision } from '../shared/peft-config.ts';
 import { AdapterStore } from './adapter-store.ts';
 import { adapterCacheFolder, type NodeConfig } from './config.ts';
 import { EdgeClient } from './edge-client.ts';
 import { claimIdentity, type Identity } from './identity.ts';
 import { JobLoop } from './job-loop.ts';
 import { explain, type Log } from './log.ts';
-import type { Architecture } from './models/model.ts';
-import { type BaseModelSource, openBaseModel } from './models/open-base-model.ts';
+import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from './models/open-base-model.ts';
 import { matchTargets } from './peft/targets.ts';
 import { Presence } from './presence.ts';
 import { resolveDevice } from './runtime/device.ts';
 import { Classifier } from './serve/classifier.ts';
 import { nodeApp } from './serve/http.ts';
+import type { SessionGroup } from './serve/session-group.ts';
 import { peftBaseModel } from './weights/base-models.ts';
-import { locateBaseModel } from './weights/locate-base-model.ts';
+import { locateBaseModels } from './weights/locate-base-model.ts';
 import type { DownloadProgress } from './weights/source.ts';
 
 /** What the node tells the edge about itself. */
@@ -38,15 +38,19 @@ export interface RunningNode {
 }
 
 /**
- * Starts a node: device, base model, serving workers, HTTP, then registration, which goes on trying until the edge is up.
- * @throws what a person must mend, in words: DeviceError, AppError about the base model, or a taken port
+ * Starts a node: device, base models, serving workers, HTTP, then registration, which goes on trying until the edge is up.
+ * @throws what a person must mend, in words: DeviceError, AppError about a base model, or a taken port
  */
 export async function startNode(config: NodeConfig, log: Log): Promise<RunningNode> {
   const device = await resolveDevice(config.device);
   const { home } = config;
-  const located = await locateBaseModel(config.baseModel, { home, log, onProgress: progressLines(log) });
-  const base: BaseModelSource = { ...located, weightsFolder: join(home, 'weights') };
-  const { architecture } = await openBaseModel(base);
+  const located = await locateBaseModels(config.baseModels, { home, log, onProgress: progressLines(log) });
+  const bases: ServedBase[] = [];
+  for (const each of located) {
+    const source = { ...each, weightsFolder: join(home, 'weights') };
+    bases.push({ source, ...(await outlineBaseModel(source)) });
+  }
+  const autoPrecision: BasePrecision = 'fp32';
   const edge = new EdgeClient({ url: config.edgeUrl, secret: config.nodeSecret });
   const store = await AdapterStore.open({
     folder: adapterCacheFolder(config),
@@ -55,13 +59,13 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
     log,
   });
   const { threads, slots, batchTokens, queueRows } = config;
-  const classifier = new Classifier({ base, store, device, threads, slots, batchTokens, queueRows, log });
+  const limits = { threads, slots, batchTokens, queueRows };
+  const sources = bases.map(({ source }) => source);
+  const classifier = new Classifier({ bases: sources, store, device, ...limits, log });
   const identity = await claimIdentity(home);
   try {
-    // The layers that most adapters change: their session is built before the first request.
-    const usual = matchTargets(architecture.family.defaultTargets, architecture.linears('mean'));
-    await classifier.warm(usual.map(({ name }) => name));
-    return await open({ config, log, device, base, architecture, edge, store, classifier, identity });
+    await classifier.warm(usualGroup(bases[0]!, autoPrecision));
+    return await open({ config, log, device, bases, autoPrecision, edge, store, classifier, identity });
   } catch (error) {
     await classifier.stop();
     await identity.release();
@@ -69,12 +73,24 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
   }
 }
 
+interface ServedBase extends BaseModelOutline {
+  source: BaseModelSource;
+}
+
+/** What most adapters of a base model are trained on: their session is built before the first request. */
+function usualGroup({ source, architecture }: ServedBase, precision: BasePrecision): SessionGroup {
+  const usual = matchTargets(architecture.family.defaultTargets, architecture.linears('mean'));
+  return { base: source.id, precision, modules: usual.map(({ name }) => name) };
+}
+
 interface Parts {
   config: NodeConfig;
   log: Log;
   device: NodeConfig['device'];
-  base: BaseModelSource;
-  architecture: Architecture;
+  /** The first is the default. */
+  bases: readonly ServedBase[];
+  /** What `base_precision: "auto"` comes to here. */
+  autoPrecision: BasePrecision;
   edge: EdgeClient;
   store: AdapterStore;
   classifier: Classifier;
@@ -82,11 +98,17 @@ interface Parts {
 }
 
 async function open(parts: Parts): Promise<RunningNode> {
-  const { config, log, device, base, edge, store, classifier, identity } = parts;
+  const { config, log, device, bases, autoPrecision, edge, store, classifier, identity } = parts;
   const jobs = new JobLoop({
     edge,
     folder: join(identity.folder, 'jobs'),
-    baseModel: { id: base.id, folder: base.folder, sha256: base.sha256, weights_folder: base.weightsFolder },
+    baseModels: bases.map(({ source: { id, folder, sha256, weightsFolder } }) => ({
+      id,
+      folder,
+      sha256,
+      weights_folder: weightsFolder,
+    })),
+    autoPrecision,
     device,
     threads: config.threads,
     trainer: TRAINER,
@@ -104,7 +126,7 @@ async function open(parts: Parts): Promise<RunningNode> {
       status: draining ? 'draining' : 'ok',
       id: identity.id,
       device,
-      base_models: [base.id],
+      base_models: bases.map(({ source }) => source.id),
       adapters_resident: classifier.resident,
       training: training(),
       queue: classifier.queue,
@@ -133,7 +155,8 @@ async function open(parts: Parts): Promise<RunningNode> {
   const end = new AbortController();
   const registered = presence.register(end.signal);
   const beating = registered.then(() => presence.run(end.signal));
-  log.info('listens', { id: identity.id, url, device, base_model: base.id });
+  const ids = bases.map(({ source }) => source.id).join(', ');
+  log.info('listens', { id: identity.id, url, device, base_models: ids, auto_precision: autoPrecision });
   return {
     id: identity.id,
     url,
@@ -151,18 +174,18 @@ async function open(parts: Parts): Promise<RunningNode> {
   };
 }
 
-function registration({ config, device, base, architecture, identity }: Parts, url: string): RegisterNode {
-  const model = {
-    id: base.id,
-    sha256: base.sha256,
+function registration({ config, device, bases, identity }: Parts, url: string): RegisterNode {
+  const base_models = bases.map(({ source, architecture }) => ({
+    id: source.id,
+    sha256: source.sha256,
     precisions: [...BASE_PRECISIONS],
     family: architecture.family.name,
     hidden_size: architecture.hiddenSize,
     num_layers: architecture.layers,
     max_length: architecture.maxLength,
-    peft_name: peftBaseModel(base.id).baseModel,
-  };
-  return { id: identity.id, url, device, base_models: [model], slots: config.slots, version: VERSION };
+    peft_name: peftBaseModel(source.id).baseModel,
+  }));
+  return { id: identity.id, url, device, base_models, slots: config.slots, version: VERSION };
 }
 
 function listen(

@@ -23,6 +23,25 @@ export interface BaseModelSource {
   readonly weightsFolder: string;
 }
 
+/** What is known of a base model before its weights are opened in a precision. */
+export type BaseModelOutline = Pick<BaseModel, 'architecture' | 'poolings'>;
+
+/**
+ * Reads config.json and the names and shapes in model.safetensors, which takes milliseconds.
+ * @throws AppError as `openBaseModel` does
+ */
+export async function outlineBaseModel(source: BaseModelSource): Promise<BaseModelOutline> {
+  const architecture = await readArchitecture(source);
+  const file = await open(join(source.folder, 'model.safetensors'));
+  try {
+    const entries = await readEntries(file, source.id);
+    const holds = (spec: WeightSpec) => findTensor(spec, entries, source.id) !== undefined;
+    return { architecture, poolings: poolingsOf(architecture, holds) };
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Opens a base model of any known architecture. Its weights are written once for each precision into a file that graphs map
  * (`graph/weight-file.ts`); later calls, also in other processes, open that file.
@@ -43,8 +62,13 @@ export async function openBaseModel(
     precision,
     weights: await form.open(file),
     weightsFolder: source.weightsFolder,
-    poolings: architecture.weights.every(holds) ? ['mean', 'cls'] : ['mean'],
+    poolings: poolingsOf(architecture, holds),
   };
+}
+
+/** Only a pooler may be missing. */
+function poolingsOf({ weights }: Architecture, holds: (spec: WeightSpec) => boolean): BaseModel['poolings'] {
+  return weights.every(holds) ? ['mean', 'cls'] : ['mean'];
 }
 
 async function readArchitecture({ id, folder }: BaseModelSource): Promise<Architecture> {

@@ -1,6 +1,6 @@
 /** A row waiting to be run. */
 export interface QueuedRow {
-  /** Rows of different groups never share a run: one group per set of target layers. */
+  /** Rows of different groups never share a run: each has a session of its own. */
   readonly group: string;
   readonly adapter: string;
   /** Tokens, padding not counted. */

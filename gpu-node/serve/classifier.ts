@@ -8,6 +8,7 @@ import type { Device } from '../runtime/device.ts';
 import { ServeMetrics } from './metrics.ts';
 import type { PrepareHandlers, PrepareWorkerData } from './prepare-worker.ts';
 import { type Resident, Residents } from './residents.ts';
+import type { SessionGroup } from './session-group.ts';
 import { type RowResult, SessionPool } from './session-pool.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -20,7 +21,8 @@ const LOAD_ATTEMPTS = 3;
 const PREPARE = new URL('./prepare-worker.ts', import.meta.url);
 
 export interface ClassifierOptions {
-  base: BaseModelSource;
+  /** Each of an id of its own. */
+  bases: readonly BaseModelSource[];
   store: AdapterStore;
   device: Device;
   threads: number;
@@ -34,6 +36,8 @@ export interface ClassifierOptions {
 }
 
 interface ServedAdapter extends Resident {
+  /** Id of its base model. */
+  readonly base: string;
   readonly labels: readonly string[];
   readonly maxLength: number;
   readonly temperature: number;
@@ -58,14 +62,15 @@ export class Classifier {
   #waitingChars = 0;
 
   constructor(options: ClassifierOptions) {
-    const { base, slots, device, threads, batchTokens, log } = options;
+    const { bases, slots, device, threads, batchTokens, log } = options;
     this.#options = options;
     this.#residents = new Residents(MAX_RESIDENT_BYTES, ({ group, handle }) => {
       this.metrics.adaptersDropped++;
       this.#pool.drop(group, handle);
     });
     this.#pool = new SessionPool({
-      worker: { base, slots, device, threads },
+      bases: new Map(bases.map((base) => [base.id, base])),
+      worker: { slots, device, threads },
       limits: { tokens: batchTokens, adapters: slots },
       inUse: (group) => this.#residents.pinned(group),
       onGone: (group) => this.#residents.forget(group),
@@ -75,9 +80,12 @@ export class Classifier {
     this.#prepare = this.#startPrepare();
   }
 
-  /** Builds the session of these layers before anybody asks for it. */
-  async warm(modules: readonly string[]): Promise<void> {
-    await this.#pool.open(modules);
+  /**
+   * Builds a group's session before anybody asks for it.
+   * @throws {AppError} naming the base model whose files cannot be used, whether or not the group is of it
+   */
+  async warm(group: SessionGroup): Promise<void> {
+    await Promise.all([this.#prepare.call('ready', null), this.#pool.open(group)]);
   }
 
   /** Texts that wait for an answer. */
@@ -94,18 +102,14 @@ export class Classifier {
   }
 
   /**
-   * Scores of every row, in the caller's order.
+   * Scores of every row, in the caller's order, on the base model and precision that its adapter was trained on.
    * @throws {AppError} `rate_limited` where the queue is full, `adapter_not_found`, `invalid_adapter`, `model_not_found`;
    * `param` names the first row at fault
    */
-  async classify(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
-    const { base } = this.#options;
-    if (request.base_model !== base.id) {
-      throw new AppError('model_not_found', `this node serves ${base.id}, not ${request.base_model}`);
-    }
-    const leave = this.#enter(request.rows);
+  async classify({ rows }: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
+    const leave = this.#enter(rows);
     try {
-      return await this.#answer(request.rows, signal);
+      return await this.#answer(rows, signal);
     } finally {
       leave();
     }
@@ -135,7 +139,10 @@ export class Classifier {
     const load = performance.now() - start;
     try {
       const adapters = rows.map(({ bundle }) => pins.get(bundle)!.resident);
-      const texts = rows.map(({ text }, i) => ({ text, maxLength: adapters[i]!.maxLength }));
+      const texts = rows.map(({ text }, i) => {
+        const { base, maxLength } = adapters[i]!;
+        return { base, text, maxLength };
+      });
       const tokens = await this.#prepare.call('tokenize', texts);
       signal.throwIfAborted();
       const submitted = tokens.map(({ ids }, i) => {
@@ -194,11 +201,12 @@ export class Classifier {
     const files = await this.#options.store.read(bundle);
     const checked = await this.#prepare.call('check', { bundle, files });
     const { description, pooling, weights, labels, maxLength, temperature } = checked;
-    const group = await this.#pool.open(checked.modules);
+    const { base } = checked.group;
+    const group = await this.#pool.open(checked.group);
     const handle = `${bundle} ${this.#loads++}`;
     await this.#pool.load(group, { handle, description, pooling, weights });
     const bytes = weights.byteLength;
-    this.#residents.add({ bundle, handle, group, bytes, labels, maxLength, temperature });
+    this.#residents.add({ bundle, handle, base, group, bytes, labels, maxLength, temperature });
     this.metrics.loaded(performance.now() - start);
   }
 
@@ -224,7 +232,7 @@ export class Classifier {
   }
 
   #startPrepare(): WorkerThread<PrepareHandlers> {
-    const data: PrepareWorkerData = { base: this.#options.base };
+    const data: PrepareWorkerData = { bases: this.#options.bases };
     return new WorkerThread<PrepareHandlers>(PREPARE, data, (error) => {
       this.#options.log.error('the tokenizing worker ended', { reason: explain(error) });
       if (!this.#stopping) this.#prepare = this.#startPrepare();

@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
-import type { Pooling } from '../../shared/peft-config.ts';
+import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import { type BaseModelSource, openBaseModel } from '../models/open-base-model.ts';
 import { PEFT_METHODS } from '../peft/index.ts';
 import type { Device } from '../runtime/device.ts';
@@ -10,6 +10,7 @@ import { serveCalls } from './worker-thread.ts';
 /** What a worker is started with; it builds its session at once. */
 export interface ForwardWorkerData {
   base: BaseModelSource;
+  precision: BasePrecision;
   /** Names of the layers that its adapters change. */
   modules: readonly string[];
   slots: number;
@@ -57,8 +58,8 @@ serveCalls(handlers, async () => {
   );
 });
 
-async function createForward({ base, modules, ...options }: ForwardWorkerData): Promise<Forward> {
-  const model = await openBaseModel(base);
+async function createForward({ base, precision, modules, ...options }: ForwardWorkerData): Promise<Forward> {
+  const model = await openBaseModel(base, precision);
   const names = new Set(modules);
   const all = model.architecture.linears(model.poolings.includes('cls') ? 'cls' : 'mean');
   return Forward.create({ base: model, layers: all.filter(({ name }) => names.has(name)), ...options });

@@ -3,16 +3,25 @@ import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { BundleBytes } from '../adapter-store.ts';
-import { loadTokenizer } from '../data/tokenizer.ts';
-import { type BaseModelSource, openBaseModel } from '../models/open-base-model.ts';
-import { type AdapterBase, readAdapterFiles } from '../weights/adapter-file.ts';
+import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import type { Architecture } from '../models/model.ts';
+import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
+import { type AdapterBase, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
+import type { SessionGroup } from './session-group.ts';
 import { serveCalls } from './worker-thread.ts';
 
 export interface PrepareWorkerData {
-  base: BaseModelSource;
+  bases: readonly BaseModelSource[];
 }
 
-/** An adapter whose files fit each other and the base model. */
+export interface TextToTokenize {
+  /** Id of the base model whose tokens they are to be. */
+  base: string;
+  text: string;
+  maxLength: number;
+}
+
+/** An adapter whose files fit each other and their base model. */
 export interface CheckedAdapter {
   labels: readonly string[];
   pooling: Pooling;
@@ -21,50 +30,80 @@ export interface CheckedAdapter {
   /** What logits are divided by. */
   temperature: number;
   description: AdapterDescription;
-  /** Names of the layers it changes, in the order of the forward pass. */
-  modules: readonly string[];
+  group: SessionGroup;
   /** adapter_model.safetensors. */
   weights: Uint8Array;
 }
 
-const { base } = workerData as PrepareWorkerData;
-const model = openBaseModel(base);
-const tokenizer = loadTokenizer(base.folder, base.id);
-for (const start of [model, tokenizer]) start.catch(() => {});
+interface PreparedBase {
+  readonly source: BaseModelSource;
+  readonly outline: Promise<BaseModelOutline>;
+  readonly tokenizer: Promise<Tokenizer>;
+}
+
+const prepared = new Map(
+  (workerData as PrepareWorkerData).bases.map((source): [string, PreparedBase] => {
+    const outline = outlineBaseModel(source);
+    const tokenizer = loadTokenizer(source.folder, source.id);
+    // A failure is the answer of the calls that need it; without this it would end the process before the first came.
+    for (const start of [outline, tokenizer]) start.catch(() => {});
+    return [source.id, { source, outline, tokenizer }];
+  }),
+);
 
 /** What costs time in proportion to what a stranger sends: tokenizing texts, and checking an adapter's files. */
 const handlers = {
-  tokenize: async (texts: readonly { text: string; maxLength: number }[]) => {
-    const words = await tokenizer;
-    return texts.map(({ text, maxLength }) => words.encode(text, maxLength));
+  /** Resolves when every base model can be used. */
+  ready: async (_: null) => {
+    for (const { outline, tokenizer } of prepared.values()) await Promise.all([outline, tokenizer]);
   },
+  tokenize: (texts: readonly TextToTokenize[]) =>
+    Promise.all(
+      texts.map(async ({ base, text, maxLength }) => (await baseOf(base).tokenizer).encode(text, maxLength)),
+    ),
   check: async ({ bundle, files }: { bundle: string; files: BundleBytes }): Promise<CheckedAdapter> => {
-    const { architecture, poolings } = await model;
     const what = `adapter bundle ${bundle.slice(0, 12)}`;
-    const { weft, description, weights } = readAdapterFiles(files, await adapterBase(), what);
+    const base = baseOf(readWeftFile(files, what).base_model);
+    const { architecture, poolings } = await base.outline;
+    const { weft, description, weights } = readAdapterFiles(
+      files,
+      adapterBase(base.source, architecture),
+      what,
+    );
     if (!poolings.includes(weft.pooling)) {
-      throw new AppError('invalid_adapter', `${what} needs a pooler, which base model ${base.id} lacks`);
+      throw new AppError(
+        'invalid_adapter',
+        `${what} needs a pooler, which base model ${weft.base_model} lacks`,
+      );
     }
     const changed = new Set(description.targets.map(({ module }) => module));
     const layers = architecture.linears(weft.pooling).filter(({ name }) => changed.has(name));
     const modules = layers.map(({ name }) => name);
     const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
-    return { labels, pooling, maxLength, temperature, description, modules, weights };
+    const group = { base: weft.base_model, precision: weft.base_precision, modules };
+    return { labels, pooling, maxLength, temperature, description, group, weights };
   },
 };
 export type PrepareHandlers = typeof handlers;
 
 serveCalls(handlers);
 
-async function adapterBase(): Promise<AdapterBase> {
-  const { hiddenSize, layers, maxLength, linears } = (await model).architecture;
-  const feedForward = linears('mean').find(({ name }) => name.endsWith('.intermediate.dense'));
+function baseOf(id: string): PreparedBase {
+  const found = prepared.get(id);
+  if (found) return found;
+  const served = [...prepared.keys()].join(', ');
+  throw new AppError('model_not_found', `this node serves ${served}, not ${id.slice(0, 128)}`);
+}
+
+function adapterBase({ id, sha256 }: BaseModelSource, architecture: Architecture): AdapterBase {
+  const { family, hiddenSize, intermediateSize, layers, maxLength } = architecture;
   return {
-    id: base.id,
-    sha256: base.sha256,
+    id,
+    sha256,
+    family: family.name,
     hidden_size: hiddenSize,
     num_layers: layers,
     max_length: maxLength,
-    ...(feedForward && { intermediate_size: feedForward.outFeatures }),
+    intermediate_size: intermediateSize,
   };
 }

@@ -1,9 +1,11 @@
 import { AppError } from '../../shared/errors.ts';
+import type { BaseModelSource } from '../models/open-base-model.ts';
 import { Batcher, type BatchLimits, type QueuedRow } from './batcher.ts';
 import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData } from './forward-worker.ts';
+import { groupKey, type SessionGroup } from './session-group.ts';
 import { WorkerThread } from './worker-thread.ts';
 
-/** Sets of target layers served at once; each holds a session with its own packed weights. */
+/** Sessions at once, of whatever base models, precisions and layers; each holds its own packed weights. */
 const MAX_SESSIONS = 8;
 const ENTRY = new URL('./forward-worker.ts', import.meta.url);
 
@@ -23,7 +25,9 @@ export interface RunReport {
 }
 
 export interface SessionPoolOptions {
-  worker: Omit<ForwardWorkerData, 'modules'>;
+  /** Base models by id. */
+  bases: ReadonlyMap<string, BaseModelSource>;
+  worker: Pick<ForwardWorkerData, 'slots' | 'device' | 'threads'>;
   limits: BatchLimits;
   /** Whether a group has adapters that somebody waits for. */
   inUse(group: string): boolean;
@@ -48,7 +52,7 @@ interface Group {
 }
 
 /**
- * One worker thread with one session per set of target layers in use. A new one is built while the others go on; each
+ * One worker thread with one session per group of adapters in use. A new one is built while the others go on; each
  * runs one batch after the other.
  */
 export class SessionPool {
@@ -72,12 +76,12 @@ export class SessionPool {
   }
 
   /**
-   * Makes sure that there is a session for these layers, and gives its group.
+   * Makes sure that the group has a session, and gives its key.
    * @throws {AppError} `no_capacity` where every session is in use and no other may be built
    */
-  async open(modules: readonly string[]): Promise<string> {
-    const key = modules.join(' ');
-    const group = this.#groups.get(key) ?? this.#build(key, modules);
+  async open(wanted: SessionGroup): Promise<string> {
+    const key = groupKey(wanted);
+    const group = this.#groups.get(key) ?? this.#build(key, wanted);
     this.#groups.delete(key);
     this.#groups.set(key, group);
     await group.ready;
@@ -125,21 +129,22 @@ export class SessionPool {
     return group;
   }
 
-  #build(key: string, modules: readonly string[]): Group {
+  #build(key: string, { base, ...group }: SessionGroup): Group {
     this.#makeRoom();
-    const data: ForwardWorkerData = { ...this.#options.worker, modules };
+    const source = this.#options.bases.get(base)!;
+    const data: ForwardWorkerData = { ...this.#options.worker, ...group, base: source };
     const worker = new WorkerThread<ForwardHandlers>(ENTRY, data, (error) => {
       this.#options.onFailure(error);
       this.#remove(key, error);
     });
     const ready = worker.call('ready', null);
-    const group: Group = { key, worker, ready, pumping: false };
-    this.#groups.set(key, group);
+    const built: Group = { key, worker, ready, pumping: false };
+    this.#groups.set(key, built);
     ready.catch((error) => {
       this.#remove(key, error);
       void worker.stop();
     });
-    return group;
+    return built;
   }
 
   #makeRoom(): void {
@@ -150,7 +155,7 @@ export class SessionPool {
       void worker.stop();
       return;
     }
-    const message = `adapters of ${MAX_SESSIONS} sets of target layers are in use, which is all that a node serves at once`;
+    const message = `adapters of ${MAX_SESSIONS} kinds (base model, precision and target layers) are in use, which is all that a node serves at once`;
     throw new AppError('no_capacity', message, { retryAfter: 1 });
   }
 

@@ -1,5 +1,6 @@
 import { AppError } from '../../shared/errors.ts';
 import type {
+  BasePrecision,
   Hyperparameters,
   HyperparametersRequest,
   LoraConfig,
@@ -20,6 +21,8 @@ export interface TrainingFacts {
    * Sentiment, and overfitted sooner.
    */
   readonly defaultTargets: readonly string[];
+  /** What trains fastest on this machine. */
+  readonly fastestPrecision: BasePrecision;
 }
 
 const DEFAULT_RANK = 8;
@@ -39,7 +42,7 @@ export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftC
     use_dora: given(request.use_dora, false),
     target_modules: given(request.target_modules, [...facts.defaultTargets]),
     pooling: given(request.pooling, 'mean'),
-    base_precision: given(request.base_precision, 'fp32'),
+    base_precision: given(request.base_precision, facts.fastestPrecision),
   };
   if (!facts.poolings.includes(config.pooling)) {
     throw new AppError(

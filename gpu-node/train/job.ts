@@ -6,7 +6,7 @@ import type { Hyperparameters } from '../../shared/peft-config.ts';
 import { readExamples, sortLabels, stratifiedSplit, validationRows } from '../data/dataset.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { BaseModel } from '../models/model.ts';
-import { openBaseModel } from '../models/open-base-model.ts';
+import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
 import { methodOf } from '../peft/index.ts';
 import { Random } from '../random.ts';
 import { writeAdapterFiles } from '../weights/adapter-file.ts';
@@ -35,20 +35,22 @@ const TEXTS_BETWEEN_PAUSES = 200;
  */
 export async function runJob(spec: TrainingSpec, hooks: JobHooks): Promise<TrainingDone> {
   const { id, folder, sha256, weights_folder } = spec.base_model;
-  const base = await openBaseModel({ id, folder, sha256, weightsFolder: weights_folder });
+  const source = { id, folder, sha256, weightsFolder: weights_folder };
+  const outline = await outlineBaseModel(source);
   const tokenizer = await loadTokenizer(folder, id);
   const rows = await readRows(spec);
   const labels = spec.resolved?.labels ?? sortLabels(rows.training.map(({ label }) => label));
   requireLabels(rows.training, labels, 'training');
   requireLabels(rows.validation, labels, 'validation');
 
-  const longest = base.architecture.maxLength;
+  const longest = outline.architecture.maxLength;
   const encode = (part: readonly Example[]) => encodeRows(part, labels, tokenizer, longest, hooks.signal);
   const training = await encode(rows.training);
   const validation = await encode(rows.validation);
-  const resolved = spec.resolved ?? resolve(spec, labels, training, base);
+  const resolved = spec.resolved ?? resolve(spec, labels, training, outline);
   hooks.onResolved(resolved);
   const { method, hyperparameters } = resolved;
+  const base = await openBaseModel(source, method.base_precision);
   const cut = (part: EncodedRow[]) => truncate(part, tokenizer, hyperparameters.max_length);
   reportTruncated([...training, ...validation], hyperparameters.max_length, hooks);
 
@@ -146,12 +148,13 @@ function resolve(
   spec: TrainingSpec,
   labels: readonly string[],
   training: readonly EncodedRow[],
-  base: BaseModel,
+  base: BaseModelOutline,
 ): ResolvedTraining {
   const facts: TrainingFacts = {
     lengths: training.map(({ ids }) => ids.length),
     maxLength: base.architecture.maxLength,
     poolings: base.poolings,
+    fastestPrecision: spec.auto_precision,
     defaultTargets: base.architecture.family.defaultTargets,
   };
   const method = resolveMethod(spec.method, facts);

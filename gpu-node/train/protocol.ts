@@ -3,7 +3,7 @@ import { bundleManifest, sha256Hex } from '../../shared/adapter-format.ts';
 import { jobError, progress } from '../../shared/api/jobs.ts';
 import { nodeEvent, resolvedTraining } from '../../shared/api/nodes.ts';
 import { validationMetrics } from '../../shared/metrics.ts';
-import { hyperparametersRequest, peftRequest } from '../../shared/peft-config.ts';
+import { basePrecision, hyperparametersRequest, peftRequest } from '../../shared/peft-config.ts';
 
 /**
  * What a training process must know. Every path is absolute and local: the process reads datasets that the daemon has
@@ -25,6 +25,8 @@ export const trainingSpec = z.strictObject({
   validation_split: z.union([z.literal('auto'), z.number().min(0).max(0.5)]),
   method: peftRequest,
   hyperparameters: hyperparametersRequest,
+  /** What `"auto"` comes to for `base_precision`, as the node measured it at its start. */
+  auto_precision: basePrecision,
   /** What an earlier attempt decided; it wins over `method` and `hyperparameters`. */
   resolved: resolvedTraining.nullable(),
   seed: z.int().nonnegative(),

@@ -60,16 +60,12 @@ export function readAdapterFiles(
   base: AdapterBase,
   what: string,
 ): AdapterFiles {
-  for (const [name, limit] of Object.entries(MAX_FILE_BYTES)) {
-    const { byteLength } = files[name as BundleFile];
-    if (byteLength > limit) fail(what, `${name} has ${byteLength} bytes, at most ${limit} are read`);
-  }
+  const weft = readWeftFile(files, what);
   const weights = files[ADAPTER_WEIGHTS_FILE];
   const limits = { file: `${what}: ${ADAPTER_WEIGHTS_FILE}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
   const header = parseHeader(weights, weights.byteLength, limits);
   const config = parseAdapterConfig(new TextDecoder().decode(files[ADAPTER_CONFIG_FILE]), what);
   const description = describeAdapter(config, header, what);
-  const weft = parseWeftFile(files[WEFT_FILE], what);
   checkAgainstBase(description, base, what);
   checkLabels(description, weft.labels, what);
   checkTrainedOn(weft, base, what);
@@ -77,10 +73,18 @@ export function readAdapterFiles(
   return { weft, description, weights };
 }
 
-function parseWeftFile(bytes: Uint8Array, what: string): WeftFile {
+/**
+ * Reads weft.json alone, which says what base model the other files are for.
+ * @throws {AppError} `invalid_adapter`, naming the field, or a file that is too large
+ */
+export function readWeftFile(files: Readonly<Record<BundleFile, Uint8Array>>, what: string): WeftFile {
+  for (const [name, limit] of Object.entries(MAX_FILE_BYTES)) {
+    const { byteLength } = files[name as BundleFile];
+    if (byteLength > limit) fail(what, `${name} has ${byteLength} bytes, at most ${limit} are read`);
+  }
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
+    json = JSON.parse(new TextDecoder().decode(files[WEFT_FILE]));
   } catch (cause) {
     throw new AppError('invalid_adapter', `${what}: ${WEFT_FILE} is not JSON`, { cause });
   }

@@ -33,6 +33,8 @@ export interface LocateOptions {
   sources?: readonly DownloadSource[];
 }
 
+/** What a request calls the first base model of a node. */
+const RESERVED_ID = 'default';
 /** Holds a fetch until its files are checked; the number is the process that writes it. */
 const PARTIAL = /^\.partial-(\d+)$/;
 
@@ -48,6 +50,32 @@ export async function locateBaseModel(
 ): Promise<LocatedBaseModel> {
   const entry = typeof model === 'string' ? findBaseModel(model) : model;
   return entry ? takeEntry(entry, options) : takeFolder(String(model));
+}
+
+/**
+ * Finds the base models of a node, as `locateBaseModel` finds each.
+ * @throws {AppError} as that does, and where two have the same id, which only one could be addressed by
+ */
+export async function locateBaseModels(
+  models: readonly (string | BaseModelEntry)[],
+  options: LocateOptions,
+): Promise<LocatedBaseModel[]> {
+  const located: LocatedBaseModel[] = [];
+  for (const model of models) {
+    const next = await locateBaseModel(model, options);
+    const twin = located.find(({ id }) => id === next.id);
+    if (twin) throw sameId(twin, next);
+    located.push(next);
+  }
+  return located;
+}
+
+function sameId(one: LocatedBaseModel, other: LocatedBaseModel): AppError {
+  const message =
+    one.folder === other.folder
+      ? `base model ${one.id} is named twice`
+      : `two base models have the id ${one.id}: ${one.folder} and ${other.folder}; rename one of the folders`;
+  return new AppError('invalid_request', message);
 }
 
 async function takeEntry(entry: BaseModelEntry, options: LocateOptions): Promise<LocatedBaseModel> {
@@ -77,7 +105,12 @@ async function takeFolder(name: string): Promise<LocatedBaseModel> {
       `the base model folder ${folder} has no ${missing.join(', ')}; save it with save_pretrained of transformers, unsharded`,
     );
   }
-  return { id: idOfFolder(folder), folder, sha256: await sha256OfFile(join(folder, 'model.safetensors')) };
+  const id = idOfFolder(folder);
+  if (id === RESERVED_ID) {
+    const message = `the base model folder ${folder} has the id ${id}, by which requests mean the first base model of a node; rename it`;
+    throw new AppError('invalid_request', message);
+  }
+  return { id, folder, sha256: await sha256OfFile(join(folder, 'model.safetensors')) };
 }
 
 /** A folder's name as an id: lower case, nothing that a URL would escape. */

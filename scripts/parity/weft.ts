@@ -43,6 +43,7 @@ export async function trainHere(
         learning_rate: 5e-3,
         max_length: 48,
       }),
+      auto_precision: 'fp32',
       resolved: null,
       seed: 1,
       output_folder: folder,
@@ -79,10 +80,17 @@ export async function serve(
   };
   const store = await AdapterStore.open({ folder: cache, maxBytes: 2 ** 30, source, log });
   const limits = { slots: 16, batchTokens: 4096, queueRows: 4096 };
-  const classifier = new Classifier({ base, store, device: 'cpu', threads: THREADS, ...limits, log });
+  const classifier = new Classifier({
+    bases: [base],
+    store,
+    device: 'cpu',
+    threads: THREADS,
+    ...limits,
+    log,
+  });
   try {
     const rows = texts.flatMap((text) => [...byBundle.keys()].map((bundle) => ({ bundle, text })));
-    const answer = await classifier.classify({ base_model: base.id, rows }, new AbortController().signal);
+    const answer = await classifier.classify({ rows }, new AbortController().signal);
     return folders.map((_, adapter) =>
       texts.map((_, text) => answer.rows[text * folders.length + adapter]!.scores.map(Math.log)),
     );

@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TokenBatch } from '../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
-import { openBaseModel } from '../../gpu-node/models/open-base-model.ts';
+import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 
 export const TINY_BERT = fileURLToPath(new URL('../fixtures/tiny-bert', import.meta.url));
 
@@ -21,6 +22,24 @@ export async function withFolder<T>(use: (folder: string) => Promise<T>): Promis
 /** The fixture's base model; its weight file goes into `weightsFolder`. */
 export function openTinyBert(weightsFolder: string): Promise<BaseModel> {
   return openBaseModel({ id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder });
+}
+
+/**
+ * A second base model, `other-bert`: a folder `other bert` under `parent` with the fixture's files, every weight larger by a
+ * quarter.
+ */
+export async function otherTinyBert(parent: string): Promise<BaseModelSource> {
+  const folder = join(parent, 'other bert');
+  await mkdir(folder);
+  for (const file of ['config.json', 'tokenizer.json']) {
+    await copyFile(join(TINY_BERT, file), join(folder, file));
+  }
+  const bytes = await readFile(join(TINY_BERT, 'model.safetensors'));
+  const weights = bytes.subarray(8 + Number(bytes.readBigUInt64LE()));
+  for (let at = 0; at < weights.length; at += 4) weights.writeFloatLE(1.25 * weights.readFloatLE(at), at);
+  await writeFile(join(folder, 'model.safetensors'), bytes);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { id: 'other-bert', folder, sha256, weightsFolder: parent };
 }
 
 /** A batch as the fixtures' scripts write it. */

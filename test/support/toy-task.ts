@@ -80,6 +80,7 @@ export async function writeTrainingSpec(
     validation_split: 'auto',
     method: peftRequest.parse({ type: 'lora' }),
     hyperparameters: hyperparametersRequest.parse({ epochs: 3 }),
+    auto_precision: 'fp32',
     resolved: null,
     seed: 42,
     output_folder,

@@ -48,7 +48,7 @@ describe('POST /v1/classify', () => {
     expect(calls[0]).toMatchObject({
       url: `${node.url}/internal/classify`,
       secret: 'Bearer node-secret-of-tests',
-      body: { base_model: node.baseModel },
+      body: { rows: [{ text: 'win money' }] },
     });
   });
 
@@ -86,7 +86,7 @@ describe('POST /v1/classify', () => {
     expect(body.data.map((row: { model: string }) => row.model)).toEqual(['spam@1', 'topic@1', 'spam@1']);
   });
 
-  it('sends a node one call a base model, and puts their answers together in the order of the input', async () => {
+  it('sends adapters of several base models to a node that has them in one call', async () => {
     const own = await makeTenant();
     const [first, second] = [`base-${randomHex(3)}`, `base-${randomHex(3)}`];
     const both = await new TestNode(first, second).register();
@@ -95,22 +95,33 @@ describe('POST /v1/classify', () => {
     const calls = answerBy(classifyAsNode);
     const input = ['a', 'b', 'b', 'a', 'b'].map((model, i) => ({ model, text: 'x'.repeat(i + 1) }));
     const { body } = await classify({ input }, own);
-    const asked = calls.map((call) => [
-      call.url,
-      call.body.base_model,
-      call.body.rows.map((row) => row.text),
-    ]);
-    const url = `${both.url}/internal/classify`;
-    expect(asked).toEqual([
-      [url, first, ['x', 'xxxx']],
-      [url, second, ['xx', 'xxx', 'xxxxx']],
-    ]);
-    const bundles = calls.map((call) => call.body.rows[0]!.bundle);
-    for (const [i, row] of body.data.entries()) {
-      const { model, text } = input[i]!;
-      const [ham, spam] = fakeScores(bundles['ab'.indexOf(model)]!, text);
-      expect(row).toMatchObject({ index: i, model: `${model}@1`, scores: { ham, spam } });
+    expect(calls.map((call) => call.url)).toEqual([`${both.url}/internal/classify`]);
+    for (const [i, { bundle, text }] of calls[0]!.body.rows.entries()) {
+      expect(text).toBe(input[i]!.text);
+      const [ham, spam] = fakeScores(bundle, text);
+      expect(body.data[i]).toMatchObject({ index: i, model: `${input[i]!.model}@1`, scores: { ham, spam } });
     }
+  });
+
+  it('turns to another node with the base model alone for the rows that it can answer', async () => {
+    const own = await makeTenant();
+    const [first, second] = [`base-${randomHex(3)}`, `base-${randomHex(3)}`];
+    const both = await new TestNode(first, second).register();
+    await makeReady(own, both, 'a', first);
+    await makeReady(own, both, 'b', second);
+    const spare = await new TestNode(second).register();
+    const calls = answerBy((call) =>
+      call.url.startsWith(both.url) ? new Response('oops', { status: 500 }) : classifyAsNode(call),
+    );
+    expect((await classify({ model: 'b', input: 'x' }, own)).status).toBe(200);
+    expect(new URL(calls.at(-1)!.url).origin).toBe(spare.url);
+    const input = [
+      { model: 'a', text: 'x' },
+      { model: 'b', text: 'y' },
+    ];
+    const answer = await classify({ input }, own);
+    expect(problemOf(answer)).toMatchObject({ status: 503, code: 'no_capacity' });
+    expect(answer.body.detail).toContain(first);
   });
 
   it.each([

