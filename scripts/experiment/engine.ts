@@ -1,0 +1,36 @@
+import type { Device } from '../../gpu-node/runtime/device.ts';
+import type { Progress } from '../../shared/api/jobs.ts';
+import type { Measured, Run } from './result.ts';
+import type { RunData } from './rows.ts';
+
+/** The base model of an experiment, on disk. */
+export interface ExperimentBase {
+  readonly id: string;
+  /** Holds config.json, tokenizer.json and model.safetensors. */
+  readonly folder: string;
+  /** SHA-256 of model.safetensors. */
+  readonly sha256: string;
+  /** Where what the platform makes of its weights lies. */
+  readonly weightsFolder: string;
+  /** Numbers that model.safetensors holds. */
+  readonly parameters: number;
+}
+
+/** A run with all that an engine needs for it. */
+export interface Job {
+  readonly run: Run;
+  readonly data: RunData;
+  readonly base: ExperimentBase;
+  /** An empty folder, removed after the run. */
+  readonly folder: string;
+  readonly device: Device;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  onProgress(progress: Progress): void;
+}
+
+/** Trains a run and measures it. It holds what it needs from run to run until it is stopped. */
+export interface Engine {
+  measure(job: Job): Promise<Measured>;
+  stop(): Promise<void>;
+}

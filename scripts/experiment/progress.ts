@@ -1,0 +1,107 @@
+import type { Progress } from '../../shared/api/jobs.ts';
+
+const BAR_CELLS = 20;
+/** Elsewhere than on a terminal a run that goes on says so this often. */
+const LINE_INTERVAL_MS = 60_000;
+
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** One line: task and seed, bar, epoch, loss, rate and time left. */
+export function progressLine(name: string, progress: Progress): string {
+  const { step, steps, epoch, loss, tokens_per_second, eta_seconds } = progress;
+  const full = steps === 0 ? 0 : Math.round((BAR_CELLS * step) / steps);
+  const parts = [
+    `epoch ${epoch.toFixed(1)}`,
+    loss === null ? '' : `loss ${loss.toFixed(3)}`,
+    `${Math.round(tokens_per_second)} tokens/s`,
+    eta_seconds === null ? '' : `${duration(eta_seconds)} left`,
+  ];
+  return `${'█'.repeat(full)}${'░'.repeat(BAR_CELLS - full)} ${name} · ${parts.filter(Boolean).join(' · ')}`;
+}
+
+/**
+ * How long the runs that are left will take, from those that this process has finished: a run's work is the text that it reads,
+ * and each configuration has a rate of its own once it has finished one.
+ */
+export class TimeLeft {
+  readonly #done = new Map<string, { work: number; seconds: number }>();
+
+  finished(configuration: string, work: number, seconds: number): void {
+    const sum = this.#done.get(configuration) ?? { work: 0, seconds: 0 };
+    this.#done.set(configuration, { work: sum.work + work, seconds: sum.seconds + seconds });
+  }
+
+  /** Seconds for all of them one after the other, undefined before any has finished. */
+  estimate(left: readonly { readonly configuration: string; readonly work: number }[]): number | undefined {
+    const sums = [...this.#done.values()];
+    if (sums.length === 0) return undefined;
+    const all = sums.reduce((a, b) => ({ work: a.work + b.work, seconds: a.seconds + b.seconds }));
+    return left.reduce((total, { configuration, work }) => {
+      const { work: known, seconds } = this.#done.get(configuration) ?? all;
+      return total + (work * seconds) / known;
+    }, 0);
+  }
+}
+
+export interface Screen {
+  readonly isTTY: boolean;
+  readonly columns: number;
+  write(text: string): void;
+}
+
+/**
+ * What is under way: on a terminal a line for each run, rewritten in place under what is finished; elsewhere only finished lines and,
+ * now and then, the state of a long run, so that a log stays readable.
+ */
+export class ProgressDisplay {
+  readonly #screen: Screen;
+  readonly #now: () => number;
+  readonly #lines = new Map<string, string>();
+  #drawn = 0;
+  #said: number;
+
+  constructor(screen: Screen, now: () => number = () => performance.now()) {
+    this.#screen = screen;
+    this.#now = now;
+    this.#said = now();
+  }
+
+  update(name: string, progress: Progress): void {
+    const line = progressLine(name, progress);
+    this.#lines.set(name, line);
+    if (this.#screen.isTTY) this.#redraw();
+    else if (this.#now() - this.#said >= LINE_INTERVAL_MS) this.print(line);
+  }
+
+  /** Takes the line of a run away. */
+  end(name: string): void {
+    this.#lines.delete(name);
+    if (this.#screen.isTTY) this.#redraw();
+  }
+
+  /** Prints a line that stays. */
+  print(line: string): void {
+    this.#said = this.#now();
+    this.#clear();
+    this.#screen.write(`${line}\n`);
+    if (this.#screen.isTTY) this.#redraw();
+  }
+
+  #redraw(): void {
+    this.#clear();
+    for (const line of this.#lines.values()) {
+      this.#screen.write(`${line.slice(0, this.#screen.columns - 1)}\n`);
+    }
+    this.#drawn = this.#lines.size;
+  }
+
+  #clear(): void {
+    if (this.#drawn > 0) this.#screen.write(`\x1b[${this.#drawn}A\x1b[J`);
+    this.#drawn = 0;
+  }
+}

@@ -1,0 +1,56 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+const STDERR_TAIL = 2000;
+const ENVIRONMENT = {
+  PYTHONDONTWRITEBYTECODE: '1',
+  PYTHONWARNINGS: 'ignore',
+  HF_HUB_OFFLINE: '1',
+  HF_HUB_DISABLE_PROGRESS_BARS: '1',
+  TRANSFORMERS_VERBOSITY: 'error',
+};
+
+/** A Python script that is spoken to in lines of JSON. */
+export class PythonProcess {
+  readonly #python: string;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #ended: Promise<unknown>;
+  #stderr = '';
+
+  constructor(python: string, script: string) {
+    this.#python = python;
+    this.#child = spawn(python, [script], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...ENVIRONMENT },
+    });
+    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
+    this.#child.stderr!.setEncoding('utf8').on('data', (more: string) => {
+      this.#stderr = (this.#stderr + more).slice(-STDERR_TAIL);
+    });
+    this.#child.stdin!.on('error', () => {});
+    this.#ended = once(this.#child, 'close').catch((error: Error) => {
+      this.#stderr = error.message;
+    });
+  }
+
+  send(message: unknown): void {
+    this.#child.stdin!.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** The next message. @throws what the script said last, where it has ended */
+  async next(): Promise<unknown> {
+    const { value, done } = await this.#lines.next();
+    if (!done) return JSON.parse(value);
+    await this.#ended;
+    throw new Error(
+      `${this.#python} ended: WEFT_PYTHON must have torch, transformers, peft and scikit-learn\n${this.#stderr}`.trim(),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill();
+    await this.#ended;
+  }
+}

@@ -1,0 +1,60 @@
+import type { Result } from '../result.ts';
+import type { Planned } from '../run-all.ts';
+import { mean } from '../statistics.ts';
+
+/** A figure for each seed that has it. */
+export type BySeed = ReadonlyMap<number, number>;
+
+export interface Point {
+  readonly configuration: string;
+  readonly set?: string;
+  readonly shots?: number | null;
+}
+
+/** The finished runs of a plan. */
+export class Results {
+  readonly all: readonly Result[];
+  /** Sets of the plan. */
+  readonly sets: readonly string[];
+  readonly #planned: number;
+
+  constructor(plan: readonly Planned[]) {
+    this.all = plan.flatMap(({ result }) => result ?? []);
+    this.sets = [...new Set(plan.map(({ run }) => run.set))];
+    this.#planned = plan.length;
+  }
+
+  /** How many runs have not finished. */
+  get missing(): number {
+    return this.#planned - this.all.length;
+  }
+
+  /** Results of a configuration, of one set or number of examples where it is given, by seed. */
+  of({ configuration, set, shots }: Point): Result[] {
+    return this.all.filter(
+      ({ run }) =>
+        run.configuration === configuration &&
+        (set === undefined || run.set === set) &&
+        (shots === undefined || run.shots === shots),
+    );
+  }
+
+  /** Weighted F1 in percent, of one set and number of examples. */
+  f1(point: Point): BySeed {
+    return new Map(this.of(point).map(({ run, measured }) => [run.seed, 100 * measured.metrics.f1]));
+  }
+
+  /** F1 averaged over the sets, for each seed that has finished all of them. */
+  meanF1(configuration: string): BySeed {
+    const bySeed = [...Map.groupBy(this.of({ configuration }), ({ run }) => run.seed)];
+    const whole = bySeed.filter(([, { length }]) => length === this.sets.length);
+    const meanOf = (results: readonly Result[]) =>
+      mean(results.map(({ measured }) => 100 * measured.metrics.f1));
+    return new Map(whole.map(([seed, results]) => [seed, meanOf(results)]));
+  }
+}
+
+/** What `a` is above `b`, seed by seed: the seeds draw the same rows for both. */
+export function differences(a: BySeed, b: BySeed): number[] {
+  return [...a].flatMap(([seed, value]) => (b.has(seed) ? [value - b.get(seed)!] : []));
+}

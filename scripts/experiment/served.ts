@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AdapterStore } from '../../gpu-node/adapter-store.ts';
+import { createLog } from '../../gpu-node/log.ts';
+import { Classifier } from '../../gpu-node/serve/classifier.ts';
+import { type BundleFile, type BundleManifest, canonicalManifest } from '../../shared/adapter-format.ts';
+import type { Job } from './engine.ts';
+
+const CACHE_BYTES = 2 ** 30;
+const LIMITS = { slots: 8, batchTokens: 4096, queueRows: 1_000_000 };
+
+/** Scores of texts, a row a text, each in the order of the labels. */
+export interface Scored {
+  readonly labels: readonly string[];
+  readonly scores: readonly (readonly number[])[];
+}
+
+/** The node's serving over adapters that lie in folders: what a client of the platform would be answered. */
+export class ServedAdapters {
+  readonly #classifier: Classifier;
+  readonly #folders: Map<string, string>;
+
+  private constructor(classifier: Classifier, folders: Map<string, string>) {
+    this.#classifier = classifier;
+    this.#folders = folders;
+  }
+
+  static async open({ base, device, threads }: Job, cache: string): Promise<ServedAdapters> {
+    const log = createLog(process.stderr, true);
+    const folders = new Map<string, string>();
+    const source = {
+      downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
+        copyFile(join(folders.get(bundle)!, name), file),
+    };
+    const store = await AdapterStore.open({ folder: cache, maxBytes: CACHE_BYTES, source, log });
+    return new ServedAdapters(new Classifier({ base, store, device, threads, ...LIMITS, log }), folders);
+  }
+
+  /** Classifies texts by the adapter whose files lie in the job's folder. */
+  async classify({ base, folder, data, signal }: Job, manifest: BundleManifest): Promise<Scored> {
+    const bundle = createHash('sha256').update(canonicalManifest(manifest)).digest('hex');
+    this.#folders.set(bundle, folder);
+    try {
+      const rows = data.test.rows.map(({ text }) => ({ bundle, text }));
+      const answer = await this.#classifier.classify({ base_model: base.id, rows }, signal);
+      return { labels: answer.labels[bundle]!, scores: answer.rows.map(({ scores }) => scores) };
+    } finally {
+      this.#folders.delete(bundle);
+      await this.#classifier.evict([bundle]);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#classifier.stop();
+  }
+}

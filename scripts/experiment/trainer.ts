@@ -1,0 +1,16 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import '../../gpu-node/train/main.ts';
+import { toTrainer } from '../../gpu-node/train/protocol.ts';
+import { PEAK_FILE, peakBytes } from './peak-memory.ts';
+
+/*
+ * The platform's training process, which as it ends also writes down the most memory that it had.
+ */
+
+process.on('message', (raw) => {
+  const { data: message } = toTrainer.safeParse(raw);
+  if (message?.type !== 'start') return;
+  const { output_folder } = message.spec;
+  process.on('exit', () => writeFileSync(join(output_folder, PEAK_FILE), String(peakBytes())));
+});
