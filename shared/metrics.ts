@@ -29,8 +29,8 @@ export type ValidationMetrics = z.infer<typeof validationMetrics>;
 export interface Classified {
   /** The adapter's labels; `actual` and `predicted` are indices into them, one a row. */
   labels: readonly string[];
-  actual: readonly number[];
-  predicted: readonly number[];
+  actual: ArrayLike<number>;
+  predicted: ArrayLike<number>;
   /** Mean loss over the rows. */
   loss: number;
   /** Expected calibration error of the rows. */
@@ -49,7 +49,7 @@ export function classificationMetrics({
   ece,
 }: Classified): ValidationMetrics {
   const confusion = labels.map(() => labels.map(() => 0));
-  for (const [row, label] of actual.entries()) confusion[label]![predicted[row]!]! += 1;
+  for (let row = 0; row < actual.length; row++) confusion[actual[row]!]![predicted[row]!]! += 1;
   const perLabel = labels.map((_, label) => metricsOf(confusion, label));
   const right = labels.reduce((total, _, label) => total + confusion[label]![label]!, 0);
   const weighted = (of: (metrics: LabelMetrics) => number) =>
@@ -81,7 +81,7 @@ export function classificationMetrics({
  */
 export function computeMetrics(
   labels: readonly string[],
-  actual: readonly number[],
+  actual: ArrayLike<number>,
   logits: Iterable<ArrayLike<number>>,
   temperature = 1,
 ): ValidationMetrics {

@@ -20,6 +20,11 @@ export class TokenFile {
     this.#descriptor = openSync(path, 'w+');
   }
 
+  /** Ids that were appended. */
+  get length(): number {
+    return this.#written + this.#buffered;
+  }
+
   /** Adds the ids of a text. */
   append(ids: Int32Array): void {
     if (this.#buffered + ids.length > BUFFERED_IDS) this.flush();

@@ -1,23 +1,30 @@
-import type { Example } from '../../shared/api/common.ts';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Progress } from '../../shared/api/jobs.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import type { ValidationMetrics } from '../../shared/metrics.ts';
 import type { Hyperparameters } from '../../shared/peft-config.ts';
-import { readExamples, sortLabels, stratifiedSplit, validationRows } from '../data/dataset.ts';
-import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { StoredExamples } from '../data/examples.ts';
+import { TokenFile } from '../data/token-file.ts';
+import { loadTokenizer } from '../data/tokenizer.ts';
+import { writingInto } from '../disk-full.ts';
 import type { BaseModel } from '../models/model.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
 import { methodOf } from '../peft/index.ts';
-import { Random } from '../random.ts';
 import { writeAdapterFiles } from '../weights/adapter-file.ts';
 import { peftBaseModel } from '../weights/base-models.ts';
 import { resolveHyperparameters, resolveMethod, type TrainingFacts } from './auto.ts';
-import { type EpochResult, type TrainingOutcome, train } from './loop.ts';
-import type { FromTrainer, TrainingSpec } from './protocol.ts';
-import { pause, type TrainingExample } from './runner.ts';
+import { type BackOff, type EpochResult, type TrainingOutcome, train } from './loop.ts';
+import type { FromTrainer, TrainingEvent, TrainingSpec } from './protocol.ts';
+import { countTruncated, type DataPart, lengthsOf, readTrainingData, repeatsIn } from './training-data.ts';
+import { datasetWarnings } from './warnings.ts';
+
+/** In the output folder while the job runs. */
+const TOKEN_FILE = 'tokens';
+const THE_TOKENS = "the dataset's tokens";
 
 export type TrainingDone = Extract<FromTrainer, { type: 'done' }>;
-type TrainingEvent = Extract<FromTrainer, { type: 'event' }>['event'];
 
 export interface JobHooks {
   readonly signal: AbortSignal;
@@ -26,50 +33,54 @@ export interface JobHooks {
   onEvent(event: TrainingEvent): void;
 }
 
-/** Texts that are tokenized before a stop is listened for. */
-const TEXTS_BETWEEN_PAUSES = 200;
-
 /**
- * A job from dataset files to the adapter's files: reads, sets rows aside, tokenizes, decides what is `"auto"`, trains, writes.
- * @throws AppError about the dataset, the settings or the base model; the signal's reason where it is aborted
+ * A job from dataset files to the adapter's files: tokenizes to disk, sets rows aside, decides what is `"auto"`, trains, writes.
+ * @throws AppError about the dataset, the settings, the base model or a full disk; the signal's reason where it is aborted
  */
 export async function runJob(spec: TrainingSpec, hooks: JobHooks): Promise<TrainingDone> {
+  const path = join(spec.output_folder, TOKEN_FILE);
+  const tokens = await writingInto(spec.output_folder, THE_TOKENS, () => new TokenFile(path));
+  try {
+    return await run(spec, tokens, hooks);
+  } finally {
+    tokens.close();
+    await rm(path);
+  }
+}
+
+async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Promise<TrainingDone> {
   const { id, folder, sha256, weights_folder } = spec.base_model;
   const source = { id, folder, sha256, weightsFolder: weights_folder };
-  const outline = await outlineBaseModel(source);
-  const tokenizer = await loadTokenizer(folder, id);
-  const rows = await readRows(spec);
-  const labels = spec.resolved?.labels ?? sortLabels(rows.training.map(({ label }) => label));
-  requireLabels(rows.training, labels, 'training');
-  requireLabels(rows.validation, labels, 'validation');
-
-  const longest = outline.architecture.maxLength;
-  const encode = (part: readonly Example[]) => encodeRows(part, labels, tokenizer, longest, hooks.signal);
-  const training = await encode(rows.training);
-  const validation = await encode(rows.validation);
-  const resolved = spec.resolved ?? resolve(spec, labels, training, outline);
-  hooks.onResolved(resolved);
-  const { method, hyperparameters } = resolved;
-  const base = await openBaseModel(source, method.base_precision);
-  const cut = (part: EncodedRow[]) => truncate(part, tokenizer, hyperparameters.max_length);
-  reportTruncated([...training, ...validation], hyperparameters.max_length, hooks);
-
+  const { resolved, training, validation } = await prepare(
+    spec,
+    await outlineBaseModel(source),
+    tokens,
+    hooks,
+  );
+  const { method, hyperparameters, labels } = resolved;
+  const base = await writingInto(weights_folder, "the base model's weights", () =>
+    openBaseModel(source, method.base_precision),
+  );
   const classWeights = classWeightsOf(hyperparameters, labels);
   const outcome = await train({
     task: { base, config: method, labels: labels.length, ...(classWeights && { classWeights }) },
     hyperparameters,
     labels,
-    training: cut(training),
-    validation: cut(validation),
+    training,
+    validation,
     seed: spec.seed,
     device: spec.device,
     threads: spec.threads,
     signal: hooks.signal,
     onProgress: hooks.onProgress,
     onEpoch: (epoch) => hooks.onEvent(epochEvent(epoch, hyperparameters.epochs)),
+    onBackOff: (backOff) => hooks.onEvent(backOffEvent(backOff, hyperparameters)),
   });
-  const manifest = await writeAdapter(spec, base, resolved, outcome);
-  const { metrics } = outcome.best;
+  const { metrics } = outcome;
+  if (metrics) hooks.onEvent(calibrationEvent(outcome, metrics));
+  const manifest = await writingInto(spec.output_folder, "the adapter's files", () =>
+    writeAdapter(spec, base, resolved, outcome),
+  );
   return {
     type: 'done',
     resolved,
@@ -79,79 +90,45 @@ export async function runJob(spec: TrainingSpec, hooks: JobHooks): Promise<Train
   };
 }
 
-interface Rows {
-  readonly training: readonly Example[];
-  readonly validation: readonly Example[];
-}
-
-async function readRows(spec: TrainingSpec): Promise<Rows> {
-  const training = await readAll(spec.training_file);
-  if (spec.validation_file !== null) return { training, validation: await readAll(spec.validation_file) };
-  const count = validationRows(spec.validation_split, training.length);
-  return stratifiedSplit(training, count, new Random(spec.seed, 'split'));
-}
-
-async function readAll(path: string): Promise<Example[]> {
-  const rows: Example[] = [];
-  for await (const row of readExamples(path)) rows.push(row);
-  return rows;
-}
-
-function requireLabels(rows: readonly Example[], labels: readonly string[], file: string): void {
-  if (labels.length < 2) {
-    throw new AppError(
-      'invalid_dataset',
-      `the training file holds ${labels.length} label, at least 2 are needed`,
-    );
-  }
-  const known = new Set(labels);
-  const unknown = rows.find(({ label }) => !known.has(label));
-  if (!unknown) return;
-  throw new AppError(
-    'invalid_dataset',
-    `the ${file} file holds the label ${JSON.stringify(unknown.label)}, which no training row has`,
-    { param: `${file}_file` },
+/** What is trained on, and how. */
+async function prepare(
+  spec: TrainingSpec,
+  base: BaseModelOutline,
+  tokens: TokenFile,
+  { signal, onResolved, onEvent }: JobHooks,
+) {
+  const tokenizer = await loadTokenizer(spec.base_model.folder, spec.base_model.id);
+  const longest = base.architecture.maxLength;
+  const data = await writingInto(spec.output_folder, THE_TOKENS, () =>
+    readTrainingData(spec, { tokenizer, maxLength: longest, tokens, signal }),
   );
-}
-
-interface EncodedRow extends TrainingExample {
-  readonly text: string;
-  readonly ids: Int32Array;
-  /** Whether the text is longer than the base model takes. */
-  readonly truncated: boolean;
-}
-
-async function encodeRows(
-  rows: readonly Example[],
-  labels: readonly string[],
-  tokenizer: Tokenizer,
-  maxLength: number,
-  signal: AbortSignal,
-): Promise<EncodedRow[]> {
-  const indices = new Map(labels.map((label, index) => [label, index]));
-  const encoded: EncodedRow[] = [];
-  for (const [i, { text, label }] of rows.entries()) {
-    if (i % TEXTS_BETWEEN_PAUSES === 0) await pause();
-    signal.throwIfAborted();
-    encoded.push({ text, label: indices.get(label)!, ...tokenizer.encode(text, maxLength) });
-  }
-  return encoded;
-}
-
-function truncate(rows: readonly EncodedRow[], tokenizer: Tokenizer, maxLength: number): TrainingExample[] {
-  return rows.map(({ text, ids, label }) => {
-    return { ids: ids.length <= maxLength ? ids : tokenizer.encode(text, maxLength).ids, label };
-  });
+  const { labels } = data;
+  const resolved = spec.resolved ?? resolve(spec, labels, lengthsOf(data.training), base);
+  onResolved(resolved);
+  const maxLength = resolved.hyperparameters.max_length;
+  const { suffix } = tokenizer;
+  const stored = (part: DataPart) => new StoredExamples({ ...part, tokens, labels, maxLength, suffix });
+  const [training, validation] = [stored(data.training), stored(data.validation)];
+  const facts = {
+    labels,
+    ...countTruncated(data, maxLength, longest),
+    maxLength,
+    longest,
+    validationLabels: validation.labels,
+    repeats: repeatsIn(data),
+  };
+  for (const warning of datasetWarnings(facts)) onEvent(warning);
+  return { resolved, training, validation };
 }
 
 function resolve(
   spec: TrainingSpec,
   labels: readonly string[],
-  training: readonly EncodedRow[],
+  lengths: readonly number[],
   base: BaseModelOutline,
 ): ResolvedTraining {
   const facts: TrainingFacts = {
-    lengths: training.map(({ ids }) => ids.length),
+    lengths,
     maxLength: base.architecture.maxLength,
     poolings: base.poolings,
     fastestPrecision: spec.auto_precision,
@@ -183,17 +160,6 @@ function classWeightsOf(
   return labels.map((label) => (Object.hasOwn(class_weights, label) ? class_weights[label]! : 1));
 }
 
-function reportTruncated(rows: readonly EncodedRow[], maxLength: number, hooks: JobHooks): void {
-  const count = rows.filter(({ ids, truncated }) => truncated || ids.length > maxLength).length;
-  if (count === 0) return;
-  hooks.onEvent({
-    level: 'warn',
-    message: `${count} of ${rows.length} texts are longer than ${maxLength} tokens; what is beyond is not read`,
-    type: 'message',
-    data: { truncated: count, texts: rows.length, max_length: maxLength },
-  });
-}
-
 function epochEvent({ epoch, loss, metrics }: EpochResult, epochs: number): TrainingEvent {
   const validation = metrics && `, validation loss ${metrics.loss.toFixed(4)}, F1 ${metrics.f1.toFixed(4)}`;
   return {
@@ -208,11 +174,36 @@ function epochEvent({ epoch, loss, metrics }: EpochResult, epochs: number): Trai
   };
 }
 
+function backOffEvent(backOff: BackOff, { learning_rate }: Hyperparameters): TrainingEvent {
+  const { reason, step, steps, loss, epoch, learningRate } = backOff;
+  const from = epoch === 0 ? 'starts over' : `goes back to epoch ${epoch}`;
+  return {
+    level: 'warn',
+    message: `training diverged at step ${step} of ${steps}: ${reason}; it ${from} with learning_rate ${learningRate} instead of ${learning_rate}`,
+    type: 'message',
+    data: { step, loss, epoch, learning_rate: learningRate },
+  };
+}
+
+function calibrationEvent(
+  { temperature, best }: TrainingOutcome,
+  { examples, ece, loss }: ValidationMetrics,
+): TrainingEvent {
+  const before = best.metrics!;
+  const change = `expected calibration error ${before.ece.toFixed(4)} to ${ece.toFixed(4)}, loss ${before.loss.toFixed(4)} to ${loss.toFixed(4)}`;
+  return {
+    level: 'info',
+    message: `scores calibrated on ${examples} validation rows: temperature ${temperature.toFixed(3)}, ${change}`,
+    type: 'message',
+    data: { temperature, ece, loss, uncalibrated_ece: before.ece, uncalibrated_loss: before.loss },
+  };
+}
+
 function writeAdapter(
   spec: TrainingSpec,
   base: BaseModel,
   { method: config, hyperparameters, labels }: ResolvedTraining,
-  { tensors, best }: TrainingOutcome,
+  { tensors, temperature, metrics }: TrainingOutcome,
 ) {
   const { baseModel, revision } = peftBaseModel(spec.base_model.id);
   const method = methodOf(config);
@@ -227,7 +218,8 @@ function writeAdapter(
       base_model: spec.base_model.id,
       base_model_sha256: spec.base_model.sha256,
       base_precision: config.base_precision,
-      metrics: best.metrics,
+      temperature,
+      metrics,
     },
   });
 }

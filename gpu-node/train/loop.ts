@@ -4,31 +4,38 @@ import { computeMetrics, type ValidationMetrics } from '../../shared/metrics.ts'
 import type { Hyperparameters } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 import { lengthBatches } from '../data/batches.ts';
+import type { Examples, TokenizedText } from '../data/examples.ts';
 import { Random } from '../random.ts';
-
+import { Divergence, LossWatch, requireAllFinite } from './divergence.ts';
 import type { TrainingTask } from './graph.ts';
 import { AdamW, clipGradients } from './optimizers.ts';
 import { ProgressMeter } from './progress.ts';
-import { pause, type RunnerOptions, type TrainingExample, TrainingRunner } from './runner.ts';
+import { pause, type RunnerOptions, TrainingRunner } from './runner.ts';
 import { linearSchedule } from './schedule.ts';
+import { fitTemperature } from './temperature.ts';
 
 /** Epochs without a better one after which training stops. */
 const PATIENCE = 3;
 /** By how much the loss must fall to make an epoch better than one of equal F1. */
 const LOSS_GAIN = 1e-3;
+/** What the learning rate is divided by where training diverges; it is tried once. */
+const BACK_OFF = 10;
+/** Examples whose ids are in memory together while an epoch is validated. */
+const VALIDATED_TOGETHER = 2048;
 
 export interface TrainingInput extends RunnerOptions {
   readonly task: TrainingTask;
   readonly hyperparameters: Hyperparameters;
   /** Names of the classifier's rows. */
   readonly labels: readonly string[];
-  readonly training: readonly TrainingExample[];
+  readonly training: Examples;
   /** Empty where none are set aside: the last epoch is the result then. */
-  readonly validation: readonly TrainingExample[];
+  readonly validation: Examples;
   /** Stops training between two runs. */
   readonly signal?: AbortSignal;
   onProgress?(progress: Progress): void;
   onEpoch?(epoch: EpochResult): void;
+  onBackOff?(backOff: BackOff): void;
 }
 
 export interface EpochResult {
@@ -36,97 +43,213 @@ export interface EpochResult {
   readonly epoch: number;
   /** Mean loss of its training batches. */
   readonly loss: number;
+  /** At temperature 1. */
   readonly metrics: ValidationMetrics | null;
+}
+
+/** Training that diverged and goes on from an earlier state with a lower learning rate. */
+export interface BackOff {
+  readonly reason: string;
+  /** Counts from 1. */
+  readonly step: number;
+  readonly steps: number;
+  /** The running mean that was too large; null where the loss was no number. */
+  readonly loss: number | null;
+  /** The epoch whose adapter it goes on from; 0 is the start. */
+  readonly epoch: number;
+  readonly learningRate: number;
 }
 
 export interface TrainingOutcome {
   /** The best epoch's tensors by their names in transformers' model. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly best: EpochResult;
+  /** Fitted on the best epoch's validation; 1 without. */
+  readonly temperature: number;
+  /** The best epoch's metrics at that temperature. */
+  readonly metrics: ValidationMetrics | null;
   /** Tokens that were trained on, padding not counted. */
   readonly trainedTokens: number;
 }
 
 /**
  * Trains a task: AdamW with linear warmup and decay, clipped gradients, and a validation pass each epoch, of which the
- * best is kept. Every random choice comes from the seed: the same input gives the same tensors on the same machine.
- * @throws AppError `training_failed` where the loss is no longer a number; the signal's reason where it is aborted
+ * best is kept and its scores calibrated. Where the loss explodes or is no number, it goes back once to the best epoch so far, or
+ * the start, with a tenth of the learning rate. Every random choice comes from the seed: the same input gives the same
+ * tensors on the same machine.
+ * @throws AppError `training_failed` where it diverges again; the signal's reason where it is aborted
  */
 export async function train(input: TrainingInput): Promise<TrainingOutcome> {
-  const { hyperparameters: h, training, signal } = input;
+  await yieldTo(input.signal);
   const runner = await TrainingRunner.create(input.task, input);
   try {
-    const optimizer = new AdamW(runner.parameters, { weightDecay: h.weight_decay });
-    const steps = h.epochs * Math.ceil(training.length / h.batch_size);
-    const learningRate = linearSchedule(h.learning_rate, Math.ceil(h.warmup_ratio * steps), steps);
-    const meter = new ProgressMeter(steps, h.epochs);
-    const order = new Random(input.seed, 'order');
-    const lengths = training.map(({ ids }) => ids.length);
-    let best: EpochResult | undefined;
-    let tensors = snapshot(runner);
-
-    for (let epoch = 1; epoch <= h.epochs; epoch++) {
-      let loss = 0;
-      for (const rows of lengthBatches(lengths, h.batch_size, order)) {
-        const batch = rows.map((row) => training[row]!);
-        await pause();
-        signal?.throwIfAborted();
-        const result = await runner.step(batch);
-        const norm = clipGradients(result.gradients, h.max_grad_norm);
-        requireFinite(result.loss + norm, h);
-        optimizer.step(result.gradients, learningRate(meter.step));
-        loss += (result.loss * batch.length) / training.length;
-        const progress = meter.advance(tokensOf(batch), result.loss);
-        input.onProgress?.(progress);
-      }
-      const result = { epoch, loss, metrics: await validate(runner, input) };
-      input.onEpoch?.(result);
-      if (!best || isBetter(result.metrics, best.metrics)) {
-        best = result;
-        tensors = snapshot(runner);
-      }
-      if (epoch - best.epoch >= PATIENCE) break;
-    }
-    return { tensors, best: best!, trainedTokens: meter.tokens };
+    await yieldTo(input.signal);
+    return await new Training(input, runner).run();
   } finally {
     await runner.release();
   }
 }
 
+/** An epoch that is the best so far, with what it takes to go back to it. */
+interface Checkpoint {
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Undefined at the start. */
+  readonly result?: EpochResult;
+  /** Of the validation examples, `[examples, labels]`. */
+  readonly logits: Float32Array;
+}
+
+class Training {
+  readonly #input: TrainingInput;
+  readonly #runner: TrainingRunner;
+  readonly #order: Random;
+  readonly #meter: ProgressMeter;
+  readonly #stepsPerEpoch: number;
+  #learningRate: number;
+  #best: Checkpoint;
+
+  constructor(input: TrainingInput, runner: TrainingRunner) {
+    const { hyperparameters: h, training, seed } = input;
+    this.#input = input;
+    this.#runner = runner;
+    this.#order = new Random(seed, 'order');
+    this.#stepsPerEpoch = Math.ceil(training.lengths.length / h.batch_size);
+    this.#meter = new ProgressMeter(h.epochs * this.#stepsPerEpoch, h.epochs);
+    this.#learningRate = h.learning_rate;
+    this.#best = { tensors: snapshot(runner), logits: new Float32Array() };
+  }
+
+  async run(): Promise<TrainingOutcome> {
+    try {
+      await this.#descend(1);
+    } catch (error) {
+      if (!(error instanceof Divergence)) throw error;
+      await this.#descendAgain(error);
+    }
+    const { tensors, result, logits } = this.#best;
+    const { validation, labels } = this.#input;
+    const rows = rowsOf(logits, labels.length);
+    const temperature = fitTemperature(rows, validation.labels);
+    return {
+      tensors,
+      best: result!,
+      temperature,
+      metrics: result!.metrics && computeMetrics(labels, validation.labels, rows, temperature),
+      trainedTokens: this.#meter.tokens,
+    };
+  }
+
+  /** Goes back to the best state so far and on from there with a lower learning rate. */
+  async #descendAgain(cause: Divergence): Promise<void> {
+    const { learning_rate, max_grad_norm } = this.#input.hyperparameters;
+    const { tensors, result } = this.#best;
+    const epoch = result?.epoch ?? 0;
+    this.#learningRate /= BACK_OFF;
+    const { step, steps } = this.#meter;
+    const { message: reason, loss } = cause;
+    this.#input.onBackOff?.({ reason, step, steps, loss, epoch, learningRate: this.#learningRate });
+    for (const { name, data } of this.#runner.parameters) data.set(tensors.get(name)!.data);
+    this.#meter.rewind(epoch * this.#stepsPerEpoch);
+    try {
+      await this.#descend(epoch + 1);
+    } catch (error) {
+      if (!(error instanceof Divergence)) throw error;
+      throw new AppError(
+        'training_failed',
+        `training diverged at step ${this.#meter.step} of ${steps}, again after it went back to learning rate ${this.#learningRate}: ${error.message}; ` +
+          `lower learning_rate (${learning_rate}) or max_grad_norm (${max_grad_norm})`,
+        { param: 'hyperparameters.learning_rate', cause: error },
+      );
+    }
+  }
+
+  /** Trains from an epoch to the end, or until epochs no longer help. @throws {Divergence} */
+  async #descend(from: number): Promise<void> {
+    const { hyperparameters: h, labels } = this.#input;
+    const optimizer = new AdamW(this.#runner.parameters, { weightDecay: h.weight_decay });
+    const watch = new LossWatch(labels.length);
+    for (let epoch = from; epoch <= h.epochs; epoch++) {
+      const loss = await this.#trainEpoch(optimizer, watch);
+      const logits = await this.#validate();
+      const result = { epoch, loss, metrics: this.#metricsOf(logits) };
+      this.#input.onEpoch?.(result);
+      if (!this.#best.result || isBetter(result.metrics, this.#best.result.metrics)) {
+        this.#best = { tensors: snapshot(this.#runner), result, logits };
+      }
+      if (epoch - this.#best.result!.epoch >= PATIENCE) break;
+    }
+  }
+
+  /** Mean loss of an epoch's batches. */
+  async #trainEpoch(optimizer: AdamW, watch: LossWatch): Promise<number> {
+    const { hyperparameters: h, training, signal, onProgress } = this.#input;
+    const steps = h.epochs * this.#stepsPerEpoch;
+    const schedule = linearSchedule(this.#learningRate, Math.ceil(h.warmup_ratio * steps), steps);
+    let mean = 0;
+    for (const numbers of lengthBatches(training.lengths, h.batch_size, this.#order)) {
+      await yieldTo(signal);
+      const batch = training.read(numbers);
+      const { loss, gradients } = await this.#runner.step(batch);
+      const norm = clipGradients(gradients, h.max_grad_norm);
+      const learningRate = schedule(this.#meter.step);
+      const progress = this.#meter.advance(tokensOf(batch), loss);
+      watch.step(loss, norm);
+      optimizer.step(gradients, learningRate);
+      mean += (loss * batch.length) / training.lengths.length;
+      onProgress?.(progress);
+    }
+    for (const { name, data } of this.#runner.parameters) requireAllFinite(data, name);
+    return mean;
+  }
+
+  /** Logits of the validation examples. */
+  async #validate(): Promise<Float32Array> {
+    const { validation, labels, signal } = this.#input;
+    const size = validation.lengths.length;
+    const logits = new Float32Array(size * labels.length);
+    for (let begin = 0; begin < size; begin += VALIDATED_TOGETHER) {
+      const count = Math.min(VALIDATED_TOGETHER, size - begin);
+      const part = validation.read(Array.from({ length: count }, (_, i) => begin + i));
+      const rows = await this.#runner.logits(part, signal);
+      for (const [i, row] of rows.entries()) logits.set(row, (begin + i) * labels.length);
+    }
+    requireAllFinite(logits, 'a logit of the validation');
+    return logits;
+  }
+
+  #metricsOf(logits: Float32Array): ValidationMetrics | null {
+    const { validation, labels } = this.#input;
+    if (logits.length === 0) return null;
+    return computeMetrics(labels, validation.labels, rowsOf(logits, labels.length));
+  }
+}
+
+/** Lets messages through that may abort. */
+async function yieldTo(signal: AbortSignal | undefined): Promise<void> {
+  await pause();
+  signal?.throwIfAborted();
+}
+
 /** The trained tensors as they are now. */
-function snapshot(runner: TrainingRunner): Map<string, Tensor> {
+function snapshot(runner: TrainingRunner): ReadonlyMap<string, Tensor> {
   return new Map(runner.parameters.map(({ name, shape, data }) => [name, { shape, data: data.slice() }]));
 }
 
-function tokensOf(batch: readonly TrainingExample[]): number {
+function tokensOf(batch: readonly TokenizedText[]): number {
   return batch.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
-async function validate(
-  runner: TrainingRunner,
-  { validation, labels, signal, hyperparameters }: TrainingInput,
-): Promise<ValidationMetrics | null> {
-  if (validation.length === 0) return null;
-  const logits = await runner.logits(validation, signal);
-  for (const row of logits) requireFinite(Math.max(...row), hyperparameters);
-  return computeMetrics(
-    labels,
-    validation.map(({ label }) => label),
-    logits,
-  );
+/** The rows of a matrix, none of which is copied. */
+function rowsOf(values: Float32Array, columns: number): Iterable<Float32Array> {
+  return {
+    *[Symbol.iterator]() {
+      for (let at = 0; at < values.length; at += columns) yield values.subarray(at, at + columns);
+    },
+  };
 }
 
 /** Weighted F1 decides, and between equals the loss. Without metrics, the later one. */
 function isBetter(metrics: ValidationMetrics | null, best: ValidationMetrics | null): boolean {
   if (!metrics || !best) return true;
   return metrics.f1 === best.f1 ? metrics.loss < best.loss - LOSS_GAIN : metrics.f1 > best.f1;
-}
-
-function requireFinite(value: number, { learning_rate, max_grad_norm }: Hyperparameters): void {
-  if (Number.isFinite(value)) return;
-  throw new AppError(
-    'training_failed',
-    `the loss or its gradient is no longer a finite number: lower learning_rate (${learning_rate}) or max_grad_norm (${max_grad_norm})`,
-    { param: 'hyperparameters.learning_rate' },
-  );
 }

@@ -1,5 +1,5 @@
 import type { Progress } from '../../shared/api/jobs.ts';
-import { AppError } from '../../shared/errors.ts';
+import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import { runJob } from './job.ts';
 import { type FromTrainer, type TrainingSpec, toTrainer } from './protocol.ts';
 
@@ -10,8 +10,16 @@ import { type FromTrainer, type TrainingSpec, toTrainer } from './protocol.ts';
 
 /** Milliseconds between two reports of progress. */
 const REPORT_INTERVAL_MS = 250;
-/** Errors of these codes come from the request or its data: another attempt would end the same. */
-const FINAL_CODES: readonly string[] = ['invalid_request', 'invalid_dataset', 'training_failed'];
+/**
+ * Errors that the user is told as they are, and whether another attempt may end better: not where they come from the request or its
+ * data, but where the node's disk is full.
+ */
+const RETRYABLE: Readonly<Partial<Record<ErrorCode, boolean>>> = {
+  invalid_request: false,
+  invalid_dataset: false,
+  training_failed: false,
+  no_capacity: true,
+};
 
 const controller = new AbortController();
 const stop = () => controller.abort(new Error('stopped'));
@@ -60,9 +68,10 @@ function throttle(pass: (progress: Progress) => void): (progress: Progress) => v
 /** What of an error the user may read; the rest goes to stderr, which the daemon logs. */
 function failureOf(error: unknown): FromTrainer {
   console.error(error);
-  if (error instanceof AppError && FINAL_CODES.includes(error.code)) {
+  const retryable = error instanceof AppError ? RETRYABLE[error.code] : undefined;
+  if (error instanceof AppError && retryable !== undefined) {
     const { code, message } = error;
-    return { type: 'failed', error: { code, message }, retryable: false };
+    return { type: 'failed', error: { code, message }, retryable };
   }
   const message = 'training stopped on an internal error of the node';
   return { type: 'failed', error: { code: 'internal_error', message }, retryable: true };

@@ -7,6 +7,7 @@ export class ProgressMeter {
   readonly #now: () => number;
   readonly #started: number;
   #step = 0;
+  #stepsRun = 0;
   #tokens = 0;
 
   constructor(steps: number, epochs: number, now: () => number = () => performance.now()) {
@@ -14,6 +15,10 @@ export class ProgressMeter {
     this.#epochs = epochs;
     this.#now = now;
     this.#started = now();
+  }
+
+  get steps(): number {
+    return this.#steps;
   }
 
   /** Steps done. */
@@ -26,9 +31,15 @@ export class ProgressMeter {
     return this.#tokens;
   }
 
+  /** Goes back to an earlier step; what was run since still counts for the rate. */
+  rewind(step: number): void {
+    this.#step = step;
+  }
+
   /** Counts a step over `tokens` tokens. `loss` is that step's. */
   advance(tokens: number, loss: number): Progress {
     this.#step += 1;
+    this.#stepsRun += 1;
     this.#tokens += tokens;
     const seconds = Math.max(1e-3, (this.#now() - this.#started) / 1000);
     const left = this.#steps - this.#step;
@@ -38,7 +49,7 @@ export class ProgressMeter {
       epoch: (this.#epochs * this.#step) / this.#steps,
       loss,
       tokens_per_second: this.#tokens / seconds,
-      eta_seconds: (seconds / this.#step) * left,
+      eta_seconds: (seconds / this.#stepsRun) * left,
     };
   }
 }

@@ -30,7 +30,7 @@ export const trainingSpec = z.strictObject({
   /** What an earlier attempt decided; it wins over `method` and `hyperparameters`. */
   resolved: resolvedTraining.nullable(),
   seed: z.int().nonnegative(),
-  /** An existing folder; receives the bundle's three files. */
+  /** An existing folder; receives the bundle's three files, and holds the texts' tokens while it is trained. */
   output_folder: z.string(),
   device: z.enum(['cpu', 'webgpu', 'cuda']),
   threads: z.int().positive(),
@@ -62,3 +62,4 @@ export const fromTrainer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('failed'), error: jobError, retryable: z.boolean() }),
 ]);
 export type FromTrainer = z.infer<typeof fromTrainer>;
+export type TrainingEvent = Extract<FromTrainer, { type: 'event' }>['event'];

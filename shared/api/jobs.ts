@@ -38,7 +38,21 @@ export type Job = z.infer<typeof job>;
 
 export const eventLevel = z.enum(['info', 'warn', 'error']);
 
-/** Something that happened to a job. `data` carries numbers a client may plot: step, loss, validation metrics. */
+/** What a job's events may say of its dataset, in `data.warning`. */
+export const DATASET_WARNINGS = [
+  'truncated_texts',
+  'no_validation',
+  'few_validation_rows',
+  'missing_validation_labels',
+  'validation_rows_in_training',
+  'contradicting_labels',
+] as const;
+export type DatasetWarning = (typeof DATASET_WARNINGS)[number];
+
+/**
+ * Something that happened to a job. `data` carries numbers a client may plot: step, loss, validation metrics; a remark on the dataset
+ * carries one of `DATASET_WARNINGS` as `warning` beside its counts.
+ */
 export const jobEvent = z.object({
   id: z.string(),
   object: z.literal('fine_tuning.job.event'),

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Examples, TokenizedText } from '../../gpu-node/data/examples.ts';
 import { Random } from '../../gpu-node/random.ts';
 import type { TrainingSpec } from '../../gpu-node/train/protocol.ts';
-import type { TrainingExample } from '../../gpu-node/train/runner.ts';
 import type { Example } from '../../shared/api/common.ts';
 import {
   type Hyperparameters,
@@ -36,7 +36,7 @@ export const TOY_HYPERPARAMETERS: Hyperparameters = {
 };
 
 /** Texts of random tokens of tiny-bert's vocabulary; in those of label 1 every other one is the same word. */
-export function toyExamples(count: number, seed: number): TrainingExample[] {
+export function toyExamples(count: number, seed: number): TokenizedText[] {
   const random = new Random(seed, 'toy');
   return Array.from({ length: count }, (_, i) => {
     const label = i % 2;
@@ -44,6 +44,15 @@ export function toyExamples(count: number, seed: number): TrainingExample[] {
     const words = Array.from({ length: 3 + random.below(12) }, (_each, at) => word(at));
     return { ids: Int32Array.from([2, ...words, 3]), label };
   });
+}
+
+/** Examples that are in memory, as training reads them. */
+export function examplesOf(list: readonly TokenizedText[]): Examples {
+  return {
+    lengths: list.map(({ ids }) => ids.length),
+    labels: list.map(({ label }) => label),
+    read: (numbers) => numbers.map((number) => list[number]!),
+  };
 }
 
 const WORDS = {

@@ -13,7 +13,7 @@ import type { Tensor } from '../../../shared/safetensors.ts';
 import { evaluateOnce, loadAdapter, saveAdapter } from '../../support/adapters.ts';
 import { MixedServer, type Row } from '../../support/serving.ts';
 import { maxDifference, openTinyBert, withFolder } from '../../support/tiny-bert.ts';
-import { TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
+import { examplesOf, TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
 
 /** Configurations of each method that must be able to share a batch. */
 const CONFIGS: { [T in PeftConfig['type']]: readonly Extract<PeftConfig, { type: T }>[] } = {
@@ -163,8 +163,8 @@ describe.each(types)('method %s', (type) => {
           task: { base, config, labels: 2 },
           hyperparameters: TOY_HYPERPARAMETERS,
           labels: ['low', 'high'],
-          training: toyExamples(64, 1),
-          validation: [],
+          training: examplesOf(toyExamples(64, 1)),
+          validation: examplesOf([]),
           seed: 42,
           device: 'cpu',
           threads: 1,

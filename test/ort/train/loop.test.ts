@@ -3,7 +3,7 @@ import { type EpochResult, type TrainingInput, train } from '../../../gpu-node/t
 import type { Progress } from '../../../shared/api/jobs.ts';
 import { writeSafetensors } from '../../../shared/safetensors.ts';
 import { openTinyBert, withFolder } from '../../support/tiny-bert.ts';
-import { TOY_HYPERPARAMETERS, TOY_LORA, toyExamples } from '../../support/toy-task.ts';
+import { examplesOf, TOY_HYPERPARAMETERS, TOY_LORA, toyExamples } from '../../support/toy-task.ts';
 
 /** Trains the toy task on tiny-bert in a folder of its own. */
 function trainToy(changes: Partial<TrainingInput> = {}) {
@@ -12,8 +12,8 @@ function trainToy(changes: Partial<TrainingInput> = {}) {
       task: { base: await openTinyBert(folder), config: TOY_LORA, labels: 2 },
       hyperparameters: TOY_HYPERPARAMETERS,
       labels: ['low', 'high'],
-      training: toyExamples(64, 1),
-      validation: toyExamples(24, 2),
+      training: examplesOf(toyExamples(64, 1)),
+      validation: examplesOf(toyExamples(24, 2)),
       seed: 42,
       device: 'cpu',
       threads: 1,
@@ -42,15 +42,16 @@ describe('training', () => {
 
   it('reports every step', async () => {
     const seen: Progress[] = [];
-    const training = toyExamples(20, 1);
+    const examples = toyExamples(20, 1);
+    const training = examplesOf(examples);
     const { trainedTokens } = await trainToy({ training, onProgress: (progress) => seen.push(progress) });
     expect(seen.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
     expect(seen.at(-1)).toMatchObject({ step: 12, steps: 12, epoch: 4, eta_seconds: 0 });
-    expect(trainedTokens).toBe(4 * training.reduce((sum, { ids }) => sum + ids.length, 0));
+    expect(trainedTokens).toBe(4 * examples.reduce((sum, { ids }) => sum + ids.length, 0));
   });
 
   it('keeps the last epoch where nothing validates it', async () => {
-    const { best } = await trainToy({ validation: [] });
+    const { best } = await trainToy({ validation: examplesOf([]) });
     expect(best).toMatchObject({ epoch: 4, metrics: null });
   });
 

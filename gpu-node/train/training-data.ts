@@ -1,0 +1,93 @@
+import { AppError } from '../../shared/errors.ts';
+import { sortLabels, splitByLabel, validationRows } from '../data/dataset.ts';
+import { findRepeats, type HashedRows, type Repeats } from '../data/repeats.ts';
+import { type TokenizedDataset, type TokenizeOptions, tokenizeDataset } from '../data/tokenized-dataset.ts';
+import { Random } from '../random.ts';
+import type { TrainingSpec } from './protocol.ts';
+
+/** Rows of a dataset that serve one purpose. */
+export interface DataPart {
+  readonly dataset: TokenizedDataset;
+  readonly rows: Uint32Array;
+}
+
+/** A job's rows: what is trained on and what validates it, which may come from one file. */
+export interface TrainingData {
+  /** In the order of the classifier's rows. */
+  readonly labels: readonly string[];
+  readonly training: DataPart;
+  readonly validation: DataPart;
+}
+
+/**
+ * Tokenizes a job's datasets and sets rows aside.
+ * @throws {AppError} `invalid_dataset` with the line or the label at fault; the signal's reason where it is aborted
+ */
+export async function readTrainingData(spec: TrainingSpec, options: TokenizeOptions): Promise<TrainingData> {
+  const dataset = await tokenizeDataset(spec.training_file, options);
+  const labels = spec.resolved?.labels ?? sortLabels(dataset.labelNames);
+  requireLabels(dataset, labels, 'training');
+  if (spec.validation_file !== null) {
+    const validation = await tokenizeDataset(spec.validation_file, options);
+    requireLabels(validation, labels, 'validation');
+    return { labels, training: whole(dataset), validation: whole(validation) };
+  }
+  const count = validationRows(spec.validation_split, dataset.labels.length);
+  const split = splitByLabel(dataset.labels, count, new Random(spec.seed, 'split'));
+  return {
+    labels,
+    training: { dataset, rows: split.training },
+    validation: { dataset, rows: split.validation },
+  };
+}
+
+function whole(dataset: TokenizedDataset): DataPart {
+  return { dataset, rows: Uint32Array.from(dataset.labels.keys()) };
+}
+
+function requireLabels({ labelNames }: TokenizedDataset, labels: readonly string[], file: string): void {
+  if (labels.length < 2) {
+    throw new AppError(
+      'invalid_dataset',
+      `the training file holds ${labels.length} label, at least 2 are needed`,
+    );
+  }
+  const known = new Set(labels);
+  const unknown = labelNames.find((label) => !known.has(label));
+  if (unknown === undefined) return;
+  throw new AppError(
+    'invalid_dataset',
+    `the ${file} file holds the label ${JSON.stringify(unknown)}, which no training row has`,
+    { param: `${file}_file` },
+  );
+}
+
+/** Tokens of each row of a part, before any text is cut to less than the base model takes. */
+export function lengthsOf({ dataset, rows }: DataPart): number[] {
+  return Array.from(rows, (row) => dataset.lengths[row]!);
+}
+
+/** How many texts there are, and how many of them are cut to `maxLength`; `longest` is what they were tokenized to. */
+export function countTruncated({ training, validation }: TrainingData, maxLength: number, longest: number) {
+  const datasets = [...new Set([training.dataset, validation.dataset])];
+  const countOf = ({ lengths, truncated }: TokenizedDataset) =>
+    maxLength < longest
+      ? lengths.reduce((count, length) => count + Number(length > maxLength), 0)
+      : truncated;
+  return {
+    texts: datasets.reduce((sum, { lengths }) => sum + lengths.length, 0),
+    truncated: datasets.reduce((sum, dataset) => sum + countOf(dataset), 0),
+  };
+}
+
+/** Texts that come more than once in a job's rows. */
+export function repeatsIn({ labels, training, validation }: TrainingData): Repeats {
+  const hashed = ({ dataset, rows }: DataPart): HashedRows => {
+    const order = dataset.labelNames.map((name) => labels.indexOf(name));
+    return {
+      hashes: Float64Array.from(rows, (row) => dataset.hashes[row]!),
+      labels: Uint16Array.from(rows, (row) => order[dataset.labels[row]!]!),
+    };
+  };
+  return findRepeats(hashed(training), hashed(validation));
+}

@@ -1,0 +1,88 @@
+import type { DatasetWarning } from '../../shared/api/jobs.ts';
+import type { Repeats } from '../data/repeats.ts';
+import type { TrainingEvent } from './protocol.ts';
+
+/** What may be wrong with a dataset that can be trained on all the same. */
+export interface DatasetFacts {
+  readonly labels: readonly string[];
+  /** Texts of both parts, and those of them that are cut. */
+  readonly texts: number;
+  readonly truncated: number;
+  /** Tokens that texts are cut to, and the most that the base model takes. */
+  readonly maxLength: number;
+  readonly longest: number;
+  /** The label of each validation row. */
+  readonly validationLabels: ArrayLike<number>;
+  readonly repeats: Repeats;
+}
+
+/** Fewer validation rows make figures whose standard error may be above 0.07. */
+const FEW_VALIDATION_ROWS = 50;
+/** From this share on it is not the exception that a text is cut. */
+const MANY_TRUNCATED = 0.5;
+
+interface Finding {
+  readonly message: string;
+  readonly data: Readonly<Record<string, number | string>>;
+  /** Worth knowing, but what one expects. */
+  readonly harmless?: boolean;
+}
+
+/** Each looks for one thing, and gives undefined where it is not there. */
+const CHECKS: Readonly<Record<DatasetWarning, (facts: DatasetFacts) => Finding | undefined>> = {
+  truncated_texts({ texts, truncated, maxLength, longest }) {
+    if (truncated === 0) return undefined;
+    const way = maxLength < longest ? `; max_length may be up to ${longest}` : '';
+    const message = `${truncated} of ${texts} texts are longer than ${maxLength} tokens; what is beyond is not read${way}`;
+    const harmless = truncated < MANY_TRUNCATED * texts;
+    return { message, data: { truncated, texts, max_length: maxLength }, harmless };
+  },
+
+  no_validation({ validationLabels }) {
+    if (validationLabels.length > 0) return undefined;
+    const message =
+      'no row validates the training: there are no metrics, the last epoch is kept, scores are not calibrated';
+    return { message, data: {} };
+  },
+
+  few_validation_rows({ validationLabels: { length: rows } }) {
+    if (rows === 0 || rows >= FEW_VALIDATION_ROWS) return undefined;
+    const error = 0.5 / Math.sqrt(rows);
+    const message = `only ${rows} rows validate the training: the standard error of each figure may be ${error.toFixed(2)}`;
+    return { message, data: { rows, standard_error: error } };
+  },
+
+  missing_validation_labels({ labels, validationLabels }) {
+    const present = new Set(Array.from(validationLabels));
+    if (present.size === 0 || present.size === labels.length) return undefined;
+    const [only] = present;
+    const what =
+      present.size === 1
+        ? `every validation row has the label ${JSON.stringify(labels[only!])}: the metrics say little`
+        : `${labels.length - present.size} of ${labels.length} labels have no validation row`;
+    return { message: what, data: { labels: labels.length, present: present.size } };
+  },
+
+  validation_rows_in_training({ repeats: { leaked }, validationLabels: { length: rows } }) {
+    if (leaked === 0) return undefined;
+    const message = `${leaked} of ${rows} validation rows have a text that is trained on: the metrics are too good`;
+    return { message, data: { repeated: leaked, rows } };
+  },
+
+  contradicting_labels({ repeats: { contradicting } }) {
+    const { texts, rows } = contradicting;
+    if (texts === 0) return undefined;
+    const message = `${texts === 1 ? '1 text has' : `${texts} texts have`} more than one label, in ${rows} rows: no classifier is right about all of them`;
+    return { message, data: { texts, rows } };
+  },
+};
+
+/** What is to be said of a dataset in its job's events; `data.warning` names each. */
+export function datasetWarnings(facts: DatasetFacts): TrainingEvent[] {
+  return Object.entries(CHECKS).flatMap(([warning, find]) => {
+    const found = find(facts);
+    if (!found) return [];
+    const { message, data, harmless } = found;
+    return { level: harmless ? 'info' : 'warn', message, type: 'message', data: { warning, ...data } };
+  });
+}
