@@ -105,6 +105,7 @@ class Training {
   readonly #order: Random;
   readonly #meter: ProgressMeter;
   readonly #stepsPerEpoch: number;
+  readonly #start: Checkpoint;
   #learningRate: number;
   #best: Checkpoint;
 
@@ -116,7 +117,8 @@ class Training {
     this.#stepsPerEpoch = Math.ceil(training.lengths.length / h.batch_size);
     this.#meter = new ProgressMeter(h.epochs * this.#stepsPerEpoch, h.epochs);
     this.#learningRate = h.learning_rate;
-    this.#best = { tensors: snapshot(runner), logits: new Float32Array() };
+    this.#start = { tensors: snapshot(runner), logits: new Float32Array() };
+    this.#best = this.#start;
   }
 
   async run(): Promise<TrainingOutcome> {
@@ -139,9 +141,13 @@ class Training {
     };
   }
 
-  /** Goes back to the best state so far and on from there with a lower learning rate. */
+  /**
+   * Goes back and on from there with a lower learning rate: to the best epoch, or to the start where that one is no better than
+   * guessing.
+   */
   async #descendAgain(cause: Divergence): Promise<void> {
     const { learning_rate, max_grad_norm } = this.#input.hyperparameters;
+    if (!isBetterThanGuessing(this.#best.result, this.#input.labels.length)) this.#best = this.#start;
     const { tensors, result } = this.#best;
     const epoch = result?.epoch ?? 0;
     this.#learningRate /= BACK_OFF;
@@ -167,7 +173,7 @@ class Training {
   async #descend(from: number): Promise<void> {
     const { hyperparameters: h, labels } = this.#input;
     const optimizer = new AdamW(this.#runner.parameters, { weightDecay: h.weight_decay });
-    const watch = new LossWatch(labels.length);
+    const watch = new LossWatch(labels.length, h.batch_size);
     for (let epoch = from; epoch <= h.epochs; epoch++) {
       const loss = await this.#trainEpoch(optimizer, watch);
       const logits = await this.#validate();
@@ -228,6 +234,11 @@ class Training {
 async function yieldTo(signal: AbortSignal | undefined): Promise<void> {
   await pause();
   signal?.throwIfAborted();
+}
+
+/** Whether an epoch's loss, that of validation where there is one, is below that of equal probabilities for all labels. */
+function isBetterThanGuessing(result: EpochResult | undefined, labels: number): boolean {
+  return result !== undefined && (result.metrics?.loss ?? result.loss) < Math.log(labels);
 }
 
 /** The trained tensors as they are now. */

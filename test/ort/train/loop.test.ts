@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type EpochResult, type TrainingInput, train } from '../../../gpu-node/train/loop.ts';
+import { type BackOff, type EpochResult, type TrainingInput, train } from '../../../gpu-node/train/loop.ts';
 import type { Progress } from '../../../shared/api/jobs.ts';
+import type { Hyperparameters } from '../../../shared/peft-config.ts';
 import { writeSafetensors } from '../../../shared/safetensors.ts';
 import { openTinyBert, withFolder } from '../../support/tiny-bert.ts';
 import { examplesOf, TOY_HYPERPARAMETERS, TOY_LORA, toyExamples } from '../../support/toy-task.ts';
@@ -71,11 +72,71 @@ describe('training', () => {
     await expect(trainToy({ signal: controller.signal, onProgress })).rejects.toThrow('cancelled');
   });
 
-  it('says so when the loss is no longer a number', async () => {
-    const hyperparameters = { ...TOY_HYPERPARAMETERS, learning_rate: 1e38 };
-    await expect(trainToy({ hyperparameters })).rejects.toMatchObject({
+  it('calibrates the best epoch: its loss falls, and no row gets another label', async () => {
+    const { best, metrics, temperature } = await trainToy();
+    expect(temperature).not.toBe(1);
+    expect(metrics!.loss).toBeLessThan(best.metrics!.loss);
+    const { loss: _loss, ece: _ece, ...classified } = metrics!;
+    expect(best.metrics).toMatchObject(classified);
+  });
+
+  it('has temperature 1 where nothing validates it', async () => {
+    expect((await trainToy({ validation: examplesOf([]) })).temperature).toBe(1);
+  });
+});
+
+describe('training that diverges', () => {
+  /** Trains at a learning rate, and gives what happened in order. */
+  async function trainAt(learning_rate: number, changes: Partial<Hyperparameters> = {}) {
+    const backOffs: BackOff[] = [];
+    const epochs: number[] = [];
+    const steps: number[] = [];
+    const outcome = await trainToy({
+      hyperparameters: { ...TOY_HYPERPARAMETERS, learning_rate, ...changes },
+      onBackOff: (backOff) => backOffs.push(backOff),
+      onEpoch: ({ epoch }) => epochs.push(epoch),
+      onProgress: ({ step }) => steps.push(step),
+    });
+    return { outcome, backOffs, epochs, steps };
+  }
+
+  it('starts over with a tenth of the learning rate, and learns', async () => {
+    const { outcome, backOffs, epochs, steps } = await trainAt(1);
+    expect(backOffs).toMatchObject([{ epoch: 0, learningRate: 0.1, steps: 32 }]);
+    expect(backOffs[0]!.loss).toBeGreaterThan(2 * Math.log(2));
+    expect(backOffs[0]!.reason).toContain('that of guessing is 0.69');
+    expect(epochs.slice(-4)).toEqual([1, 2, 3, 4]);
+    expect(steps.slice(-32)).toEqual(Array.from({ length: 32 }, (_, i) => i + 1));
+    expect(outcome.metrics!.f1).toBeGreaterThan(0.9);
+  });
+
+  it('goes back to an epoch that was good', async () => {
+    // The learning rate rises all the way: the first epochs learn.
+    const { outcome, backOffs } = await trainAt(0.3, { warmup_ratio: 1, max_grad_norm: 1000 });
+    expect(backOffs).toMatchObject([{ epoch: 2, learningRate: 0.03 }]);
+    expect(outcome.best.epoch).toBeGreaterThanOrEqual(2);
+    expect(outcome.metrics!.f1).toBeGreaterThan(0.9);
+  });
+
+  it('is the same each time', async () => {
+    const runs = [await trainAt(1), await trainAt(1)].map(({ outcome, ...said }) => {
+      return { ...said, bytes: writeSafetensors(outcome.tensors) };
+    });
+    expect(runs[0]).toEqual(runs[1]);
+  });
+
+  it.each([
+    [1e38, 'the loss is no longer a finite number', '1e+37'],
+    [100, 'that of guessing is 0.69', '10'],
+  ])('fails at a learning rate of %s, which is lowered once', async (learning_rate, reason, lowered) => {
+    await expect(trainAt(learning_rate)).rejects.toMatchObject({
       code: 'training_failed',
-      message: expect.stringContaining('lower learning_rate (1e+38)'),
+      param: 'hyperparameters.learning_rate',
+      message: expect.stringMatching(
+        new RegExp(
+          `at step \\d+ of 32, again after .* ${lowered.replace('+', '\\+')}: .*${reason}; lower learning_rate`,
+        ),
+      ),
     });
   });
 });
