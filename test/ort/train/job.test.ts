@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type JobHooks, runJob } from '../../../gpu-node/train/job.ts';
-import type { TrainingSpec } from '../../../gpu-node/train/protocol.ts';
+import type { TrainingEvent, TrainingSpec } from '../../../gpu-node/train/protocol.ts';
 import { readAdapterFiles } from '../../../gpu-node/weights/adapter-file.ts';
 import { BUNDLE_FILES, type BundleFile } from '../../../shared/adapter-format.ts';
 import type { Example } from '../../../shared/api/common.ts';
@@ -22,7 +22,7 @@ interface Job {
 function run({ rows = toyTexts(60, 1), validation, changes, signal }: Job = {}) {
   return withFolder(async (folder) => {
     const spec = await writeTrainingSpec(folder, rows, validation);
-    const messages: string[] = [];
+    const events: TrainingEvent[] = [];
     let resolved: ResolvedTraining | undefined;
     const hooks: JobHooks = {
       signal: signal ?? new AbortController().signal,
@@ -30,19 +30,30 @@ function run({ rows = toyTexts(60, 1), validation, changes, signal }: Job = {}) 
         resolved = each;
       },
       onProgress: () => {},
-      onEvent: ({ message }) => messages.push(message),
+      onEvent: (event) => events.push(event),
     };
     const done = await runJob({ ...spec, ...changes?.(spec) }, hooks);
     const files = await Promise.all(
       BUNDLE_FILES.map(async (name) => [name, await readFile(join(spec.output_folder, name))] as const),
     );
-    return { done, resolved, messages, files: Object.fromEntries(files) as Record<BundleFile, Buffer>, spec };
+    const messages = events.map(({ message }) => message);
+    const left = await readdir(spec.output_folder);
+    return {
+      done,
+      resolved,
+      messages,
+      events,
+      left,
+      files: Object.fromEntries(files) as Record<BundleFile, Buffer>,
+      spec,
+    };
   });
 }
 
 describe('a training job', () => {
   it('writes an adapter that serving reads, with a manifest of its files', async () => {
-    const { done, files, spec, resolved } = await run();
+    const { done, files, spec, resolved, left } = await run();
+    expect(left.sort()).toEqual([...BUNDLE_FILES].sort());
     const base = {
       ...spec.base_model,
       family: 'bert' as const,
@@ -56,6 +67,8 @@ describe('a training job', () => {
       pooling: 'mean',
       metrics: done.metrics?.validation,
     });
+    expect(adapter.weft.temperature).toBeGreaterThan(0);
+    expect(adapter.weft.temperature).not.toBe(1);
     expect(adapter.description.targets).toHaveLength(4);
     for (const { name, bytes, sha256 } of done.manifest) {
       expect(files[name].length).toBe(bytes);
@@ -94,13 +107,25 @@ describe('a training job', () => {
     expect(done.metrics).toBeNull();
   });
 
-  it('says how many texts are cut', async () => {
-    const long = { text: 'money '.repeat(100), label: 'money' };
-    const { messages } = await run({
-      rows: [...toyTexts(59, 1), long],
-      changes: ({ hyperparameters }) => ({ hyperparameters: { ...hyperparameters, max_length: 64 } }),
+  it('says what its temperature does to the scores', async () => {
+    const { done, events } = await run();
+    const { loss, ece } = done.metrics!.validation;
+    const [calibrated] = events.filter(({ message }) => message.startsWith('scores calibrated on 12'));
+    expect(calibrated).toMatchObject({ level: 'info', type: 'message', data: { loss, ece } });
+    expect(calibrated!.data!.uncalibrated_loss).toBeGreaterThan(loss);
+  });
+
+  it('says when it diverges, and goes on', async () => {
+    const { events, done } = await run({
+      rows: toyTexts(300, 1),
+      changes: ({ hyperparameters }) => ({
+        hyperparameters: { ...hyperparameters, learning_rate: 1, max_grad_norm: 1000 },
+      }),
     });
-    expect(messages[0]).toMatch('1 of 60 texts are longer than 64 tokens');
+    const said = events.filter(({ message }) => message.startsWith('training diverged at step'));
+    expect(said).toMatchObject([{ level: 'warn', data: { epoch: 0, learning_rate: 0.1 } }]);
+    expect(said[0]!.message).toContain('it starts over with learning_rate 0.1 instead of 1');
+    expect(done.manifest).toHaveLength(3);
   });
 
   it.each<[string, Job, string]>([
@@ -135,5 +160,78 @@ describe('a training job', () => {
 
   it('stops where it is told to before it trains', async () => {
     await expect(run({ signal: AbortSignal.abort(new Error('cancelled')) })).rejects.toThrow('cancelled');
+  });
+});
+
+describe('what is odd about a dataset', () => {
+  const warningsOf = async (job: Job) => {
+    const { events } = await run({
+      ...job,
+      changes: ({ hyperparameters }) => ({
+        hyperparameters: { ...hyperparameters, epochs: 1, max_length: 64 },
+      }),
+    });
+    return events.filter(({ data }) => data?.warning !== undefined);
+  };
+  const training = toyTexts(60, 1);
+  const validation = toyTexts(60, 2).map(({ text, label }, i) => ({ text: `${text} ${i}`, label }));
+  const money = (text: string): Example => ({ text, label: 'money' });
+  const long = money('money '.repeat(100));
+
+  it.each<[string, Job, Record<string, unknown>]>([
+    [
+      'a few texts are cut',
+      { rows: [...training, long], validation },
+      { level: 'info', data: { warning: 'truncated_texts', truncated: 1, texts: 121, max_length: 64 } },
+    ],
+    [
+      'most texts are cut',
+      {
+        rows: training.map(({ text, label }) => ({ text: `${text} `.repeat(30), label })),
+        validation: validation.slice(0, 50),
+      },
+      { level: 'warn', data: { warning: 'truncated_texts', truncated: 60, texts: 110 } },
+    ],
+    ['nothing validates it', { rows: toyTexts(8, 1) }, { level: 'warn', data: { warning: 'no_validation' } }],
+    [
+      'little validates it',
+      { rows: training, validation: validation.slice(0, 25) },
+      { level: 'warn', data: { warning: 'few_validation_rows', rows: 25, standard_error: 0.1 } },
+    ],
+    [
+      'it is validated on one label',
+      { rows: training, validation: Array.from({ length: 50 }, (_, i) => money(`offer ${i}`)) },
+      {
+        message: 'every validation row has the label "money": the metrics say little',
+        data: { warning: 'missing_validation_labels', labels: 2, present: 1 },
+      },
+    ],
+    [
+      'a label is not validated',
+      { rows: [...training, { text: 'rain', label: 'weather' }], validation },
+      {
+        message: '1 of 3 labels have no validation row',
+        data: { warning: 'missing_validation_labels', labels: 3, present: 2 },
+      },
+    ],
+    [
+      'it is validated on what it was trained on',
+      { rows: training, validation: [...validation, ...training.slice(0, 3)] },
+      { level: 'warn', data: { warning: 'validation_rows_in_training', repeated: 3, rows: 63 } },
+    ],
+    [
+      'labels contradict each other',
+      { rows: [...training, money('a fox'), { text: 'a fox', label: 'animal' }], validation },
+      {
+        message: '1 text has more than one label, in 2 rows: no classifier is right about all of them',
+        data: { warning: 'contradicting_labels', texts: 1, rows: 2 },
+      },
+    ],
+  ])('is said where %s', async (_, job, expected) => {
+    expect(await warningsOf(job)).toMatchObject([expected]);
+  });
+
+  it('is nothing where it is in order', async () => {
+    expect(await warningsOf({ rows: training, validation })).toEqual([]);
   });
 });

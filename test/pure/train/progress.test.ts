@@ -17,3 +17,16 @@ it('tells step, epoch, rate and time left', () => {
   });
   expect(meter.tokens).toBe(800);
 });
+
+it('goes back, and keeps its rate', () => {
+  let now = 0;
+  const meter = new ProgressMeter(8, 4, () => now);
+  now = 2000;
+  meter.advance(100, 9);
+  meter.advance(100, 9);
+  meter.rewind(0);
+  now = 4000;
+  expect(meter.advance(200, 0.7)).toMatchObject({ step: 1, steps: 8, epoch: 0.5, tokens_per_second: 100 });
+  now = 8000;
+  expect(meter.advance(400, 0.7)).toMatchObject({ step: 2, eta_seconds: 12 });
+});
