@@ -19,9 +19,14 @@ export async function withFolder<T>(use: (folder: string) => Promise<T>): Promis
   }
 }
 
-/** The fixture's base model; its weight file goes into `weightsFolder`. */
+/** A base model of `test/fixtures`; its weight file goes into `weightsFolder`. */
+export function openFixture(id: string, weightsFolder: string): Promise<BaseModel> {
+  const folder = fileURLToPath(new URL(`../fixtures/${id}`, import.meta.url));
+  return openBaseModel({ id, folder, sha256: '0'.repeat(64), weightsFolder });
+}
+
 export function openTinyBert(weightsFolder: string): Promise<BaseModel> {
-  return openBaseModel({ id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder });
+  return openFixture('tiny-bert', weightsFolder);
 }
 
 /**
@@ -46,7 +51,8 @@ export async function otherTinyBert(parent: string): Promise<BaseModelSource> {
 export interface FixtureBatch {
   input_ids: number[][];
   attention_mask: number[][];
-  token_type_ids: number[][];
+  /** Absent for models without token types. */
+  token_type_ids?: number[][];
 }
 
 export function toTokenBatch(batch: FixtureBatch): TokenBatch {
@@ -55,7 +61,7 @@ export function toTokenBatch(batch: FixtureBatch): TokenBatch {
     length: batch.input_ids[0]!.length,
     inputIds: Int32Array.from(batch.input_ids.flat()),
     attentionMask: Float32Array.from(batch.attention_mask.flat()),
-    tokenTypeIds: Int32Array.from(batch.token_type_ids.flat()),
+    ...(batch.token_type_ids && { tokenTypeIds: Int32Array.from(batch.token_type_ids.flat()) }),
   };
 }
 

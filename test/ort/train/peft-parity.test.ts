@@ -5,8 +5,8 @@ import { type Feeds, floats, Session, tensor } from '../../../gpu-node/runtime/s
 import { taskTrainables, trainingGraph } from '../../../gpu-node/train/graph.ts';
 import { AdamW, clipGradients } from '../../../gpu-node/train/optimizers.ts';
 import { linearSchedule } from '../../../gpu-node/train/schedule.ts';
-import { PEFT_CASES, readPeftCase } from '../../support/peft-steps.ts';
-import { maxDifference, openTinyBert, toTokenBatch, withFolder } from '../../support/tiny-bert.ts';
+import { FAMILY_CASES, PEFT_CASES, readPeftCase } from '../../support/peft-steps.ts';
+import { maxDifference, openFixture, toTokenBatch, withFolder } from '../../support/tiny-bert.ts';
 
 /** Largest difference relative to the largest expected element. */
 function relative(actual: Float32Array, expected: Float32Array): number {
@@ -14,11 +14,20 @@ function relative(actual: Float32Array, expected: Float32Array): number {
   return maxDifference(actual, expected) / scale;
 }
 
-describe.each(PEFT_CASES)('the first steps of HF PEFT, %s', (name) => {
+const CASES = [
+  ...PEFT_CASES.map((name) => ['tiny-bert', name, 'peft-steps'] as const),
+  ...FAMILY_CASES.map(([model, name]) => [model, name, `${model}/steps`] as const),
+];
+
+describe.each(CASES)('the first steps of HF PEFT, %s, %s', (model, name, fixtures) => {
   it('have the same losses, gradients and weights here', () =>
     withFolder(async (folder) => {
-      const expected = await readPeftCase(name);
-      const task = { base: await openTinyBert(folder), config: expected.config, labels: expected.labels };
+      const expected = await readPeftCase(name, fixtures);
+      const task = {
+        base: await openFixture(model, folder),
+        config: expected.config,
+        labels: expected.labels,
+      };
       const trainables = taskTrainables(task);
       expect(trainables.map((trainable) => trainable.name).sort()).toEqual(
         [...expected.initial.keys()].sort(),
