@@ -72,6 +72,17 @@ describe('training', () => {
     await expect(trainToy({ signal: controller.signal, onProgress })).rejects.toThrow('cancelled');
   });
 
+  it('stops before it validates when aborted', async () => {
+    const controller = new AbortController();
+    const onProgress = ({ step }: Progress) => {
+      if (step === 8) controller.abort(new Error('cancelled'));
+    };
+    const onEpoch = () => {
+      throw new Error('an epoch was validated');
+    };
+    await expect(trainToy({ signal: controller.signal, onProgress, onEpoch })).rejects.toThrow('cancelled');
+  });
+
   it('calibrates the best epoch: its loss falls, and no row gets another label', async () => {
     const { best, metrics, temperature } = await trainToy();
     expect(temperature).not.toBe(1);
