@@ -17,6 +17,7 @@ import { layerNormalizationOp } from './layer-normalization.ts';
 import { logOp } from './log.ts';
 import { logSoftmaxOp } from './log-softmax.ts';
 import { matMulOp } from './mat-mul.ts';
+import { matMulBnb4Op } from './mat-mul-bnb4.ts';
 import { matMulIntegerToFloatOp } from './mat-mul-integer-to-float.ts';
 import { mulOp } from './mul.ts';
 import { negOp } from './neg.ts';
@@ -60,6 +61,7 @@ export { linear } from './linear.ts';
 export { log } from './log.ts';
 export { logSoftmax } from './log-softmax.ts';
 export { matMul } from './mat-mul.ts';
+export { dequantize, matMulBnb4, NF4_BLOCK, type Nf4Matrix } from './mat-mul-bnb4.ts';
 export { matMulIntegerToFloat } from './mat-mul-integer-to-float.ts';
 export { mul } from './mul.ts';
 export { neg } from './neg.ts';
@@ -106,6 +108,7 @@ export const OPS = {
   logSoftmax: logSoftmaxOp,
   log: logOp,
   matMul: matMulOp,
+  matMulBnb4: matMulBnb4Op,
   matMulIntegerToFloat: matMulIntegerToFloatOp,
   mul: mulOp,
   neg: negOp,
