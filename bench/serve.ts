@@ -56,7 +56,7 @@ const { batches } = values.data
 
 const bare = await bareSession(base, threads);
 const layers = matchTargets(values.targets.split(','), base.architecture.linears('mean'));
-const forward = await Forward.create({ base, layers, slots: rows, device: 'cpu', threads });
+const forward = await Forward.create({ base, kind: 'lora', layers, slots: rows, device: 'cpu', threads });
 const random = new Random(1, 'adapters');
 for (let i = 0; i < rows; i++) forward.load(`adapter ${i}`, randomAdapter({ rank: r, labels }), 'mean');
 

@@ -80,7 +80,7 @@ interface ServedBase extends BaseModelOutline {
 /** What most adapters of a base model are trained on: their session is built before the first request. */
 function usualGroup({ source, architecture }: ServedBase, precision: BasePrecision): SessionGroup {
   const usual = matchTargets(architecture.family.defaultTargets, architecture.linears('mean'));
-  return { base: source.id, precision, modules: usual.map(({ name }) => name) };
+  return { base: source.id, precision, kind: 'lora', modules: usual.map(({ name }) => name) };
 }
 
 interface Parts {

@@ -13,11 +13,13 @@ import {
 } from '../models/model.ts';
 import { add, gather, matMul, mul, squeeze, swapLastAxes, unsqueeze } from '../ops/index.ts';
 import { readClassifier } from './classifier.ts';
+import { magnitudeTrainable, withMagnitude } from './dora.ts';
 import type {
   Dropout,
   Parameters,
   PeftMethod,
   ServedAdapter,
+  ServingMethod,
   SlotSizes,
   Stack,
   Trainable,
@@ -30,12 +32,15 @@ const nameB = ({ name }: LinearLayer) => `${name}.lora_B.weight`;
 /**
  * LoRA (Hu et al. 2021, arXiv:2106.09685) as HF PEFT defines it: y = Wx + b + s·B·A·dropout(x) with A `[r, in]` and
  * B `[out, r]`; s = alpha / r, rank-stabilized alpha / sqrt(r) (Kalajdzievski 2023, arXiv:2312.03732). Dropout touches the
- * adapter's branch only.
+ * adapter's branch only. With `use_dora` the layer is that of `dora.ts`.
  */
 export const lora: PeftMethod<LoraConfig> = {
   layers: wrappedLayers,
   trainables: (config, architecture) =>
-    wrappedLayers(config, architecture).flatMap((layer) => matrices(layer, config.r)),
+    wrappedLayers(config, architecture).flatMap((layer): Trainable[] => [
+      ...matrices(layer, config.r),
+      ...(config.use_dora ? [magnitudeTrainable(layer)] : []),
+    ]),
   inject,
   dropout: ({ dropout }) => dropout,
   pooling: ({ pooling }) => pooling,
@@ -46,8 +51,10 @@ export const lora: PeftMethod<LoraConfig> = {
       baseModel,
       revision,
     }),
-  serving: { stacks, inject: injectBySlot, read },
 };
+
+/** How plain LoRA adapters are served. */
+export const loraServing: ServingMethod = { stacks, inject: injectBySlot, read };
 
 function wrappedLayers(config: LoraConfig, architecture: Architecture): readonly LinearLayer[] {
   return matchTargets(config.target_modules, architecture.linears(config.pooling));
@@ -75,12 +82,13 @@ function inject(
   dropout: Dropout,
 ): LinearHook {
   const wrapped = new Set(wrappedLayers(config, architecture).map(({ name }) => name));
-  const scaling = dropout.scale * (config.alpha / (config.use_rslora ? Math.sqrt(config.r) : config.r));
+  const scaling = config.alpha / (config.use_rslora ? Math.sqrt(config.r) : config.r);
   return (call) => {
     if (!wrapped.has(call.layer.name)) return plainLinear(call);
     const a = swapLastAxes(parameters[nameA(call.layer)]!);
     const b = swapLastAxes(parameters[nameB(call.layer)]!);
-    const low = mul(matMul(dropout.mask(call.x), a), scaling);
+    if (config.use_dora) return withMagnitude(call, { a, b, scaling }, parameters, dropout);
+    const low = mul(matMul(dropout.mask(call.x), a), dropout.scale * scaling);
     return add(plainLinear(call), matMul(low, b));
   };
 }
@@ -118,7 +126,7 @@ interface ServedMatrices {
   readonly b: Float32Array;
 }
 
-function read(description: AdapterDescription, file: Uint8Array): ServedAdapter {
+async function read(description: AdapterDescription, file: Uint8Array): Promise<ServedAdapter> {
   const floats = (entry: TensorEntry) => toFloat32(file.subarray(entry.begin, entry.end), entry);
   const { targets, classifier } = description;
   const layers = new Map(targets.map((target) => [target.module, readTarget(target, floats)]));

@@ -1,17 +1,29 @@
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
+import type { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
-import type { Architecture, LinearHook, LinearLayer } from '../models/model.ts';
+import type { Architecture, BaseModel, LinearHook, LinearLayer } from '../models/model.ts';
+import type { BaseWeights } from '../precision/precision.ts';
 import type { Random } from '../random.ts';
 
-/** A tensor that training changes. */
-export interface Trainable {
+interface TrainableTensor {
   /** Its name in transformers' classification model; PEFT's prefix before it gives its name in the adapter file. */
   readonly name: string;
   readonly shape: readonly number[];
+}
+
+export interface DrawnTrainable extends TrainableTensor {
   /** Its first elements, row-major. */
   init(random: Random): Float32Array;
 }
+
+export interface DerivedTrainable extends TrainableTensor {
+  /** Its first elements as a value of a graph without inputs. */
+  derive(graph: Graph, weights: BaseWeights): Value;
+}
+
+/** A tensor that training changes: one that starts at random or constant, or one that starts from the base model's weights. */
+export type Trainable = DrawnTrainable | DerivedTrainable;
 
 /** Values by name: trainables or stacks, as graph inputs. */
 export type Parameters = Readonly<Record<string, Value>>;
@@ -62,7 +74,7 @@ export interface ServedAdapter {
  * const pooled = where(unsqueeze(usesCls, [1]), pool('cls'), pool('mean'));
  * graph.output('logits', classifyBySlot(architecture.head, pooled, values, slots));
  *
- * const adapter = serving.read(description, file);                     // and to put it into slot 3 of a stack:
+ * const adapter = await serving.read(description, file, base);         // and to put it into slot 3 of a stack:
  * adapter.fill(stack, sizes, elements.subarray(3 * size, 4 * size));
  * ```
  */
@@ -71,8 +83,11 @@ export interface ServingMethod {
   stacks(layers: readonly LinearLayer[]): readonly Stack[];
   /** `stacks` holds the graph inputs by name; `slots` is int32 `[batch]`. The encoder's layout is `batch-first`. Layers without a stack stay plain. */
   inject(layers: readonly LinearLayer[], stacks: Parameters, slots: Value): LinearHook;
-  /** Reads an adapter whose description has been checked against the base model; `file` is adapter_model.safetensors. */
-  read(description: AdapterDescription, file: Uint8Array): ServedAdapter;
+  /**
+   * Reads an adapter whose description has been checked against the base model; `file` is adapter_model.safetensors.
+   * @throws AppError `invalid_adapter` where its numbers cannot be computed with
+   */
+  read(description: AdapterDescription, file: Uint8Array, base: BaseModel): Promise<ServedAdapter>;
 }
 
 /** One parameter-efficient method. `C` is its configuration. */
@@ -88,5 +103,4 @@ export interface PeftMethod<C> {
   pooling(config: C): Pooling;
   /** The text of adapter_config.json. */
   configFile(config: C, architecture: Architecture, baseModel: string, revision: string | null): string;
-  readonly serving: ServingMethod;
 }

@@ -1,8 +1,8 @@
 import { workerData } from 'node:worker_threads';
-import type { AdapterDescription } from '../../shared/adapter-description.ts';
+import type { AdapterDescription, AdapterKind } from '../../shared/adapter-description.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import { type BaseModelSource, openBaseModel } from '../models/open-base-model.ts';
-import { PEFT_METHODS } from '../peft/index.ts';
+import { SERVING_METHODS } from '../peft/index.ts';
 import type { Device } from '../runtime/device.ts';
 import { Forward, type ForwardRow } from './forward.ts';
 import { serveCalls } from './worker-thread.ts';
@@ -11,6 +11,7 @@ import { serveCalls } from './worker-thread.ts';
 export interface ForwardWorkerData {
   base: BaseModelSource;
   precision: BasePrecision;
+  kind: AdapterKind;
   /** Names of the layers that its adapters change. */
   modules: readonly string[];
   slots: number;
@@ -26,9 +27,11 @@ export interface AdapterToLoad {
   weights: Uint8Array;
 }
 
-const forward = createForward(workerData as ForwardWorkerData);
+const data = workerData as ForwardWorkerData;
+const base = openBaseModel(data.base, data.precision);
+const forward = createForward(data);
 // A failure is every call's answer; without this it would end the process before the first call came.
-forward.catch(() => {});
+for (const start of [base, forward]) start.catch(() => {});
 
 const handlers = {
   /** Resolves when the session is built. */
@@ -36,7 +39,8 @@ const handlers = {
     await forward;
   },
   load: async ({ handle, description, pooling, weights }: AdapterToLoad) => {
-    (await forward).load(handle, PEFT_METHODS.lora.serving.read(description, weights), pooling);
+    const served = await SERVING_METHODS[data.kind].read(description, weights, await base);
+    (await forward).load(handle, served, pooling);
   },
   drop: async (handle: string) => {
     (await forward).drop(handle);
@@ -58,9 +62,10 @@ serveCalls(handlers, async () => {
   );
 });
 
-async function createForward({ base, precision, modules, ...options }: ForwardWorkerData): Promise<Forward> {
-  const model = await openBaseModel(base, precision);
+async function createForward({ kind, modules, slots, device, threads }: ForwardWorkerData): Promise<Forward> {
+  const model = await base;
   const names = new Set(modules);
   const all = model.architecture.linears(model.poolings.includes('cls') ? 'cls' : 'mean');
-  return Forward.create({ base: model, layers: all.filter(({ name }) => names.has(name)), ...options });
+  const layers = all.filter(({ name }) => names.has(name));
+  return Forward.create({ base: model, kind, layers, slots, device, threads });
 }

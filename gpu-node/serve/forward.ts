@@ -1,3 +1,4 @@
+import type { AdapterKind } from '../../shared/adapter-description.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
@@ -6,7 +7,7 @@ import { encoderFeeds, encoderInputs, type TokenBatch } from '../models/inputs.t
 import type { BaseModel, LinearLayer } from '../models/model.ts';
 import { unsqueeze, where } from '../ops/index.ts';
 import { classifierStacks, classifyBySlot } from '../peft/classifier.ts';
-import { PEFT_METHODS } from '../peft/index.ts';
+import { SERVING_METHODS } from '../peft/index.ts';
 import type { ServedAdapter, SlotSizes, Stack } from '../peft/method.ts';
 import type { Device } from '../runtime/device.ts';
 import { type Feeds, floats, Session, tensor } from '../runtime/session.ts';
@@ -28,6 +29,7 @@ export interface ForwardRow {
 
 export interface ForwardOptions {
   base: BaseModel;
+  kind: AdapterKind;
   /** The layers that adapters served here may change. */
   layers: readonly LinearLayer[];
   /** Adapters that a run may mix. */
@@ -64,8 +66,8 @@ export class Forward {
   }
 
   static async create(options: ForwardOptions): Promise<Forward> {
-    const { base, layers, slots, device, threads } = options;
-    const { graph, stacks } = servingGraph(base, layers);
+    const { base, slots, device, threads } = options;
+    const { graph, stacks } = servingGraph(options);
     const { weightsFolder } = base;
     const session = await Session.create(encodeModel(graph), {
       name: 'serving',
@@ -153,9 +155,12 @@ export class Forward {
  * The graph: inputs of `encoderInputs`, `slots` int32 `[batch]`, `uses_cls` bool `[batch]` where the base has a pooler,
  * and the stacks; output `logits` `[batch, labels]`.
  */
-function servingGraph(base: BaseModel, layers: readonly LinearLayer[]): { graph: Graph; stacks: Stack[] } {
+function servingGraph({ base, kind, layers }: Pick<ForwardOptions, 'base' | 'kind' | 'layers'>): {
+  graph: Graph;
+  stacks: Stack[];
+} {
   const { architecture, weights } = base;
-  const { serving } = PEFT_METHODS.lora;
+  const serving = SERVING_METHODS[kind];
   const graph = new Graph('serve');
   const inputs = encoderInputs(graph, 'batch-first');
   const slots = graph.input('slots', 'int32', ['batch']);

@@ -80,7 +80,7 @@ const handlers = {
     const layers = architecture.linears(weft.pooling).filter(({ name }) => changed.has(name));
     const modules = layers.map(({ name }) => name);
     const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
-    const group = { base: weft.base_model, precision: weft.base_precision, modules };
+    const group = { base: weft.base_model, precision: weft.base_precision, kind: description.kind, modules };
     return { labels, pooling, maxLength, temperature, description, group, weights };
   },
 };

@@ -5,7 +5,7 @@ import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData } from './forwar
 import { groupKey, type SessionGroup } from './session-group.ts';
 import { WorkerThread } from './worker-thread.ts';
 
-/** Sessions at once, of whatever base models, precisions and layers; each holds its own packed weights. */
+/** Sessions at once, of whatever base models, precisions, kinds and layers; each holds its own packed weights. */
 const MAX_SESSIONS = 8;
 const ENTRY = new URL('./forward-worker.ts', import.meta.url);
 
@@ -155,7 +155,7 @@ export class SessionPool {
       void worker.stop();
       return;
     }
-    const message = `adapters of ${MAX_SESSIONS} kinds (base model, precision and target layers) are in use, which is all that a node serves at once`;
+    const message = `adapters of ${MAX_SESSIONS} sorts (base model, precision, LoRA or DoRA, target layers) are in use, which is all that a node serves at once`;
     throw new AppError('no_capacity', message, { retryAfter: 1 });
   }
 

@@ -5,19 +5,13 @@ import { Random } from '../random.ts';
 import type { Device } from '../runtime/device.ts';
 import { type Feeds, floats, Session, type SessionOptions, tensor } from '../runtime/session.ts';
 import { DropoutMasks, keepProbability } from './dropout.ts';
-import { evaluationGraph, type TrainingTask, taskTrainables, trainingGraph } from './graph.ts';
+import { evaluationGraph, type TrainingTask, trainingGraph } from './graph.ts';
+import { initialParameters, type Parameter } from './initial-parameters.ts';
 
 /** A tokenized, labelled text; `label` is an index into the task's labels. */
 export interface TrainingExample {
   readonly ids: ArrayLike<number>;
   readonly label: number;
-}
-
-/** A tensor that is being trained. */
-export interface Parameter {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
 }
 
 export interface StepResult {
@@ -54,19 +48,18 @@ export class TrainingRunner {
 
   private constructor(
     task: TrainingTask,
+    parameters: readonly Parameter[],
     training: Session,
     options: SessionOptions,
     masks: DropoutMasks,
-    { seed, device, threads }: RunnerOptions,
+    { device, threads }: RunnerOptions,
   ) {
     this.#task = task;
+    this.parameters = parameters;
     this.#training = training;
     this.#options = options;
     this.#masks = masks;
     this.#runTokens = device === 'cpu' ? RUN_TOKENS_PER_THREAD * threads : RUN_TOKENS_OF_DEVICE;
-    this.parameters = taskTrainables(task).map(({ name, shape, init }) => {
-      return { name, shape, data: init(new Random(seed, `init ${name}`)) };
-    });
   }
 
   /** Builds the training graph and its session. Call `release()` at the end. */
@@ -77,7 +70,8 @@ export class TrainingRunner {
     const options = { device, threads, weightsFolder: task.base.weightsFolder };
     const training = await Session.create(encodeModel(graph), { ...options, name: 'training' });
     const dropout = new DropoutMasks(masks, keep, new Random(seed, 'dropout'));
-    return new TrainingRunner(task, training, options, dropout, settings);
+    const parameters = await initialParameters(task, seed);
+    return new TrainingRunner(task, parameters, training, options, dropout, settings);
   }
 
   /** Loss of a batch, the mean weighted by class, and its gradients. */

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { encodeModel } from '../../gpu-node/graph/onnx.ts';
 import { encoderFeeds, type TokenBatch } from '../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
-import { methodOf, PEFT_METHODS } from '../../gpu-node/peft/index.ts';
-import type { ServedAdapter } from '../../gpu-node/peft/method.ts';
+import { methodOf } from '../../gpu-node/peft/index.ts';
+import type { ServedAdapter, ServingMethod } from '../../gpu-node/peft/method.ts';
 import { floats, Session, tensor } from '../../gpu-node/runtime/session.ts';
 import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.ts';
 import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
@@ -38,7 +38,11 @@ export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<strin
 }
 
 /** Reads an adapter's files back as serving does. */
-export async function loadAdapter(folder: string, base: BaseModel): Promise<ServedAdapter> {
+export async function loadAdapter(
+  folder: string,
+  base: BaseModel,
+  serving: ServingMethod,
+): Promise<ServedAdapter> {
   const { architecture } = base;
   const files = await Promise.all(
     BUNDLE_FILES.map(async (name) => [name, await readFile(join(folder, name))]),
@@ -53,7 +57,7 @@ export async function loadAdapter(folder: string, base: BaseModel): Promise<Serv
   };
   const bytes = Object.fromEntries(files) as Record<BundleFile, Uint8Array>;
   const { description, weights } = readAdapterFiles(bytes, shape, 'adapter x@1');
-  return PEFT_METHODS.lora.serving.read(description, weights);
+  return serving.read(description, weights, base);
 }
 
 /** Logits of the graph that training evaluates with. */

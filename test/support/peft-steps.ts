@@ -6,7 +6,22 @@ import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/saf
 import type { FixtureBatch } from './tiny-bert.ts';
 
 /** The cases of `test/fixtures/peft-steps`, which scripts/fixtures/peft_steps.py writes. */
-export const PEFT_CASES = ['cls-query-value', 'mean-query-value', 'cls-all-linear'] as const;
+export const PEFT_CASES = [
+  'cls-query-value',
+  'mean-query-value',
+  'cls-all-linear',
+  'mean-all-linear',
+  'mean-query-value-dora',
+  'cls-all-linear-dora',
+] as const;
+
+/** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
+export const FAMILY_CASES = [
+  ['tiny-roberta', 'cls-query-value'],
+  ['tiny-roberta', 'mean-all-linear'],
+  ['tiny-distilbert', 'mean-query-value'],
+  ['tiny-distilbert', 'cls-all-linear'],
+] as const;
 
 export interface PeftCase {
   config: LoraConfig;
@@ -25,10 +40,11 @@ export interface PeftCase {
   final: Map<string, Float32Array>;
 }
 
-export async function readPeftCase(name: (typeof PEFT_CASES)[number]): Promise<PeftCase> {
+/** Reads a case of a folder of `test/fixtures`. */
+export async function readPeftCase(name: string, from = 'peft-steps'): Promise<PeftCase> {
   const path = (file: string) =>
-    fileURLToPath(new URL(`../fixtures/peft-steps/${name}/${file}`, import.meta.url));
-  const { pooling, r, alpha, use_rslora, target_modules, ...rest } = JSON.parse(
+    fileURLToPath(new URL(`../fixtures/${from}/${name}/${file}`, import.meta.url));
+  const { pooling, r, alpha, use_rslora, use_dora, target_modules, ...rest } = JSON.parse(
     await readFile(path('case.json'), 'utf8'),
   );
   return {
@@ -39,6 +55,7 @@ export async function readPeftCase(name: (typeof PEFT_CASES)[number]): Promise<P
       r,
       alpha,
       use_rslora,
+      use_dora,
       target_modules,
       dropout: 0,
       base_precision: 'fp32',

@@ -3,32 +3,40 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TokenBatch } from '../../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
-import { PEFT_METHODS } from '../../../gpu-node/peft/index.ts';
+import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
 import type { ServedAdapter } from '../../../gpu-node/peft/method.ts';
 import { Random } from '../../../gpu-node/random.ts';
-import { type TrainingTask, taskTrainables } from '../../../gpu-node/train/graph.ts';
+import type { TrainingTask } from '../../../gpu-node/train/graph.ts';
+import { initialParameters } from '../../../gpu-node/train/initial-parameters.ts';
 import { train } from '../../../gpu-node/train/loop.ts';
-import type { PeftConfig, Pooling } from '../../../shared/peft-config.ts';
+import type { AdapterKind } from '../../../shared/adapter-description.ts';
+import type { LoraConfig, Pooling } from '../../../shared/peft-config.ts';
 import type { Tensor } from '../../../shared/safetensors.ts';
 import { evaluateOnce, loadAdapter, saveAdapter } from '../../support/adapters.ts';
 import { MixedServer, type Row } from '../../support/serving.ts';
 import { maxDifference, openTinyBert, withFolder } from '../../support/tiny-bert.ts';
 import { examplesOf, TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
 
-/** Configurations of each method that must be able to share a batch. */
-const CONFIGS: { [T in PeftConfig['type']]: readonly Extract<PeftConfig, { type: T }>[] } = {
-  lora: (['mean', 'cls', 'mean', 'cls'] satisfies Pooling[]).map((pooling, i) => ({
+const LORA: readonly LoraConfig[] = (['mean', 'cls', 'mean', 'cls'] satisfies Pooling[]).map(
+  (pooling, i) => ({
     type: 'lora',
     r: [2, 4, 8, 1][i]!,
     alpha: 8,
     dropout: 0,
     use_rslora: i % 2 === 1,
+    use_dora: false,
     target_modules: [['query', 'value'], ['key', 'output.dense'], 'all-linear' as const, ['pooler.dense']][
       i
     ]!,
     pooling,
     base_precision: 'fp32',
-  })),
+  }),
+);
+
+/** Configurations that must be able to share a batch, by the kind of graph that serves them. */
+const CONFIGS: Readonly<Record<AdapterKind, readonly LoraConfig[]>> = {
+  lora: LORA,
+  dora: LORA.map((config, i) => ({ ...config, use_dora: i !== 1 })),
 };
 
 function batchOf(lengths: readonly number[], seed: number): TokenBatch {
@@ -59,40 +67,44 @@ function rowOf(batch: TokenBatch, row: number): TokenBatch {
 type Tensors = Map<string, Tensor>;
 
 /** Tensors as training starts with them, or far from there where `trained`. */
-function tensorsOf(task: TrainingTask, seed: number, trained: boolean): Tensors {
+async function tensorsOf(task: TrainingTask, seed: number, trained: boolean): Promise<Tensors> {
   const random = new Random(seed, 'tensors');
+  const initial = await initialParameters(task, seed);
   return new Map(
-    taskTrainables(task).map(({ name, shape, init }) => {
-      const data = init(random);
-      return [name, { shape, data: trained ? data.map(() => 0.3 * random.normal()) : data }];
-    }),
+    initial.map(({ name, shape, data }) => [
+      name,
+      { shape, data: trained ? data.map(() => 0.3 * random.normal()) : data },
+    ]),
   );
 }
 
 /** Writes an adapter's files and reads them back as serving does. */
-async function throughFiles(task: TrainingTask, tensors: Tensors, folder: string): Promise<ServedAdapter> {
+async function throughFiles(
+  kind: AdapterKind,
+  task: TrainingTask,
+  tensors: Tensors,
+  folder: string,
+): Promise<ServedAdapter> {
   await saveAdapter(task, tensors, folder);
-  return loadAdapter(folder, task.base);
+  return loadAdapter(folder, task.base, SERVING_METHODS[kind]);
 }
 
-const server = (base: BaseModel, method: PeftConfig['type']) => {
+const server = (base: BaseModel, kind: AdapterKind) => {
   const layers = base.architecture.linears('cls');
-  return MixedServer.create(base, PEFT_METHODS[method].serving, layers);
+  return MixedServer.create(base, SERVING_METHODS[kind], layers);
 };
 
-const types = Object.keys(PEFT_METHODS) as PeftConfig['type'][];
-
-describe.each(types)('method %s', (type) => {
-  const configs = CONFIGS[type];
+describe.each(Object.keys(CONFIGS) as AdapterKind[])('%s adapters', (kind) => {
+  const configs = CONFIGS[kind];
 
   it('starts at the base model', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
-      const mixed = await server(base, type);
+      const mixed = await server(base, kind);
       const tokens = batchOf([9, 4], 1);
       for (const config of configs) {
         const task = { base, config, labels: 2 };
-        const adapter = await throughFiles(task, tensorsOf(task, 3, false), folder);
+        const adapter = await throughFiles(kind, task, await tensorsOf(task, 3, false), folder);
         const rows = (slot: number): Row[] => [0, 1].map(() => ({ slot, pooling: config.pooling }));
         const bare = await mixed.run([adapter], rows(0), tokens);
         const adapted = await mixed.run([adapter], rows(1), tokens);
@@ -105,13 +117,13 @@ describe.each(types)('method %s', (type) => {
   it('serves from its files what training evaluated', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
-      const mixed = await server(base, type);
+      const mixed = await server(base, kind);
       const tokens = batchOf([9, 4, 12], 2);
       for (const [i, config] of configs.entries()) {
         const task = { base, config, labels: 3 };
-        const tensors = tensorsOf(task, 10 + i, true);
+        const tensors = await tensorsOf(task, 10 + i, true);
         const expected = await evaluateOnce(task, tensors, tokens);
-        const adapter = await throughFiles(task, tensors, folder);
+        const adapter = await throughFiles(kind, task, tensors, folder);
         const rows = [0, 1, 2].map(() => ({ slot: 1, pooling: config.pooling }));
         const { logits } = await mixed.run([adapter], rows, tokens);
         expect(maxDifference(logits, expected)).toBeLessThan(1e-5);
@@ -122,11 +134,11 @@ describe.each(types)('method %s', (type) => {
   it('gives a row of a mixed batch what it gets alone, over ranks, targets, poolings and label counts', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
-      const mixed = await server(base, type);
+      const mixed = await server(base, kind);
       const adapters: ServedAdapter[] = [];
       for (const [i, config] of configs.entries()) {
         const task = { base, config, labels: 2 + i };
-        adapters.push(await throughFiles(task, tensorsOf(task, 20 + i, true), folder));
+        adapters.push(await throughFiles(kind, task, await tensorsOf(task, 20 + i, true), folder));
       }
       const order = [3, 0, 1, 2, 0, 4, 1].filter((slot) => slot <= configs.length);
       const rows = order.map((slot): Row => ({ slot, pooling: configs[slot - 1]?.pooling ?? 'mean' }));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
-import { PEFT_METHODS } from '../../../gpu-node/peft/index.ts';
+import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
 import { matchTargets } from '../../../gpu-node/peft/targets.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { Forward, type ForwardRow } from '../../../gpu-node/serve/forward.ts';
@@ -31,16 +31,16 @@ afterAll(async () => {
 
 function create(slots: number): Promise<Forward> {
   const layers = matchTargets(TARGETS, base.architecture.linears('cls'));
-  return Forward.create({ base, layers, slots, device: 'cpu', threads: 2 });
+  return Forward.create({ base, kind: 'lora', layers, slots, device: 'cpu', threads: 2 });
 }
 
-function load(into: Forward, name: string, shape: BundleShape): void {
+async function load(into: Forward, name: string, shape: BundleShape): Promise<void> {
   const { description, weights, weft } = readAdapterFiles(
     randomBundle(base, source, shape),
     { id: source.id, sha256: source.sha256, family: 'bert', hidden_size: 32, num_layers: 2, max_length: 64 },
     name,
   );
-  into.load(name, PEFT_METHODS.lora.serving.read(description, weights), weft.pooling);
+  into.load(name, await SERVING_METHODS.lora.read(description, weights, base), weft.pooling);
 }
 
 const random = new Random(7, 'ids');
@@ -62,7 +62,7 @@ async function oneByOne(rows: readonly ForwardRow[], shapes: ReadonlyMap<string,
   const results: Float32Array[] = [];
   for (const each of rows) {
     const alone = await create(1);
-    load(alone, each.adapter!, shapes.get(each.adapter!)!);
+    await load(alone, each.adapter!, shapes.get(each.adapter!)!);
     results.push(...(await alone.run([each])));
     await alone.release();
   }
@@ -81,7 +81,7 @@ describe('a mixed batch', () => {
         pooling: i % 3 ? 'mean' : 'cls',
       };
       shapes.set(`adapter ${i}`, shape);
-      load(forward, `adapter ${i}`, shape);
+      await load(forward, `adapter ${i}`, shape);
       rows.push(row(`adapter ${i}`, 3 + i));
     }
     const before = forward.runs;
@@ -94,7 +94,7 @@ describe('a mixed batch', () => {
   it('gives every row the same logits whatever its neighbours, and whatever is evicted', async () => {
     const small = await create(3);
     const shapes = ['a', 'b', 'c', 'd', 'e'].map((name, i) => [name, { seed: 100 + i, r: 2 + i }] as const);
-    for (const [name, shape] of shapes) load(small, name, shape);
+    for (const [name, shape] of shapes) await load(small, name, shape);
     const rows = shapes.map(([name], i) => row(name, 4 + i));
     const together = await small.run(rows);
     const again = [];
@@ -105,7 +105,7 @@ describe('a mixed batch', () => {
 
   it('splits where it mixes more adapters than there are slots', async () => {
     const small = await create(2);
-    for (const name of ['a', 'b', 'c', 'd']) load(small, name, { seed: name.charCodeAt(0) });
+    for (const name of ['a', 'b', 'c', 'd']) await load(small, name, { seed: name.charCodeAt(0) });
     await small.run(['a', 'b', 'c', 'd'].map((name) => row(name, 5)));
     expect(small.runs).toBe(2);
     await small.release();
@@ -117,21 +117,21 @@ describe('slots', () => {
     const reused = await create(1);
     const small = { seed: 2, r: 2, labels: 2 };
     const rows = [row('small', 6)];
-    load(reused, 'large', { seed: 1, r: 8, labels: 8 });
-    load(reused, 'small', small);
+    await load(reused, 'large', { seed: 1, r: 8, labels: 8 });
+    await load(reused, 'small', small);
     await reused.run([row('large', 6)]);
     expectClose(await reused.run(rows), await oneByOne(rows, new Map([['small', small]])));
     await reused.release();
   });
 
   it('give the base alone where a row names no adapter: logits of zero', async () => {
-    load(forward, 'x', { seed: 3 });
+    await load(forward, 'x', { seed: 3 });
     const [, bare] = await forward.run([row('x', 5), row(null, 5)]);
     expect(bare!.every((logit) => logit === 0)).toBe(true);
   });
 
   it('refuse an adapter that was dropped', async () => {
-    load(forward, 'gone', { seed: 4 });
+    await load(forward, 'gone', { seed: 4 });
     await forward.run([row('gone', 5)]);
     forward.drop('gone');
     await expect(forward.run([row('gone', 5)])).rejects.toThrow('adapter gone is not loaded');
