@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 export const POOLINGS = ['mean', 'cls'] as const;
-export const BASE_PRECISIONS = ['fp32'] as const;
+export const BASE_PRECISIONS = ['fp32', 'int8', 'nf4'] as const;
 export const MAX_RANK = 256;
 export const MAX_SEQUENCE_LENGTH = 512;
 
@@ -66,12 +66,15 @@ function orAuto<S extends z.ZodRawShape>(shape: S): AutoShape<S> {
 
 const { type: _loraType, ...loraFields } = loraConfig.shape;
 
+const loraRequest = z.strictObject({ type: z.literal('lora').default('lora'), ...orAuto(loraFields) });
+
+/** QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is LoRA over a base model in NF4, and becomes that. */
+const qloraRequest = loraRequest
+  .extend({ type: z.literal('qlora'), base_precision: z.enum(['auto', 'nf4']).default('auto') })
+  .transform((request): z.infer<typeof loraRequest> => ({ ...request, type: 'lora', base_precision: 'nf4' }));
+
 /** A method as a request may give it, LoRA where it names none; what `"auto"` came to is shown in the adapter. */
-export const peftRequest = z.discriminatedUnion(
-  'type',
-  [z.strictObject({ type: z.literal('lora').default('lora'), ...orAuto(loraFields) })],
-  { unionFallback: true },
-);
+export const peftRequest = z.discriminatedUnion('type', [loraRequest, qloraRequest], { unionFallback: true });
 export type PeftRequest = z.infer<typeof peftRequest>;
 
 export const hyperparametersRequest = z.strictObject(orAuto(hyperparameters.shape));

@@ -4,8 +4,9 @@ import { AppError } from '../../shared/errors.ts';
 import type { BasePrecision } from '../../shared/peft-config.ts';
 import { headerLength, parseHeader, type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
 import { openWeightFile, type WeightFile, type WeightSource, writeWeightFile } from '../graph/weight-file.ts';
-import { PRECISIONS } from '../precision/index.ts';
+import { openPrecision } from '../precision/index.ts';
 import type { InputRanges, Precision, WeightSpec } from '../precision/precision.ts';
+import { calibrate } from './calibrate.ts';
 import { parseArchitecture } from './index.ts';
 import type { Architecture, BaseModel } from './model.ts';
 
@@ -52,7 +53,7 @@ export async function openBaseModel(
   precision: BasePrecision = 'fp32',
 ): Promise<BaseModel> {
   const architecture = await readArchitecture(source);
-  const form = PRECISIONS[precision];
+  const form = await openPrecision(precision);
   const path = join(source.weightsFolder, `${source.sha256}.${architecture.type}-${form.layout}.weights`);
   const file =
     (await openIfThere(path, architecture, form)) ?? (await convert(source, architecture, form, path));
@@ -103,7 +104,9 @@ async function convert(
   form: Precision,
   path: string,
 ): Promise<WeightFile> {
-  const ranges: InputRanges = new Map();
+  const ranges: InputRanges = form.calibrated
+    ? await calibrate(await openBaseModel(source), source.folder)
+    : new Map();
   const file = await open(join(source.folder, 'model.safetensors'));
   try {
     const entries = await readEntries(file, source.id);

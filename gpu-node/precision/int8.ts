@@ -1,0 +1,164 @@
+import { open } from 'node:fs/promises';
+import type { Graph } from '../graph/builder.ts';
+import type { Value } from '../graph/ir.ts';
+import { product } from '../graph/shapes.ts';
+import { type StoredTensor, transposeMatrix, type WeightFile } from '../graph/weight-file.ts';
+import {
+  add,
+  cast,
+  dynamicQuantizeMatMul,
+  matMul,
+  matMulIntegerToFloat,
+  mul,
+  quantizeLinear,
+  reshape,
+} from '../ops/index.ts';
+import { fp32, frozenLinear } from './fp32.ts';
+import type { BaseWeights, FrozenLinear, InputRange, Precision, WeightSpec } from './precision.ts';
+import { quantizeTable, storedTable, tableRows } from './table.ts';
+
+const LAYOUT = 1;
+
+/** What the weight file holds of a matrix `<layer>.weight`, W `[in, out]`. */
+const parts = (weight: string) => ({
+  forward: `${weight}.int8`,
+  forwardScales: `${weight}.scales`,
+  backward: `${weight}.transposed.int8`,
+  backwardScales: `${weight}.transposed.scales`,
+  input: `${weight}.input`,
+});
+
+/**
+ * Matrices as signed integers with a scale for each column, activations as unsigned ones with a range that a calibration fixed for each layer
+ * (Jacob et al. 2017, arXiv:1712.05877): products run in integers, and a row's result depends on no other row. The backward pass
+ * multiplies by a second copy, transposed, with scales of its own; there the gradient's range is taken from its elements. The
+ * pooler's product is over one vector a text and stays float32.
+ * @param bits of a stored weight: 8, or 7 where the CPU's products of 8 bits saturate
+ */
+export function int8(bits: 7 | 8): Precision {
+  const levels = 2 ** (bits - 1) - 1;
+  return {
+    layout: `int8-${bits}bit-${LAYOUT}`,
+    calibrated: true,
+    stored: (spec) => {
+      if (spec.role === 'table') return storedTable(spec);
+      return spec.role === 'matrix' ? storedMatrix(spec) : fp32.stored(spec);
+    },
+    store: (spec, data, ranges) => {
+      if (spec.role === 'table') return quantizeTable(spec, data);
+      if (spec.role !== 'matrix') return fp32.store(spec, data, ranges);
+      const range = ranges.get(spec.name.replace(/\.weight$/, ''));
+      if (!range) throw new Error(`${spec.name}: its inputs were not calibrated`);
+      return quantizeMatrix(spec, data, levels, range);
+    },
+    open: (file) => openWeights(file),
+  };
+}
+
+function storedMatrix({ name, shape: [out, inner] }: WeightSpec): ReturnType<Precision['stored']> {
+  const { forward, forwardScales, backward, backwardScales, input } = parts(name);
+  return [
+    { name: forward, dtype: 'int8', shape: [inner!, out!] },
+    { name: forwardScales, dtype: 'float32', shape: [out!] },
+    { name: backward, dtype: 'int8', shape: [out!, inner!] },
+    { name: backwardScales, dtype: 'float32', shape: [inner!] },
+    { name: input, dtype: 'float32', shape: [2] },
+  ];
+}
+
+/** `data` is `[out, in]`. */
+function quantizeMatrix(
+  { shape: [out, inner] }: WeightSpec,
+  data: Float32Array,
+  levels: number,
+  { scale, zeroPoint }: InputRange,
+): ReturnType<Precision['store']> {
+  const forward = quantizeColumns(transposeMatrix(data, out!, inner!), out!, levels);
+  const backward = quantizeColumns(data, inner!, levels);
+  return [
+    forward.elements,
+    forward.scales,
+    backward.elements,
+    backward.scales,
+    Float32Array.of(scale, zeroPoint),
+  ];
+}
+
+/** Integers of at most `levels` in magnitude, and the scale of each column, for a matrix of so many columns. */
+export function quantizeColumns(
+  data: Float32Array,
+  columns: number,
+  levels: number,
+): { elements: Int8Array; scales: Float32Array } {
+  const scales = new Float32Array(columns);
+  for (let i = 0; i < data.length; i++) {
+    scales[i % columns] = Math.max(scales[i % columns]!, Math.abs(data[i]!));
+  }
+  for (let column = 0; column < columns; column++) scales[column] = scales[column]! / levels || 1;
+  return { elements: Int8Array.from(data, (x, i) => Math.round(x / scales[i % columns]!)), scales };
+}
+
+async function openWeights(file: WeightFile): Promise<BaseWeights> {
+  const { tensors } = file;
+  const ranges = await readRanges(file);
+  return {
+    tensors,
+    plain: (graph, name) => graph.weight(tensors[name]!),
+    linear: (graph, name) => {
+      const range = ranges.get(`${name}.weight`);
+      const bias = graph.weight(tensors[`${name}.bias`]!);
+      return range
+        ? quantizedLinear(graph, tensors, `${name}.weight`, range, bias)
+        : frozenLinear(graph, graph.weight(tensors[`${name}.weight`]!), bias);
+    },
+    rows: (table, ids) => tableRows(tensors, table, ids),
+  };
+}
+
+/** Input ranges by the name of the matrix: numbers of the graph, so that layers of one range share one rounding of their input. */
+async function readRanges({ path, tensors }: WeightFile): Promise<ReadonlyMap<string, InputRange>> {
+  const ranges = new Map<string, InputRange>();
+  const file = await open(path);
+  try {
+    for (const { name, offset } of Object.values(tensors)) {
+      if (!name.endsWith('.weight.input')) continue;
+      const elements = new Float32Array(2);
+      await file.read(elements, 0, elements.byteLength, offset);
+      ranges.set(name.replace(/\.input$/, ''), { scale: elements[0]!, zeroPoint: elements[1]! });
+    }
+  } finally {
+    await file.close();
+  }
+  return ranges;
+}
+
+function quantizedLinear(
+  graph: Graph,
+  tensors: Readonly<Record<string, StoredTensor>>,
+  weight: string,
+  range: InputRange,
+  bias: Value,
+): FrozenLinear {
+  const names = parts(weight);
+  const tensor = (name: string) => graph.weight(tensors[name]!);
+  const [inFeatures, outFeatures] = tensors[names.forward]!.shape as [number, number];
+  const aScale = graph.scalar(range.scale);
+  const aZeroPoint = graph.scalar(range.zeroPoint, 'uint8');
+  const backward = (grad: Value) =>
+    dynamicQuantizeMatMul(grad, tensor(names.backward), tensor(names.backwardScales));
+  const apply = (x: Value) => {
+    const rows = reshape(x, [product(x.shape.slice(0, -1)), inFeatures]);
+    const a = quantizeLinear(rows, aScale, aZeroPoint);
+    const [b, bScale] = [tensor(names.forward), tensor(names.forwardScales)];
+    const y = matMulIntegerToFloat({ a, aScale, aZeroPoint, b, bScale, bias }, backward);
+    return reshape(y, [...x.shape.slice(0, -1), outFeatures]);
+  };
+  return {
+    inFeatures,
+    outFeatures,
+    bias,
+    apply,
+    applyWithChange: (x, low, up) => add(apply(x), matMul(low, up)),
+    matrix: () => mul(cast(tensor(names.forward), 'float32'), tensor(names.forwardScales)),
+  };
+}

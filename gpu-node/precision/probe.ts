@@ -1,0 +1,74 @@
+import type { BasePrecision } from '../../shared/peft-config.ts';
+import { Graph } from '../graph/builder.ts';
+import type { Value } from '../graph/ir.ts';
+import { encodeModel } from '../graph/onnx.ts';
+import { matMul, matMulIntegerToFloat, quantizeLinear, reduceSum } from '../ops/index.ts';
+import type { Device } from '../runtime/device.ts';
+import { floats, Session, tensor } from '../runtime/session.ts';
+
+const LARGEST = { uint8: 255, int8: 127 };
+const SATURATION_SIZE = 64;
+
+/**
+ * Bits of a signed weight whose products with unsigned 8 bits are exact on this CPU: 8 with VNNI or AMX, 7 where pairs of products are
+ * summed in 16 bits and saturate. Found by a product of the largest numbers there are.
+ */
+export async function exactWeightBits(): Promise<7 | 8> {
+  const size = SATURATION_SIZE;
+  const graph = new Graph('saturation');
+  const x = graph.input('x', 'float32', [size, size]);
+  const weight = graph.constant('int8', [size, size], new Int8Array(size * size).fill(LARGEST.int8));
+  graph.output('y', product(x, weight, 1, 0));
+  const session = await Session.create(encodeModel(graph), { name: 'saturation', threads: 1 });
+  const ones = new Float32Array(size * size).fill(LARGEST.uint8);
+  const y = floats(await session.run({ x: tensor('float32', [size, size], ones) }), 'y');
+  await session.release();
+  return y.every((element) => element === size * LARGEST.uint8 * LARGEST.int8) ? 8 : 7;
+}
+
+/** Shape of the timed product: that of a small encoder's feed-forward layer over a batch. */
+const TIMED = { rows: 1024, inner: 384, columns: 1536 };
+const TIMED_RUNS = 12;
+/** By how much 8-bit products must be faster to be worth their rounding: what surrounds them costs the same either way. */
+const WORTHWHILE = 1.5;
+
+/** What `"auto"` means for a base model here: 8 bits where products in 8 bits are so much faster than those of float32, which takes a moment to measure. */
+export async function fastestPrecision(device: Device, threads: number): Promise<BasePrecision> {
+  if (device !== 'cpu') return 'fp32';
+  const { rows, inner, columns } = TIMED;
+  const weight = (graph: Graph, dtype: 'float32' | 'int8') =>
+    graph.constant(dtype, [inner, columns], new Int8Array(inner * columns).fill(1));
+  const builds = {
+    fp32: (x: Value) => matMul(x, weight(x.graph, 'float32')),
+    int8: (x: Value) => product(x, weight(x.graph, 'int8'), 1 / 127, 128),
+  };
+  const x = tensor('float32', [rows, inner], new Float32Array(rows * inner).fill(0.5));
+  const times = { fp32: Number.POSITIVE_INFINITY, int8: Number.POSITIVE_INFINITY };
+  const sessions = await Promise.all(
+    (['fp32', 'int8'] as const).map(async (kind) => {
+      const graph = new Graph(kind);
+      const y = builds[kind](graph.input('x', 'float32', [rows, inner]));
+      graph.output('sum', reduceSum(y, [0, 1]));
+      return { kind, session: await Session.create(encodeModel(graph), { name: kind, threads }) };
+    }),
+  );
+  for (let run = 0; run < TIMED_RUNS; run++) {
+    for (const { kind, session } of sessions) {
+      const start = performance.now();
+      await session.run({ x });
+      times[kind] = Math.min(times[kind], performance.now() - start);
+    }
+  }
+  for (const { session } of sessions) await session.release();
+  return times.fp32 > WORTHWHILE * times.int8 ? 'int8' : 'fp32';
+}
+
+function product(x: Value, b: Value, scale: number, zeroPoint: number): Value {
+  const { graph } = x;
+  const [aScale, aZeroPoint] = [graph.scalar(scale), graph.scalar(zeroPoint, 'uint8')];
+  const columns = b.shape[1] as number;
+  const ones = graph.constant('float32', [columns], new Float32Array(columns).fill(1));
+  const zeros = graph.constant('float32', [columns], new Float32Array(columns));
+  const a = quantizeLinear(x, aScale, aZeroPoint);
+  return matMulIntegerToFloat({ a, aScale, aZeroPoint, b, bScale: ones, bias: zeros }, (grad) => grad);
+}

@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { gradients } from '../../../gpu-node/autograd/backward.ts';
+import { Graph } from '../../../gpu-node/graph/builder.ts';
+import { encodeModel } from '../../../gpu-node/graph/onnx.ts';
+import { encoderFeeds, encoderInputs, type TokenBatch } from '../../../gpu-node/models/inputs.ts';
+import { type BaseModel, plainLinear } from '../../../gpu-node/models/model.ts';
+import { openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
+import { mul, reduceSum } from '../../../gpu-node/ops/index.ts';
+import { quantizeColumns } from '../../../gpu-node/precision/int8.ts';
+import { exactWeightBits, fastestPrecision } from '../../../gpu-node/precision/probe.ts';
+import { Random } from '../../../gpu-node/random.ts';
+import { floats, Session, tensor } from '../../../gpu-node/runtime/session.ts';
+import { readExpected, TINY_BERT, toTokenBatch, withFolder } from '../../support/tiny-bert.ts';
+
+const LAYER = 'bert.encoder.layer.1.intermediate.dense';
+
+/** Both precisions of the fixture's model. */
+function withBoth<T>(use: (bases: { fp32: BaseModel; int8: BaseModel }) => Promise<T>): Promise<T> {
+  return withFolder(async (folder) => {
+    const source = { id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder: folder };
+    return use({ fp32: await openBaseModel(source), int8: await openBaseModel(source, 'int8') });
+  });
+}
+
+async function run(base: BaseModel, graph: Graph, feeds: Parameters<Session['run']>[0]) {
+  const session = await Session.create(encodeModel(graph), { weightsFolder: base.weightsFolder, threads: 1 });
+  const outputs = await session.run(feeds);
+  await session.release();
+  return outputs;
+}
+
+/** Mean-pooled vectors of a batch. */
+async function pooled(base: BaseModel, batch: TokenBatch): Promise<Float32Array> {
+  const graph = new Graph('pooled');
+  const inputs = encoderInputs(graph, 'batch-first');
+  const hidden = base.architecture.encode(base.weights, inputs, plainLinear);
+  graph.output('pooled', base.architecture.pool('mean', hidden, base.weights, inputs, plainLinear));
+  return floats(await run(base, graph, encoderFeeds(batch)), 'pooled');
+}
+
+/** Root of the mean square of a difference, relative to that of what was expected. */
+function relativeError(actual: Float32Array, expected: Float32Array): number {
+  const square = (values: Float32Array) => values.reduce((sum, x) => sum + x * x, 0);
+  return Math.sqrt(square(actual.map((x, i) => x - expected[i]!)) / square(expected));
+}
+
+/** One row of a batch, padding included. */
+function rowOf({ length, inputIds, attentionMask, tokenTypeIds }: TokenBatch, row: number): TokenBatch {
+  const [from, to] = [row * length, (row + 1) * length];
+  return {
+    rows: 1,
+    length,
+    inputIds: inputIds.slice(from, to),
+    attentionMask: attentionMask.slice(from, to),
+    tokenTypeIds: tokenTypeIds!.slice(from, to),
+  };
+}
+
+describe('a base model in 8 bits', () => {
+  it('computes nearly what it does in float32', () =>
+    withBoth(async ({ fp32, int8 }) => {
+      for (const fixture of (await readExpected()).batches) {
+        const batch = toTokenBatch(fixture);
+        expect(relativeError(await pooled(int8, batch), await pooled(fp32, batch))).toBeLessThan(0.03);
+      }
+    }));
+
+  it('gives a row what it gets alone, whatever its neighbours', () =>
+    withBoth(async ({ int8 }) => {
+      const batch = toTokenBatch((await readExpected()).batches[0]!);
+      const together = await pooled(int8, batch);
+      const width = int8.architecture.hiddenSize;
+      for (let row = 0; row < batch.rows; row++) {
+        const alone = await pooled(int8, rowOf(batch, row));
+        const expected = together.slice(row * width, (row + 1) * width);
+        expect(relativeError(alone, expected)).toBeLessThan(1e-6);
+      }
+    }));
+
+  it('passes nearly the gradient of float32 through a layer', () =>
+    withBoth(async (bases) => {
+      const random = new Random(3, 'gradient');
+      const [rows, inner, outer] = [5, 32, 64];
+      const draw = (size: number) => Float32Array.from({ length: size }, () => random.normal());
+      const feeds = {
+        x: tensor('float32', [rows, inner], draw(rows * inner)),
+        factors: tensor('float32', [rows, outer], draw(rows * outer)),
+      };
+      const gradient = async (base: BaseModel) => {
+        const graph = new Graph('gradient');
+        const x = graph.input('x', 'float32', ['rows', inner]);
+        const y = base.weights.linear(graph, LAYER).apply(x);
+        const weighted = mul(y, graph.input('factors', 'float32', ['rows', outer]));
+        const [dx] = gradients(reduceSum(weighted, [0, 1], { keepDims: false }), [x]);
+        graph.output('dx', dx!);
+        return floats(await run(base, graph, feeds), 'dx');
+      };
+      expect(relativeError(await gradient(bases.int8), await gradient(bases.fp32))).toBeLessThan(0.02);
+    }));
+
+  it('knows its matrices', () =>
+    withBoth(async (bases) => {
+      const matrix = async (base: BaseModel) => {
+        const graph = new Graph('matrix');
+        graph.output(
+          'matrix',
+          mul(base.weights.linear(graph, LAYER).matrix(), graph.input('one', 'float32', [])),
+        );
+        return floats(await run(base, graph, { one: tensor('float32', [], Float32Array.of(1)) }), 'matrix');
+      };
+      expect(relativeError(await matrix(bases.int8), await matrix(bases.fp32))).toBeLessThan(0.01);
+    }));
+
+  it('holds no matrix and no table of the encoder in float32', () =>
+    withBoth(async ({ int8 }) => {
+      const large = Object.values(int8.weights.tensors).filter(
+        ({ dtype, shape }) => dtype === 'float32' && shape.length > 1,
+      );
+      expect(large.map(({ name }) => name).sort()).toEqual([
+        'bert.embeddings.position_embeddings.weight',
+        'bert.embeddings.token_type_embeddings.weight',
+        'bert.pooler.dense.weight',
+      ]);
+    }));
+});
+
+describe('a column of a quantized matrix', () => {
+  it('is at most half a step off, and a column of zeros stays zeros', () => {
+    const matrix = Float32Array.of(1, 0, -0.5, -3, 0, 0.25);
+    const { elements, scales } = quantizeColumns(matrix, 3, 127);
+    const off = [...elements].map(
+      (element, i) => Math.abs(element * scales[i % 3]! - matrix[i]!) / scales[i % 3]!,
+    );
+    expect(Math.max(...off)).toBeLessThanOrEqual(0.5 + 1e-6);
+    expect([elements[1], elements[4]]).toEqual([0, 0]);
+  });
+});
+
+describe('what a machine is asked', () => {
+  it('how many bits of a weight multiply exactly', async () => {
+    expect([7, 8]).toContain(await exactWeightBits());
+  });
+
+  it('which precision is worth it', async () => {
+    expect(['fp32', 'int8']).toContain(await fastestPrecision('cpu', 1));
+    expect(await fastestPrecision('webgpu', 1)).toBe('fp32');
+  });
+});
