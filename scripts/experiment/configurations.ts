@@ -123,7 +123,7 @@ export const FACTORS: Readonly<Record<string, readonly unknown[]>> = {
   epochs: [2, 5, 8, 12],
 };
 
-const METHOD_FIELDS = peftRequest.options.flatMap(({ shape }) => Object.keys(shape));
+const METHOD_FIELDS = Object.keys(peftRequest.parse({}));
 const HYPERPARAMETER_FIELDS = Object.keys(hyperparametersRequest.shape);
 
 /** The requests that a job would carry. @throws naming the field that a request may not have so */
@@ -146,7 +146,7 @@ export function withField(settings: Settings, field: string, value: unknown): Se
   if (HYPERPARAMETER_FIELDS.includes(field)) {
     return { ...settings, hyperparameters: { ...settings.hyperparameters, [field]: value } };
   }
-  const known = [...new Set([...METHOD_FIELDS, ...HYPERPARAMETER_FIELDS])].join(', ');
+  const known = [...METHOD_FIELDS, ...HYPERPARAMETER_FIELDS].join(', ');
   throw new Error(`${field} is no setting; these are: ${known}`);
 }
 

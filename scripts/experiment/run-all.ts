@@ -75,8 +75,6 @@ export async function runAll(plan: readonly Planned[], options: RunAllOptions): 
         signal.throwIfAborted();
         failures++;
         display.print(`FAILED ${name}: ${failureOf(error)}`);
-      } finally {
-        display.end(name);
       }
     }
   };
@@ -97,6 +95,7 @@ async function measure({ run, data, key }: Planned, options: RunAllOptions): Pro
     await store.write(result);
     return result;
   } finally {
+    display.end(nameOf(run));
     await rm(folder, { recursive: true, force: true });
   }
 }

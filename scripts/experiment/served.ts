@@ -34,16 +34,19 @@ export class ServedAdapters {
         copyFile(join(folders.get(bundle)!, name), file),
     };
     const store = await AdapterStore.open({ folder: cache, maxBytes: CACHE_BYTES, source, log });
-    return new ServedAdapters(new Classifier({ base, store, device, threads, ...LIMITS, log }), folders);
+    return new ServedAdapters(
+      new Classifier({ bases: [base], store, device, threads, ...LIMITS, log }),
+      folders,
+    );
   }
 
   /** Classifies texts by the adapter whose files lie in the job's folder. */
-  async classify({ base, folder, data, signal }: Job, manifest: BundleManifest): Promise<Scored> {
+  async classify({ folder, data, signal }: Job, manifest: BundleManifest): Promise<Scored> {
     const bundle = createHash('sha256').update(canonicalManifest(manifest)).digest('hex');
     this.#folders.set(bundle, folder);
     try {
       const rows = data.test.rows.map(({ text }) => ({ bundle, text }));
-      const answer = await this.#classifier.classify({ base_model: base.id, rows }, signal);
+      const answer = await this.#classifier.classify({ rows }, signal);
       return { labels: answer.labels[bundle]!, scores: answer.rows.map(({ scores }) => scores) };
     } finally {
       this.#folders.delete(bundle);

@@ -72,6 +72,7 @@ function specOf({ run, data, base, folder, device, threads }: Job) {
     validation_file: run.protocol === 'published' ? data.test.path : null,
     validation_split: 'auto' as const,
     ...requestOf(run.settings),
+    auto_precision: 'fp32' as const,
     resolved: null,
     seed: run.seed,
     output_folder: folder,
