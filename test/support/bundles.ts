@@ -4,7 +4,11 @@ import type { BaseModelSource } from '../../gpu-node/models/open-base-model.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { Random } from '../../gpu-node/random.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';
-import { classifierTensorName, loraTensorName } from '../../shared/adapter-description.ts';
+import {
+  classifierTensorName,
+  loraTensorName,
+  magnitudeTensorName,
+} from '../../shared/adapter-description.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
@@ -20,6 +24,7 @@ export interface BundleShape {
   labels?: number;
   pooling?: Pooling;
   targets?: string[];
+  dora?: boolean;
   maxLength?: number;
   temperature?: number;
 }
@@ -27,20 +32,21 @@ export interface BundleShape {
 /** The files of an adapter with random weights, large enough to move every score. */
 export function randomBundle(base: BaseModel, source: BaseModelSource, shape: BundleShape): BundleBytes {
   const { seed, r = 4, labels = 3, pooling = 'mean', targets = ['query', 'value'], maxLength = 32 } = shape;
-  const { temperature } = shape;
+  const { temperature, dora = false } = shape;
   const layers = matchTargets(targets, base.architecture.linears(pooling));
   const random = new Random(seed, 'bundle');
   const draw = (...dims: number[]): Tensor => ({
     shape: dims,
     data: Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => 0.5 * random.normal()),
   });
-  const matrices = ({ name, inFeatures, outFeatures }: LinearLayer) => [
+  const tensors = ({ name, inFeatures, outFeatures }: LinearLayer) => [
     [loraTensorName(name, 'A'), draw(r, inFeatures)] as const,
     [loraTensorName(name, 'B'), draw(outFeatures, r)] as const,
+    ...(dora ? [[magnitudeTensorName(name), draw(outFeatures)] as const] : []),
   ];
   const weights = writeSafetensors(
     new Map([
-      ...layers.flatMap(matrices),
+      ...layers.flatMap(tensors),
       [classifierTensorName('weight'), draw(labels, base.architecture.hiddenSize)],
       [classifierTensorName('bias'), draw(labels)],
     ]),
@@ -52,7 +58,7 @@ export function randomBundle(base: BaseModel, source: BaseModelSource, shape: Bu
       alpha: r,
       dropout: 0,
       use_rslora: false,
-      use_dora: false,
+      use_dora: dora,
       target_modules: targets,
       pooling,
       base_precision: 'fp32',

@@ -1,11 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { Graph } from '../../../gpu-node/graph/builder.ts';
+import { transposeMatrix } from '../../../gpu-node/graph/weight-file.ts';
 import type { TokenBatch } from '../../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
 import type { ServedAdapter } from '../../../gpu-node/peft/method.ts';
 import { Random } from '../../../gpu-node/random.ts';
+import { runOnce } from '../../../gpu-node/runtime/run-once.ts';
+import { floats } from '../../../gpu-node/runtime/session.ts';
 import type { TrainingTask } from '../../../gpu-node/train/graph.ts';
 import { initialParameters } from '../../../gpu-node/train/initial-parameters.ts';
 import { train } from '../../../gpu-node/train/loop.ts';
@@ -185,5 +189,34 @@ describe.each(Object.keys(CONFIGS) as AdapterKind[])('%s adapters', (kind) => {
         expect(losses.at(-1)!).toBeLessThan(losses[0]!);
       }
       expect((await readFile(weightsFile)).equals(before)).toBe(true);
+    }));
+});
+
+describe('a DoRA adapter', () => {
+  it('is refused where the weights that it changes have come to 0', () =>
+    withFolder(async (folder) => {
+      const base = await openTinyBert(folder);
+      const [layer] = base.architecture.linears('mean');
+      const r = layer!.inFeatures;
+      const config: LoraConfig = { ...LORA[0]!, r, alpha: r, use_dora: true, target_modules: [layer!.name] };
+      const task = { base, config, labels: 2 };
+      const tensors = await tensorsOf(task, 30, false);
+      const graph = new Graph('weights');
+      graph.output('matrix', base.weights.linear(graph, layer!.name).matrix());
+      const matrix = floats(await runOnce(graph, base.weightsFolder), 'matrix');
+      // A = 1 and B = -W, so that W + B·A is 0.
+      tensors.get(`${layer!.name}.lora_A.weight`)!.data.forEach((_, i, a) => {
+        a[i] = Number(i % (r + 1) === 0);
+      });
+      tensors.get(`${layer!.name}.lora_B.weight`)!.data.set(
+        transposeMatrix(
+          matrix.map((w) => -w),
+          r,
+          r,
+        ),
+      );
+      await expect(throughFiles('dora', task, tensors, folder)).rejects.toThrow(
+        `${layer!.name}.lora_magnitude_vector [32]: the changed weights of output 0 have no norm`,
+      );
     }));
 });

@@ -194,6 +194,24 @@ describe('classification', () => {
     expect(Math.abs(onOne! - onOther!)).toBeGreaterThan(1e-3);
   });
 
+  it('mixes LoRA and DoRA adapters of the same layers, with the scores that each text gets alone', async () => {
+    const shape = { seed: 46, labels: 2 };
+    const [plain, dora] = [await adapter(shape), await adapter({ ...shape, dora: true })];
+    const rows = [plain, dora, dora, plain].map((bundle, i) => ({ bundle, text: `text ${i} of two kinds` }));
+    const mixed = await classify(...rows);
+    for (const [i, row] of rows.entries()) {
+      const alone = (await classify(row)).rows[0]!.scores;
+      for (const [label, score] of alone.entries())
+        expect(mixed.rows[i]!.scores[label]).toBeCloseTo(score, 5);
+    }
+    const [first, second] = await Promise.all(
+      [plain, dora].map(
+        async (bundle) => (await classify({ bundle, text: 'the same text' })).rows[0]!.scores[0]!,
+      ),
+    );
+    expect(Math.abs(first! - second!)).toBeGreaterThan(1e-3);
+  });
+
   it('cuts a text to its adapter and says so', async () => {
     const bundle = await adapter({ seed: 50, maxLength: 8 });
     const { rows } = await classify({ bundle, text: 'a b c d e f g h i j k l' }, { bundle, text: 'a' });
