@@ -3,6 +3,7 @@ import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { FamilyName } from '../../shared/families.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
 import { type Db, statement } from './client.ts';
+import { knownPrecisions } from './nodes.ts';
 import { claimObjects } from './objects.ts';
 import { adapterNames, adapters, deletions, nodeBaseModels, nodes, objects } from './schema.ts';
 
@@ -24,7 +25,7 @@ export async function findImportBase(db: Db, name: string): Promise<ImportBase |
     .select({
       id: baseModel,
       sha256: nodeBaseModels.sha256,
-      precisions: nodeBaseModels.precisions,
+      precisions: knownPrecisions,
       family: nodeBaseModels.family,
       hiddenSize: nodeBaseModels.hiddenSize,
       numLayers: nodeBaseModels.numLayers,

@@ -57,6 +57,13 @@ export async function liveNodes(db: Db, now: number): Promise<LiveNode[]> {
   return [...byId.values()];
 }
 
+/** The precisions in which any known node has the base model of a row of `nodeBaseModels`, in a statement that joins another table. */
+export const knownPrecisions = sql<string[]>`(SELECT json_group_array(DISTINCT p.value)
+  FROM ${nodeBaseModels} AS m, json_each(m.precisions) AS p
+  WHERE m.base_model = ${nodeBaseModels.baseModel} AND m.sha256 = ${nodeBaseModels.sha256})`.mapWith(
+  (list: string) => JSON.parse(list),
+);
+
 /**
  * The base model to train on: that of the given id, or for `default` the first of the node heard of last. Nodes that
  * are silent for now count too, because a job waits for them.
@@ -67,7 +74,7 @@ export async function findBaseModel(db: Db, id: string): Promise<BaseModel | und
     .select({
       id: nodeBaseModels.baseModel,
       sha256: nodeBaseModels.sha256,
-      precisions: nodeBaseModels.precisions,
+      precisions: knownPrecisions,
       maxLength: nodeBaseModels.maxLength,
     })
     .from(nodeBaseModels)

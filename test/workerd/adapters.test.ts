@@ -182,6 +182,13 @@ describe('POST /v1/adapters', () => {
       'examples',
     ],
     ['a base model no node has', { ...given, base_model: 'gpt-9' }, 404, 'model_not_found', 'base_model'],
+    [
+      'a precision that no node serves the base model in',
+      { ...given, method: { base_precision: 'int8' } },
+      422,
+      'invalid_request',
+      'method.base_precision',
+    ],
     ['an unknown file', { name: 'x', training_file: 'file_nope' }, 404, 'file_not_found', 'training_file'],
     [
       'an unknown validation file',

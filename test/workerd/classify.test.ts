@@ -6,7 +6,15 @@ import { forgetRecentNodes } from '../../edge/live-nodes.ts';
 import { classifyResponse } from '../../shared/api/inference.ts';
 import { makeReady, submit } from './support/adapters.ts';
 import { type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
-import { classifyAsNode, fakeScores, type NodeCall, serveNodes, TestNode } from './support/nodes.ts';
+import {
+  classifyAsNode,
+  fakeScores,
+  finish,
+  type NodeCall,
+  RESOLVED,
+  serveNodes,
+  TestNode,
+} from './support/nodes.ts';
 
 let client: Client;
 let node: TestNode;
@@ -101,6 +109,24 @@ describe('POST /v1/classify', () => {
       const [ham, spam] = fakeScores(bundle, text);
       expect(body.data[i]).toMatchObject({ index: i, model: `${input[i]!.model}@1`, scores: { ham, spam } });
     }
+  });
+
+  it('asks only nodes that have the base model in the precision of the adapter', async () => {
+    const own = await makeTenant();
+    const able = await new TestNode().register(['fp32', 'int8']);
+    await submit(own, 'small', { base_model: able.baseModel });
+    const resolved = { ...RESOLVED, method: { ...RESOLVED.method, base_precision: 'int8' as const } };
+    await finish((await able.lease())!, 'small', resolved);
+    await Promise.all(Array.from({ length: 6 }, () => new TestNode(able.baseModel).register()));
+    const calls = answerBy(classifyAsNode);
+    await classify({ model: 'small', input: 'x' }, own);
+    expect(calls.map((call) => new URL(call.url).origin)).toEqual([able.url]);
+    const { data } = (await own.call('/v1/models')).body;
+    expect(data.find(({ id }: { id: string }) => id === able.baseModel)).toMatchObject({
+      precisions: ['fp32', 'int8'],
+      nodes: 7,
+      nodes_by_precision: { fp32: 7, int8: 1 },
+    });
   });
 
   it('turns to another node with the base model alone for the rows that it can answer', async () => {

@@ -169,6 +169,23 @@ describe('POST /v1/adapters/import', () => {
     expect(body.method).toMatchObject({ type: 'lora', r: 4, use_dora: true });
   });
 
+  it('notes the precision that the adapter was trained on, which a node must serve', async () => {
+    const fields = { name: 'quantized', base_precision: 'int8' };
+    const refused = await importWith({ fields });
+    expect(problemOf(refused)).toEqual({ status: 422, code: 'invalid_request', param: 'base_precision' });
+    const able = await new TestNode().register(['fp32', 'int8']);
+    const config = configFile({ baseModel: able.baseModel });
+    expect((await importWith({ config, fields })).body).toMatchObject({
+      base_precision: 'int8',
+      method: { base_precision: 'int8' },
+    });
+    const unknown = await importWith({ config, fields: { ...fields, base_precision: 'auto' } });
+    expect(problemOf(unknown)).toMatchObject({ status: 422, param: 'base_precision' });
+    const [row] = await db.select().from(adapters).where(eq(adapters.name, 'quantized'));
+    const weft = await (await env.BUCKET.get(`${row!.prefix}weft.json`))!.json();
+    expect(weft).toMatchObject({ base_precision: 'int8' });
+  });
+
   it('gives each import of a name its next version', async () => {
     for (const version of [1, 2]) {
       expect((await importWith({ fields: { name: 'again' } })).body.id).toBe(`again@${version}`);

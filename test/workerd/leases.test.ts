@@ -75,6 +75,25 @@ describe('leasing', () => {
     expect(await node.lease()).not.toBeNull();
   });
 
+  it('gives a job only to a node that has its base model in the precision asked for', async () => {
+    const method = { type: 'qlora' };
+    const able = await new TestNode(node.baseModel).register(['fp32', 'nf4']);
+    await submit(client, 'quantized', { base_model: node.baseModel, method });
+    expect(await node.lease()).toBeNull();
+    expect((await able.lease())!.method).toMatchObject({ type: 'lora', base_precision: 'nf4' });
+  });
+
+  it('gives a later attempt only to a node that has what an earlier one made of "auto"', async () => {
+    const able = await new TestNode(node.baseModel).register(['fp32', 'int8']);
+    await queue('settled');
+    const lease = (await able.lease())!;
+    const resolved = { ...RESOLVED, method: { ...RESOLVED.method, base_precision: 'int8' } };
+    await able.beat([{ ...running(lease), resolved }]);
+    await fail(lease.job_id, failure(lease.token, true));
+    expect(await node.lease()).toBeNull();
+    expect((await able.lease())!.resolved).toEqual(resolved);
+  });
+
   it('hands over what was asked for', async () => {
     const id = await submit(client, 'asked', {
       base_model: node.baseModel,

@@ -35,6 +35,14 @@ describe('invalidRequest', () => {
     expect(message).toMatch(/^method\.r: .*>=1$/);
   });
 
+  it('takes QLoRA as LoRA over a base model in NF4, and as nothing else', () => {
+    const parse = (method: object) => createAdapter.parse({ ...given, method }).method;
+    expect(parse({ type: 'qlora', r: 4 })).toEqual(parse({ type: 'lora', r: 4, base_precision: 'nf4' }));
+    expect(parse({ type: 'qlora', base_precision: 'nf4' })).toEqual(parse({ type: 'qlora' }));
+    const method = { type: 'qlora', base_precision: 'int8' };
+    expect(complaint(createAdapter, { ...given, method }).param).toBe('method.base_precision');
+  });
+
   it('says of a body that is no object that it is none', () => {
     expect(complaint(createAdapter, [])).toEqual({
       param: undefined,

@@ -108,8 +108,8 @@ export function completion(lease: JobLease, manifest: BundleManifest): CompleteJ
 }
 
 /** Trains nothing, but brings a leased job to its end as a node does. */
-export async function finish(lease: JobLease, seed?: string): Promise<void> {
-  const json = completion(lease, await uploadBundle(lease, seed));
+export async function finish(lease: JobLease, seed?: string, resolved = RESOLVED): Promise<void> {
+  const json = { ...completion(lease, await uploadBundle(lease, seed)), resolved };
   const { status, body } = await callAsNode(`/internal/jobs/${lease.job_id}/complete`, { json });
   if (status !== 200) throw new Error(`completing: ${JSON.stringify(body)}`);
 }
