@@ -35,9 +35,11 @@ def encode(base: str, texts: list[str], max_length: int) -> dict[str, torch.Tens
     }
 
 
-def log_probabilities(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+def log_probabilities(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], temperature: float = 1.0
+) -> torch.Tensor:
     with torch.no_grad():
-        return torch.log_softmax(model.eval()(**batch).logits, dim=-1)
+        return torch.log_softmax(model.eval()(**batch).logits / temperature, dim=-1)
 
 
 def check(folder: Path, plan: dict) -> None:
@@ -46,7 +48,8 @@ def check(folder: Path, plan: dict) -> None:
         expected = torch.tensor(json.loads((ours / "expected.json").read_text())["log_probabilities"])
         base = MODELS[weft["pooling"]].from_pretrained(plan["base"], num_labels=len(weft["labels"]))
         model = PeftModel.from_pretrained(base, ours)
-        actual = log_probabilities(model, encode(plan["base"], plan["texts"], weft["max_length"]))
+        batch = encode(plan["base"], plan["texts"], weft["max_length"])
+        actual = log_probabilities(model, batch, weft.get("temperature", 1.0))
         (ours / "difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
 
 

@@ -28,6 +28,16 @@ const OURS: Record<string, PeftRequest> = {
     target_modules: 'all-linear',
     use_rslora: true,
   }),
+  'mean-all-linear': peftRequest.parse({ type: 'lora', pooling: 'mean', r: 2, target_modules: 'all-linear' }),
+  'mean-query-value-dora': peftRequest.parse({ type: 'lora', pooling: 'mean', r: 4, use_dora: true }),
+  'cls-all-linear-dora': peftRequest.parse({
+    type: 'lora',
+    pooling: 'cls',
+    r: 2,
+    target_modules: 'all-linear',
+    use_rslora: true,
+    use_dora: true,
+  }),
 };
 
 interface TheirCase {
@@ -66,6 +76,27 @@ const THEIRS: TheirCase[] = [
       target_modules: ['query', 'key', 'output.dense'],
       rank_pattern: { 'attention.output.dense': 2 },
       alpha_pattern: { 'layer.1.attention.self.query': 2 },
+    },
+  },
+  {
+    name: 'mean-all-linear-dora',
+    pooling: 'mean',
+    max_length: MAX_LENGTH,
+    dtype: 'float32',
+    config: { r: 4, lora_alpha: 8, lora_dropout: 0.1, target_modules: 'all-linear', use_dora: true },
+  },
+  {
+    name: 'cls-patterns-dora',
+    pooling: 'cls',
+    max_length: MAX_LENGTH,
+    dtype: 'float16',
+    config: {
+      r: 4,
+      lora_alpha: 8,
+      target_modules: ['query', 'output.dense', 'pooler.dense'],
+      rank_pattern: { 'attention.output.dense': 2 },
+      use_rslora: true,
+      use_dora: true,
     },
   },
 ];
