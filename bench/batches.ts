@@ -18,6 +18,13 @@ export interface Batches {
   readonly labels: number;
 }
 
+export interface TokenizedTexts {
+  readonly examples: readonly TrainingExample[];
+  readonly labels: number;
+  /** Milliseconds that tokenizing took. */
+  readonly ms: number;
+}
+
 /** Unpadded rows of random token ids with four random labels. */
 export function randomBatches(vocabSize: number, { count, rows, length }: BatchShape): Batches {
   const random = new Random(1, 'batches');
@@ -31,18 +38,40 @@ export function randomBatches(vocabSize: number, { count, rows, length }: BatchS
 /** Batches of the distinct texts of `folder/train.jsonl`, in the order of the file. @throws when there are too few. */
 export async function batchesOfTexts(folder: string, base: string, shape: BatchShape): Promise<Batches> {
   const { count, rows, length } = shape;
-  const lines = (await readFile(join(folder, 'train.jsonl'), 'utf8')).split('\n').filter(Boolean);
-  const examples = lines.map((line) => JSON.parse(line) as { text: string; label: string });
-  const labels = [...new Set(examples.map(({ label }) => label))].sort();
-  const distinct = new Map(examples.map((example) => [example.text, example]));
-  if (distinct.size < count * rows) {
-    throw new Error(`${folder} has ${distinct.size} distinct texts, ${count} batches of ${rows} need more`);
+  const { examples, labels } = await tokenizedTexts(folder, base, length, count * rows);
+  if (examples.length < count * rows) {
+    const has = `${folder} has ${examples.length} distinct texts`;
+    throw new Error(`${has}, ${count} batches of ${rows} need more`);
   }
+  return { batches: chunks(examples, rows), labels };
+}
+
+/** The distinct texts of `folder/train.jsonl` in the order of the file, at most so many, each cut at `length` tokens. */
+export async function tokenizedTexts(
+  folder: string,
+  base: string,
+  length: number,
+  most = Number.POSITIVE_INFINITY,
+): Promise<TokenizedTexts> {
+  const lines = (await readFile(join(folder, 'train.jsonl'), 'utf8')).split('\n').filter(Boolean);
+  const rows = lines.map((line) => JSON.parse(line) as { text: string; label: string });
+  const labels = [...new Set(rows.map(({ label }) => label))].sort();
+  const distinct = [...new Map(rows.map((row) => [row.text, row])).values()].slice(0, most);
   const tokenizer = await loadTokenizer(base);
-  const tokenized = [...distinct.values()].slice(0, count * rows).map(({ text, label }) => ({
+  const start = performance.now();
+  const examples = distinct.map(({ text, label }) => ({
     ids: tokenizer.encode(text, length).ids,
     label: labels.indexOf(label),
   }));
-  const batches = Array.from({ length: count }, (_, i) => tokenized.slice(i * rows, (i + 1) * rows));
-  return { batches, labels: labels.length };
+  return { examples, labels: labels.length, ms: performance.now() - start };
+}
+
+/** One epoch as HF's Trainer draws it: shuffled, cut into batches. */
+export function shuffledBatches(examples: readonly TrainingExample[], rows: number): TrainingExample[][] {
+  return chunks(new Random(1, 'shuffle').shuffle([...examples]), rows);
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
 }

@@ -11,3 +11,7 @@ export function median(numbers: readonly number[]): number {
 export function quartiles(numbers: readonly number[]): [low: number, high: number] {
   return [quantile(numbers, 0.25), quantile(numbers, 0.75)];
 }
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

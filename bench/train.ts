@@ -1,130 +1,187 @@
 /**
- * Times a training step of Weft beside HF PEFT's on torch: the same base model, adapter, batches and optimizer, one step
- * of each in turn, so that all meet the same machine. The peer runs twice: with the base model's own dropout, which
- * `model.train()` turns on and Weft leaves out, and without it. The latter gets Weft's first parameters and must give
- * the same losses: it does the same work.
+ * Trains with Weft and with HF PEFT on torch in turn, so that all meet the same machine: the same base model, first
+ * weights, optimizer and texts, each side in a process of its own. HF PEFT runs as its users run it (`model.train()`
+ * turns on the base model's own dropout), in fp32 and under bf16 autocast; the faster of the two is its best.
  *
- *     WEFT_PYTHON=.venv/bin/python node bench/train.ts [--data FOLDER] [--base ID|FOLDER] [--steps 15]
- *                                                      [--rows 32] [--length 64] [--threads 2] [--r 8]
+ *     WEFT_PYTHON=.venv/bin/python node bench/train.ts [--data FOLDER] [--epoch] [--base ID|FOLDER] [--precision fp32]
+ *                                       [--steps 15] [--rows 32] [--length 64] [--threads 2] [--r 8] [--slice 8]
+ *
+ * Without `--epoch` all take the same batches, one step of each in turn, without dropout in the adapter; a third HF PEFT
+ * without any dropout then does Weft's work exactly, and must give the same losses. With `--epoch` each side goes once
+ * through the texts in its own way, a slice of batches of each in turn: HF PEFT shuffles and pads to a batch's longest
+ * text, without dropout in the adapter, its defaults; Weft takes batches of similar length with dropout 0.1, its own.
  *
  * `--data` names a folder with a train.jsonl of `{"text", "label"}` lines; no text is used twice. Without it the batches
- * are random tokens, unpadded.
+ * are random tokens, unpadded. `--steps` ends an epoch early. Real tokens are counted: padding is not.
  */
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { lengthBatches } from '../gpu-node/data/batches.ts';
 import { createLog } from '../gpu-node/log.ts';
-import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
-import { RUNTIME_VERSION } from '../gpu-node/runtime/session.ts';
-import { AdamW, clipGradients } from '../gpu-node/train/optimizers.ts';
-import { TrainingRunner } from '../gpu-node/train/runner.ts';
+import { outlineBaseModel } from '../gpu-node/models/open-base-model.ts';
+import { Random } from '../gpu-node/random.ts';
+import type { TrainingExample } from '../gpu-node/train/runner.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
-import { batchesOfTexts, randomBatches } from './batches.ts';
-import { PeerProcess } from './peer-process.ts';
-import { median, quartiles } from './statistics.ts';
+import { batchesOfTexts, randomBatches, shuffledBatches, tokenizedTexts } from './batches.ts';
+import { median, quartiles, sum } from './statistics.ts';
+import { type Step, TrainerProcess } from './trainer-process.ts';
 
-/** Steps at the start that are not counted: they allocate. */
+/** Steps of each side at the start that are not counted: they allocate. */
 const WARMUP = 3;
-const LEARNING_RATE = 5e-4;
-const CLIP = 1;
+
+const HEADER = [
+  'trainer                 ',
+  'real tokens/s',
+  'ratio',
+  'by CPU time',
+  'ms a step (quartiles)',
+  'best',
+  's to first step',
+  'peak MiB',
+];
 
 const { values } = parseArgs({
   options: {
     data: { type: 'string' },
+    epoch: { type: 'boolean', default: false },
     base: { type: 'string', default: 'minilm-l6-384' },
-    steps: { type: 'string', default: '15' },
+    precision: { type: 'string', default: 'fp32' },
+    steps: { type: 'string' },
     rows: { type: 'string', default: '32' },
-    length: { type: 'string', default: '64' },
+    length: { type: 'string' },
     threads: { type: 'string', default: '2' },
     r: { type: 'string', default: '8' },
+    slice: { type: 'string', default: '8' },
     python: { type: 'string', default: process.env.WEFT_PYTHON ?? 'python3' },
   },
 });
-const [steps, rows, length, threads, r] = [
-  values.steps,
-  values.rows,
-  values.length,
-  values.threads,
-  values.r,
-].map(Number) as [number, number, number, number, number];
+const { epoch, data, precision } = values;
+const [rows, threads, r] = [Number(values.rows), Number(values.threads), Number(values.r)];
+const length = Number(values.length ?? (epoch ? 128 : 64));
+
+interface Side {
+  readonly name: string;
+  readonly trainer: TrainerProcess;
+  readonly batches: readonly TrainingExample[][];
+  readonly steps: Step[];
+}
 
 const home = homeFolder();
 const located = await locateBaseModel(values.base, { home, log: createLog(process.stderr, true) });
-const base = await openBaseModel({ ...located, weightsFolder: `${home}/weights` });
-const { batches, labels } = values.data
-  ? await batchesOfTexts(values.data, located.folder, { count: steps + WARMUP, rows, length })
-  : randomBatches(base.architecture.vocabSize, { count: steps + WARMUP, rows, length });
+const source = { ...located, weightsFolder: `${home}/weights` };
+const work = await (epoch ? epochWork() : fixedWork());
 
-const runner = await TrainingRunner.create(
-  {
-    base,
-    config: {
-      type: 'lora',
-      target_modules: ['query', 'value'],
-      r,
-      alpha: 2 * r,
-      dropout: 0,
-      use_rslora: false,
-      use_dora: false,
-      pooling: 'mean',
-      base_precision: 'fp32',
-    },
-    labels,
-  },
-  { seed: 1, device: 'cpu', threads },
-);
-const optimizer = new AdamW(runner.parameters, { weightDecay: 0.01 });
 const setup = {
-  folder: located.folder,
+  base: source,
   threads,
-  labels,
+  labels: work.labels,
   r,
-  learningRate: LEARNING_RATE,
-  clip: CLIP,
-  parameters: Object.fromEntries(runner.parameters.map(({ name, data }) => [name, [...data]])),
+  learningRate: 5e-4,
+  clip: 1,
+  adapterDropout: 0,
+  baseDropout: true,
 };
-const usual = await PeerProcess.start(values.python, { ...setup, dropout: true });
-const same = await PeerProcess.start(values.python, { ...setup, dropout: false });
+const ours = { ...setup, precision, adapterDropout: epoch ? 0.1 : 0 };
+const weft = await start(`weft ${precision}`, 'weft', ours, work.ours);
+const peft = { ...setup, parameters: weft.trainer.parameters! };
+const peers = [
+  await start('hf peft fp32', 'peft', { ...peft, precision: 'fp32' }, work.theirs),
+  await start('hf peft bf16', 'peft', { ...peft, precision: 'bf16' }, work.theirs),
+];
+const same = { ...peft, precision: 'fp32', baseDropout: false };
+if (!epoch) peers.push(await start('hf peft fp32, no dropout', 'peft', same, work.theirs));
+const sides = [weft, ...peers];
 
-const times = { weft: [] as number[], usual: [] as number[], same: [] as number[] };
-let worst = 0;
-for (const [i, batch] of batches.entries()) {
-  const start = performance.now();
-  const { loss, gradients } = await runner.step(batch);
-  clipGradients(gradients, CLIP);
-  optimizer.step(gradients, LEARNING_RATE);
-  const ms = performance.now() - start;
-  const ofUsual = await usual.step(batch);
-  const ofSame = await same.step(batch);
-  worst = Math.max(worst, Math.abs(loss - ofSame.loss) / Math.abs(ofSame.loss));
-  if (i < WARMUP) continue;
-  times.weft.push(ms);
-  times.usual.push(ofUsual.ms);
-  times.same.push(ofSame.ms);
-}
-await runner.release();
-await usual.stop();
-await same.stop();
-
-const show = (ms: readonly number[]) => {
-  const [low, high] = quartiles(ms);
-  return `${median(ms).toFixed(0)} ms (quartiles ${low.toFixed(0)}-${high.toFixed(0)}, best ${Math.min(...ms).toFixed(0)})`;
-};
-const compare = (ms: readonly number[]) => {
-  const ratio = median(times.weft.map((ours, i) => ms[i]! / ours));
-  const best = Math.min(...ms) / Math.min(...times.weft);
-  return `${show(ms)}; ${ratio.toFixed(2)} times weft's (median of the turns; best steps ${best.toFixed(2)})`;
-};
 console.log(
   `machine   ${cpus()[0]?.model}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
 );
-console.log(`versions  node ${process.version}, onnxruntime ${RUNTIME_VERSION}, ${same.versions}`);
+console.log(`versions  ${weft.trainer.versions}, ${peers[0]!.trainer.versions}`);
 console.log(
-  `shape     ${located.id}, ${rows} x ${length} tokens of ${values.data ?? 'random ids'}, LoRA r ${r} on query and value, fp32, ${threads} threads`,
+  `shape     ${located.id}, ${rows} x ${length} tokens of ${data ?? 'random ids'}${epoch ? ', one epoch' : ''}, LoRA r ${r} on query and value, ${threads} threads`,
 );
-console.log(
-  `losses    differ from hf peft's without dropout by at most ${worst.toExponential(1)} (relative)`,
-);
-console.log(`weft                  ${show(times.weft)}`);
-console.log(`hf peft               ${compare(times.usual)}`);
-console.log(`hf peft, no dropout   ${compare(times.same)}`);
+await alternate(epoch ? Number(values.slice) : 1);
+const table = [HEADER];
+for (const side of sides) table.push(await report(side));
+for (const row of table) console.log(row.map((cell, i) => cell.padEnd(table[0]![i]!.length + 2)).join(''));
+if (epoch) {
+  const share = work.tokenizingMs / (work.tokenizingMs + sum(weft.steps.map(({ ms }) => ms)));
+  console.log(`tokenization takes ${(100 * share).toFixed(1)} % of weft's epoch`);
+} else {
+  const differences = weft.steps.map(({ loss }, i) => Math.abs(loss / peers.at(-1)!.steps[i]!.loss - 1));
+  console.log(
+    `losses differ from hf peft's without dropout by at most ${Math.max(...differences).toExponential(1)} (relative)`,
+  );
+}
+
+/** The same batches for all. */
+async function fixedWork() {
+  const shape = { count: Number(values.steps ?? 15) + WARMUP, rows, length };
+  const { batches, labels } = data
+    ? await batchesOfTexts(data, located.folder, shape)
+    : randomBatches((await outlineBaseModel(source)).architecture.vocabSize, shape);
+  return { ours: batches, theirs: batches, labels, tokenizingMs: 0 };
+}
+
+/** The same texts for all, in each side's own batches. */
+async function epochWork() {
+  if (!data) throw new Error('an epoch needs --data');
+  const { examples, labels, ms } = await tokenizedTexts(data, located.folder, length);
+  const lengths = examples.map(({ ids }) => ids.length);
+  const order = lengthBatches(lengths, rows, new Random(1, 'order'));
+  const steps = Math.min(Number(values.steps ?? order.length), order.length);
+  return {
+    ours: order.slice(0, steps).map((batch) => batch.map((i) => examples[i]!)),
+    theirs: shuffledBatches(examples, rows).slice(0, steps),
+    labels,
+    tokenizingMs: (ms * steps) / order.length,
+  };
+}
+
+async function start(
+  name: string,
+  kind: 'weft' | 'peft',
+  options: Parameters<typeof TrainerProcess.start>[2],
+  batches: readonly TrainingExample[][],
+): Promise<Side> {
+  const trainer = await TrainerProcess.start(kind, values.python, options);
+  const steps: Step[] = [await trainer.step(batches[0]!)];
+  return { name, trainer, batches, steps };
+}
+
+async function alternate(slice: number): Promise<void> {
+  while (sides.some(({ steps, batches }) => steps.length < batches.length)) {
+    for (const { trainer, batches, steps } of sides) {
+      const end = Math.min(steps.length + slice, batches.length);
+      while (steps.length < end) steps.push(await trainer.step(batches[steps.length]!));
+    }
+  }
+}
+
+/** What a side took; ratios say how many times as fast Weft is. Ends its process. */
+async function report({ name, trainer, batches, steps }: Side): Promise<string[]> {
+  const times = steps.slice(WARMUP).map(({ ms }) => ms);
+  const [low, high] = quartiles(times);
+  const ratio = (time: 'ms' | 'cpuMs') => (rate(weft, time) / rate({ batches, steps }, time)).toFixed(2);
+  return [
+    name,
+    rate({ batches, steps }, 'ms').toFixed(0),
+    ratio('ms'),
+    ratio('cpuMs'),
+    `${median(times).toFixed(0)} (${low.toFixed(0)}-${high.toFixed(0)})`,
+    Math.min(...times).toFixed(0),
+    (trainer.firstStepMs! / 1000).toFixed(1),
+    (await trainer.stop()).toFixed(0),
+  ];
+}
+
+/** Real tokens a second of wall time or of processor time. */
+function rate({ batches, steps }: Pick<Side, 'batches' | 'steps'>, time: 'ms' | 'cpuMs'): number {
+  const tokens = sum(
+    batches
+      .slice(WARMUP)
+      .flat()
+      .map(({ ids }) => ids.length),
+  );
+  return (1000 * tokens) / sum(steps.slice(WARMUP).map((step) => step[time]));
+}

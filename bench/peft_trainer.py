@@ -1,6 +1,7 @@
 """HF PEFT's side of bench/train.ts: reads a setup line, then a batch a line; answers each with time and loss."""
 
 import json
+import resource
 import sys
 import time
 
@@ -29,11 +30,11 @@ def build(setup: dict) -> torch.nn.Module:
     config = peft.LoraConfig(
         r=setup["r"],
         lora_alpha=2 * setup["r"],
-        lora_dropout=0.0,
+        lora_dropout=setup["adapterDropout"],
         target_modules=["query", "value"],
         modules_to_save=["classifier"],
     )
-    model = peft.get_peft_model(MeanClassifier(setup["folder"], setup["labels"], setup["dropout"]), config)
+    model = peft.get_peft_model(MeanClassifier(setup["base"]["folder"], setup["labels"], setup["baseDropout"]), config)
     set_parameters(model, setup["parameters"])
     return model.train()
 
@@ -63,23 +64,31 @@ def answer(message: dict) -> None:
     print(json.dumps(message), flush=True)
 
 
+def cpu_ms() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return (usage.ru_utime + usage.ru_stime) * 1e3
+
+
 def main() -> None:
     setup = json.loads(sys.stdin.readline())
     torch.set_num_threads(setup["threads"])
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     model = build(setup)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=setup["learningRate"], weight_decay=0.01)
     answer({"versions": f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"})
     for line in sys.stdin:
         ids, mask, labels = pad(json.loads(line))
-        start = time.perf_counter()
-        loss = cross_entropy(model(ids, mask), labels)
+        cpu, start = cpu_ms(), time.perf_counter()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=setup["precision"] == "bf16"):
+            loss = cross_entropy(model(ids, mask), labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, setup["clip"])
         optimizer.step()
         optimizer.zero_grad()
-        answer({"ms": (time.perf_counter() - start) * 1e3, "loss": loss.item()})
+        answer({"ms": (time.perf_counter() - start) * 1e3, "cpuMs": cpu_ms() - cpu, "loss": loss.item()})
+    answer({"peakMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
 
 
 main()

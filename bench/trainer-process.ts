@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { BaseModelSource } from '../gpu-node/models/open-base-model.ts';
+import type { TrainingExample } from '../gpu-node/train/runner.ts';
+
+export interface TrainerSetup {
+  readonly base: BaseModelSource;
+  /** Of Weft the frozen base model's, as `base_precision`; of HF PEFT `fp32`, or `bf16` for autocast. */
+  readonly precision: string;
+  readonly threads: number;
+  readonly labels: number;
+  readonly r: number;
+  readonly learningRate: number;
+  readonly clip: number;
+  /** Probability that an element of an adapter's input is zeroed. */
+  readonly adapterDropout: number;
+  /** Whether the base model's own dropout is on, as its config.json and `model.train()` have it. Weft has none. */
+  readonly baseDropout: boolean;
+  /** First values of what is trained, by name in transformers' classification model; Weft draws them, and tells. */
+  readonly parameters?: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface Step {
+  readonly loss: number;
+  /** From a batch (HF PEFT's is padded before) to updated weights, measured in the trainer. */
+  readonly ms: number;
+  /** Processor time of all its threads. */
+  readonly cpuMs: number;
+}
+
+interface Ready {
+  readonly versions: string;
+  readonly parameters?: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Weft and HF PEFT as child processes of one protocol, one JSON line each way: a setup, then a batch for a step. */
+const COMMANDS = {
+  weft: () => [process.execPath, join(import.meta.dirname, 'weft-trainer.ts')],
+  peft: (python: string) => [python, join(import.meta.dirname, 'peft_trainer.py')],
+} satisfies Record<string, (python: string) => string[]>;
+
+/** A trainer that makes one step when told to, and idles else. */
+export class TrainerProcess {
+  readonly versions: string;
+  readonly parameters: Ready['parameters'];
+  /** Milliseconds from the start of the process until its first step is done; undefined before. */
+  firstStepMs: number | undefined;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #started: number;
+
+  private constructor(child: ChildProcess, lines: AsyncIterator<string>, started: number, ready: Ready) {
+    this.#child = child;
+    this.#lines = lines;
+    this.#started = started;
+    this.versions = ready.versions;
+    this.parameters = ready.parameters;
+  }
+
+  /** Starts a trainer. @throws when it ends before it is ready; its own message is on stderr. */
+  static async start(
+    kind: keyof typeof COMMANDS,
+    python: string,
+    setup: TrainerSetup,
+  ): Promise<TrainerProcess> {
+    const started = performance.now();
+    const [command, ...args] = COMMANDS[kind](python) as [string, ...string[]];
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(child, 'spawn');
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    child.stdin.write(`${JSON.stringify(setup)}\n`);
+    return new TrainerProcess(child, lines, started, await nextOf<Ready>(lines));
+  }
+
+  async step(batch: readonly TrainingExample[]): Promise<Step> {
+    const rows = batch.map(({ ids, label }) => ({ ids: Array.from(ids), label }));
+    this.#child.stdin?.write(`${JSON.stringify(rows)}\n`);
+    const step = await nextOf<Step>(this.#lines);
+    this.firstStepMs ??= performance.now() - this.#started;
+    return step;
+  }
+
+  /** Ends the trainer. Returns the most memory that it ever held, in MiB. */
+  async stop(): Promise<number> {
+    this.#child.stdin?.end();
+    const { peakMiB } = await nextOf<{ peakMiB: number }>(this.#lines);
+    await once(this.#child, 'exit');
+    return peakMiB;
+  }
+}
+
+async function nextOf<T>(lines: AsyncIterator<string>): Promise<T> {
+  const { value, done } = await lines.next();
+  if (done) throw new Error('a trainer ended; HF PEFT needs torch, transformers and peft');
+  return JSON.parse(value) as T;
+}
