@@ -67,19 +67,21 @@ export function quantizeAbsmax(scales: Float32Array): QuantizedAbsmax {
   const offset = Math.fround(scales.reduce((sum, scale) => sum + scale, 0) / scales.length);
   const centered = scales.map((scale) => scale - offset);
   const absmax = blockMaxima(centered, ABSMAX_BLOCK);
-  const inverses = absmax.map(inverseOf);
-  const codes = Uint8Array.from(centered, (element, i) =>
-    nearestDynamic(Math.fround(element * inverses[Math.floor(i / ABSMAX_BLOCK)]!)),
-  );
+  const codes = new Uint8Array(scales.length);
+  for (let i = 0; i < codes.length; i++) {
+    const inverse = inverseOf(absmax[Math.floor(i / ABSMAX_BLOCK)]!);
+    codes[i] = nearestDynamic(Math.fround(centered[i]! * inverse));
+  }
   return { codes, absmax, offset };
 }
 
 /** What double quantization leaves of the scales. */
 export function dequantizeAbsmax({ codes, absmax, offset }: QuantizedAbsmax): Float32Array {
-  return Float32Array.from(
-    codes,
-    (code, i) => Math.fround(DYNAMIC_CODE[code]! * absmax[Math.floor(i / ABSMAX_BLOCK)]!) + offset,
-  );
+  const scales = new Float32Array(codes.length);
+  for (let i = 0; i < codes.length; i++) {
+    scales[i] = Math.fround(DYNAMIC_CODE[codes[i]!]! * absmax[Math.floor(i / ABSMAX_BLOCK)]!) + offset;
+  }
+  return scales;
 }
 
 function blockMaxima(elements: Float32Array, size: number): Float32Array {

@@ -1,0 +1,166 @@
+/**
+ * Memory of a base model: what its weight file holds by kind of tensor, and what a serving and a training session add to their
+ * process, each in a process of its own. The model is of BERT-large's shape with random weights, which are written as a
+ * Hugging Face folder the first time, or the folder given.
+ *
+ *     node bench/memory.ts [--base FOLDER] [--precision nf4] [--rows 8] [--length 64] [--threads 2]
+ *
+ * Linux only: memory is read from /proc/self/smaps_rollup.
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseArchitecture } from '../gpu-node/models/index.ts';
+import type { BaseModel } from '../gpu-node/models/model.ts';
+import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
+import { Random } from '../gpu-node/random.ts';
+import { Forward } from '../gpu-node/serve/forward.ts';
+import { TrainingRunner } from '../gpu-node/train/runner.ts';
+import { homeFolder } from '../scripts/home.ts';
+import { type BasePrecision, basePrecision, type PeftConfig } from '../shared/peft-config.ts';
+
+const BERT_LARGE = {
+  model_type: 'bert',
+  vocab_size: 30522,
+  hidden_size: 1024,
+  num_hidden_layers: 24,
+  num_attention_heads: 16,
+  intermediate_size: 4096,
+  max_position_embeddings: 512,
+  type_vocab_size: 2,
+  hidden_act: 'gelu',
+  layer_norm_eps: 1e-12,
+};
+
+const { values } = parseArgs({
+  options: {
+    base: { type: 'string', default: join(homeFolder(), 'bench', 'bert-large') },
+    precision: { type: 'string', default: 'nf4' },
+    rows: { type: 'string', default: '8' },
+    length: { type: 'string', default: '64' },
+    threads: { type: 'string', default: '2' },
+    session: { type: 'string' },
+  },
+});
+const precision = basePrecision.parse(values.precision);
+const [rows, length, threads] = [values.rows, values.length, values.threads].map(Number) as [
+  number,
+  number,
+  number,
+];
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** Bytes of this process: private ones, and those of files that it has mapped and touched. */
+async function memory(): Promise<{ anonymous: number; mapped: number }> {
+  const lines = await readFile('/proc/self/smaps_rollup', 'utf8');
+  const bytesOf = (field: string) => Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(lines)![1]) * 1024;
+  return { anonymous: bytesOf('Anonymous'), mapped: bytesOf('Rss') - bytesOf('Anonymous') };
+}
+
+/** A folder of random weights; the elements of a tensor are one random megabyte over and over. */
+async function writeRandomModel(folder: string): Promise<void> {
+  const { weights } = parseArchitecture(BERT_LARGE, 'bert-large');
+  const random = new Random(1, 'weights');
+  const elements = Float32Array.from({ length: 2 ** 18 }, () => 0.03 * random.normal());
+  const header: Record<string, object> = {};
+  let end = 0;
+  for (const { name, shape } of weights) {
+    const begin = end;
+    end += 4 * shape.reduce((count, size) => count * size, 1);
+    header[name] = { dtype: 'F32', shape, data_offsets: [begin, end] };
+  }
+  const head = Buffer.from(JSON.stringify(header));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(head.length));
+  await mkdir(folder, { recursive: true });
+  const file = await open(join(folder, 'model.safetensors'), 'w');
+  await file.writeFile(Buffer.concat([size, head]));
+  const bytes = new Uint8Array(elements.buffer);
+  for (let left = end; left > 0; left -= bytes.length) await file.writeFile(bytes.subarray(0, left));
+  await file.close();
+  await writeFile(join(folder, 'config.json'), JSON.stringify(BERT_LARGE));
+}
+
+function openBase(of: BasePrecision): Promise<BaseModel> {
+  const folder = values.base;
+  return openBaseModel(
+    { id: folder, folder, sha256: 'b'.repeat(64), weightsFolder: join(folder, 'weights') },
+    of,
+  );
+}
+
+/** Runs a session on random tokens; returns how to run it once more. */
+async function startServing(base: BaseModel): Promise<() => Promise<unknown>> {
+  const layers = base.architecture
+    .linears('mean')
+    .filter(({ name }) => name.endsWith('query') || name.endsWith('value'));
+  const forward = await Forward.create({ base, kind: 'lora', layers, slots: 8, device: 'cpu', threads });
+  const ids = () => Int32Array.from({ length }, (_, i) => 1000 + i);
+  return () => forward.run(Array.from({ length: rows }, () => ({ ids: ids(), adapter: null })));
+}
+
+async function startTraining(base: BaseModel): Promise<() => Promise<unknown>> {
+  const config: PeftConfig = {
+    type: 'lora',
+    target_modules: ['query', 'value'],
+    r: 8,
+    alpha: 16,
+    dropout: 0,
+    use_rslora: false,
+    use_dora: false,
+    pooling: 'mean',
+    base_precision: precision,
+  };
+  const runner = await TrainingRunner.create(
+    { base, config, labels: 2 },
+    { seed: 1, device: 'cpu', threads },
+  );
+  const ids = Int32Array.from({ length }, (_, i) => 1000 + i);
+  return () => runner.step(Array.from({ length: rows }, (_, i) => ({ ids, label: i % 2 })));
+}
+
+const SESSIONS = { serving: startServing, training: startTraining };
+
+/** In a process of its own: what a session adds when it is made, and when it has run three times. */
+async function measure(name: keyof typeof SESSIONS): Promise<void> {
+  const base = await openBase(precision);
+  const report = async (what: string) => {
+    const now = await memory();
+    const added = (field: keyof typeof now) => megabytes(now[field] - before[field]);
+    console.log(`${name}, ${what}: ${added('anonymous')} private, ${added('mapped')} of mapped files`);
+  };
+  const before = await memory();
+  const run = await SESSIONS[name](base);
+  await report('opened');
+  const start = performance.now();
+  for (let i = 0; i < 3; i++) await run();
+  const seconds = (performance.now() - start) / 3000;
+  await report(`after runs of ${rows} x ${length} tokens, ${seconds.toFixed(2)} s each`);
+}
+
+async function describeFile(): Promise<void> {
+  if (!(await stat(join(values.base, 'config.json')).catch(() => undefined))) {
+    await writeRandomModel(values.base);
+  }
+  const start = performance.now();
+  const { weights } = await openBase(precision);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const tensors = Object.values(weights.tensors);
+  const bytes = new Map<string, number>();
+  for (const { dtype, length: size } of tensors) bytes.set(dtype, (bytes.get(dtype) ?? 0) + size);
+  const total = [...bytes.values()].reduce((sum, size) => sum + size, 0);
+  const parts = [...bytes].map(([dtype, size]) => `${dtype} ${megabytes(size)}`).join(', ');
+  console.log(`base weights, ${precision}: ${megabytes(total)} (${parts}), opened in ${seconds} s`);
+}
+
+if (values.session) {
+  await measure(values.session as keyof typeof SESSIONS);
+  process.exit();
+}
+await describeFile();
+for (const name of Object.keys(SESSIONS)) {
+  const child = fork(import.meta.filename, [...process.argv.slice(2), '--session', name]);
+  await once(child, 'exit');
+}
