@@ -12,12 +12,12 @@ const addedToken = z.object({
   normalized: z.boolean(),
 });
 
-/** What of a tokenizer.json Weft reads itself; the library reads the rest where it is needed. */
+/** What every tokenizer.json has; the rest is read by its kind. */
 const tokenizerFile = z.object({
   added_tokens: z.array(addedToken).max(100_000),
-  normalizer: z.object({ type: z.string() }).loose().nullable(),
-  pre_tokenizer: z.object({ type: z.string() }).loose().nullable(),
-  post_processor: z.object({ type: z.string() }).loose().nullable(),
+  post_processor: z.unknown(),
+  normalizer: z.unknown(),
+  pre_tokenizer: z.unknown(),
   model: z.object({ type: z.string() }).loose(),
 });
 export type TokenizerFile = z.infer<typeof tokenizerFile>;
@@ -34,12 +34,16 @@ export interface WordPieceSpec {
   stripAccents: boolean;
   lowercase: boolean;
   addedTokens: ReadonlyMap<string, number>;
-  /** Ids before and after every text. */
+}
+
+/** Ids before and after every text. */
+export interface Surroundings {
   prefix: readonly number[];
   suffix: readonly number[];
 }
 
 const bertNormalizer = z.object({
+  type: z.literal('BertNormalizer', 'WordPiece is supported behind BertNormalizer alone'),
   clean_text: z.boolean(),
   handle_chinese_chars: z.boolean(),
   strip_accents: z.boolean().nullable(),
@@ -47,11 +51,48 @@ const bertNormalizer = z.object({
 });
 
 const wordPieceModel = z.object({
+  type: z.literal('WordPiece'),
   unk_token: z.string(),
   continuing_subword_prefix: z.string().min(1),
   max_input_chars_per_word: z.int().min(1).max(10_000),
   vocab: z.record(z.string(), tokenId),
 });
+
+const asWritten = z.object({
+  content: z.string(),
+  id: tokenId,
+  single_word: z.literal(false),
+  lstrip: z.literal(false),
+  rstrip: z.literal(false),
+  normalized: z.literal(false),
+});
+
+/** A tokenizer.json of BERT's kind. */
+export const wordPieceFile = z
+  .object({
+    normalizer: bertNormalizer,
+    pre_tokenizer: z.object({
+      type: z.literal('BertPreTokenizer', 'WordPiece is supported behind BertPreTokenizer alone'),
+    }),
+    added_tokens: z.array(asWritten),
+    model: wordPieceModel.refine(({ vocab, unk_token }) => Object.hasOwn(vocab, unk_token), {
+      path: ['unk_token'],
+      message: 'is no piece of the vocabulary',
+    }),
+  })
+  .transform(
+    ({ normalizer, model, added_tokens }): WordPieceSpec => ({
+      vocab: new Map(Object.entries(model.vocab)),
+      unknownId: model.vocab[model.unk_token]!,
+      continuingPrefix: model.continuing_subword_prefix,
+      maxWordChars: model.max_input_chars_per_word,
+      cleanText: normalizer.clean_text,
+      chineseChars: normalizer.handle_chinese_chars,
+      stripAccents: normalizer.strip_accents ?? normalizer.lowercase,
+      lowercase: normalizer.lowercase,
+      addedTokens: new Map(added_tokens.map(({ content, id }) => [content, id])),
+    }),
+  );
 
 const templatePiece = z.union([
   z.object({ SpecialToken: z.object({ id: z.string(), type_id: z.literal(0) }) }),
@@ -59,71 +100,53 @@ const templatePiece = z.union([
 ]);
 const templateProcessing = z.object({
   type: z.literal('TemplateProcessing'),
-  single: z.array(templatePiece),
+  single: z
+    .array(templatePiece)
+    .refine((pieces) => pieces.filter((piece) => 'Sequence' in piece).length === 1, 'holds the text once'),
   special_tokens: z.record(z.string(), z.object({ ids: z.array(tokenId) })),
 });
-const bertProcessing = z.object({
-  type: z.literal('BertProcessing'),
-  cls: z.tuple([z.string(), tokenId]),
-  sep: z.tuple([z.string(), tokenId]),
+const namedToken = z.tuple([z.string(), tokenId]);
+const clsAndSep = z.object({
+  type: z.enum(['BertProcessing', 'RobertaProcessing']),
+  cls: namedToken,
+  sep: namedToken,
 });
-const postProcessor = z.discriminatedUnion('type', [templateProcessing, bertProcessing]);
+const postProcessor = z.discriminatedUnion('type', [templateProcessing, clsAndSep], {
+  error: 'its type must be TemplateProcessing, BertProcessing or RobertaProcessing',
+});
+
+/** What a post-processor puts around a single text. */
+export const surroundingsFile = z
+  .object({ post_processor: postProcessor })
+  .transform(({ post_processor: around }): Surroundings => {
+    if (around.type !== 'TemplateProcessing') return { prefix: [around.cls[1]], suffix: [around.sep[1]] };
+    const { single, special_tokens } = around;
+    const idsOf = (pieces: typeof single) =>
+      pieces.flatMap((piece) =>
+        'SpecialToken' in piece ? (special_tokens[piece.SpecialToken.id]?.ids ?? []) : [],
+      );
+    const middle = single.findIndex((piece) => 'Sequence' in piece);
+    return { prefix: idsOf(single.slice(0, middle)), suffix: idsOf(single.slice(middle + 1)) };
+  });
 
 /** Parses a tokenizer.json. `what` names the base model. @throws AppError naming the field that does not fit. */
 export function parseTokenizerFile(text: string, what: string): TokenizerFile {
+  let json: unknown;
   try {
-    return tokenizerFile.parse(JSON.parse(text));
+    json = JSON.parse(text);
   } catch (cause) {
-    const issue = cause instanceof z.ZodError ? cause.issues[0] : undefined;
-    const reason = issue ? `${issue.path.join('.')}: ${issue.message}` : 'it is not JSON';
-    throw new AppError('internal_error', `base model ${what}: tokenizer.json: ${reason}`, { cause });
+    throw new AppError('internal_error', `base model ${what}: tokenizer.json: it is not JSON`, { cause });
   }
+  return parsePart(tokenizerFile, json, what);
 }
 
-/** The settings of a BERT tokenizer, or undefined where the file describes another kind. */
-export function wordPieceSpec(file: TokenizerFile): WordPieceSpec | undefined {
-  const isBert =
-    file.normalizer?.type === 'BertNormalizer' &&
-    file.pre_tokenizer?.type === 'BertPreTokenizer' &&
-    file.model.type === 'WordPiece' &&
-    file.added_tokens.every(
-      (token) => !token.normalized && !token.single_word && !token.lstrip && !token.rstrip,
-    );
-  if (!isBert) return undefined;
-  const normalizer = bertNormalizer.safeParse(file.normalizer);
-  const model = wordPieceModel.safeParse(file.model);
-  const around = surroundings(file.post_processor);
-  if (!normalizer.success || !model.success || !around) return undefined;
-  const vocab = new Map(Object.entries(model.data.vocab));
-  const unknownId = vocab.get(model.data.unk_token);
-  if (unknownId === undefined) return undefined;
-  return {
-    vocab,
-    unknownId,
-    continuingPrefix: model.data.continuing_subword_prefix,
-    maxWordChars: model.data.max_input_chars_per_word,
-    cleanText: normalizer.data.clean_text,
-    chineseChars: normalizer.data.handle_chinese_chars,
-    stripAccents: normalizer.data.strip_accents ?? normalizer.data.lowercase,
-    lowercase: normalizer.data.lowercase,
-    addedTokens: new Map(file.added_tokens.map(({ content, id }) => [content, id])),
-    ...around,
-  };
-}
-
-/** The ids that a post-processor puts around a single text. */
-function surroundings(value: unknown): Pick<WordPieceSpec, 'prefix' | 'suffix'> | undefined {
-  const parsed = postProcessor.safeParse(value);
-  if (!parsed.success) return undefined;
-  if (parsed.data.type === 'BertProcessing') {
-    return { prefix: [parsed.data.cls[1]], suffix: [parsed.data.sep[1]] };
-  }
-  const { single, special_tokens } = parsed.data;
-  const middle = single.findIndex((piece) => 'Sequence' in piece);
-  const idsOf = (pieces: typeof single) =>
-    pieces.flatMap((piece) =>
-      'SpecialToken' in piece ? (special_tokens[piece.SpecialToken.id]?.ids ?? []) : [],
-    );
-  if (middle < 0) return undefined;
-  return { prefix: idsOf(single.slice(0, middle)), suffix: idsOf(single.slice(middle + 1)) };
+/** What a schema makes of the parts of a tokenizer.json that it names. @throws AppError naming the field that does not fit. */
+export function parsePart<T>(schema: z.ZodType<T>, file: unknown, what: string): T {
+  const parsed = schema.safeParse(file);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join('.').slice(0, 120);
+  throw new AppError('internal_error', `base model ${what}: tokenizer.json: ${field}: ${issue?.message}`, {
+    cause: parsed.error,
+  });
 }

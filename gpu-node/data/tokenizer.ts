@@ -1,7 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
-import { parseTokenizerFile, wordPieceSpec } from './tokenizer-spec.ts';
+import { AppError } from '../../shared/errors.ts';
+import { AddedTokens } from './added-tokens.ts';
+import { ByteLevelBpe } from './byte-level-bpe.ts';
+import { byteLevelBpeFile, unigramFile } from './sub-word-specs.ts';
+import { type SubWordModel, SubWords } from './sub-words.ts';
+import {
+  parsePart,
+  parseTokenizerFile,
+  surroundingsFile,
+  type TokenizerFile,
+  wordPieceFile,
+} from './tokenizer-spec.ts';
+import { Unigram } from './unigram.ts';
 import { WordPiece } from './word-piece.ts';
 
 /** One text as the model reads it. */
@@ -21,51 +32,65 @@ export interface Tokenizer {
 }
 
 /**
- * The tokenizer of a base model's folder, from its tokenizer.json. BERT's own is Weft's (`word-piece.ts`); any other kind is
- * `@huggingface/tokenizers`'.
+ * The tokenizer of a base model's folder, from its tokenizer.json, with the ids that Hugging Face's tokenizers in Rust gives.
  * @param name the base model's, for messages; the folder's where not given
- * @throws AppError naming the field of tokenizer.json that does not fit
+ * @throws AppError naming the field of tokenizer.json that does not fit, and what is supported
  */
 export async function loadTokenizer(folder: string, name = basename(folder)): Promise<Tokenizer> {
   return createTokenizer(await readFile(join(folder, 'tokenizer.json'), 'utf8'), name);
 }
 
+/** Gives the ids of a text's first `limit` tokens, without the special ones around them, and whether there were more. */
+interface Encoder {
+  encode(text: string, limit: number): { ids: readonly number[]; truncated: boolean };
+}
+
+/** Every kind of tokenizer, by the `type` of the model in its file. */
+const KINDS: Readonly<Record<string, (file: TokenizerFile, name: string) => Encoder>> = {
+  WordPiece: (file, name) => new WordPiece(parsePart(wordPieceFile, file, name)),
+  BPE: (file, name) => subWords(file, new ByteLevelBpe(parsePart(byteLevelBpeFile, file, name))),
+  Unigram: (file, name) => subWords(file, new Unigram(parsePart(unigramFile, file, name))),
+};
+
+function subWords({ added_tokens }: TokenizerFile, model: SubWordModel): SubWords {
+  const [normalized, raw] = [true, false].map((each) => added_tokens.filter((t) => t.normalized === each));
+  return new SubWords(model, {
+    raw: new AddedTokens(raw!),
+    normalized: new AddedTokens(
+      normalized!.map((token) => ({ ...token, content: model.normalize(token.content) })),
+    ),
+  });
+}
+
 /** The same from the text of a tokenizer.json. */
 export function createTokenizer(text: string, name: string): Tokenizer {
   const file = parseTokenizerFile(text, name);
-  const spec = wordPieceSpec(file);
-  if (!spec) return libraryTokenizer(JSON.parse(text) as object);
-  const words = new WordPiece(spec);
-  const around = spec.prefix.length + spec.suffix.length;
+  const { type } = file.model;
+  const known = Object.keys(KINDS).join(', ');
+  if (!Object.hasOwn(KINDS, type)) {
+    const shown = JSON.stringify(type.slice(0, 80));
+    throw new AppError(
+      'internal_error',
+      `base model ${name}: tokenizer.json: the model is ${shown}, supported: ${known}`,
+    );
+  }
+  const encoder = encoderOf(file, name);
+  const { prefix, suffix } = parsePart(surroundingsFile, file, name);
+  const around = prefix.length + suffix.length;
   return {
-    suffix: spec.suffix,
+    suffix,
     encode(input, maxLength) {
-      const { ids, truncated } = words.encode(input, Math.max(0, maxLength - around));
-      return { ids: Int32Array.from([...spec.prefix, ...ids, ...spec.suffix]), truncated };
+      const { ids, truncated } = encoder.encode(input, Math.max(0, maxLength - around));
+      return { ids: Int32Array.from([...prefix, ...ids, ...suffix]), truncated };
     },
   };
 }
 
-/** Characters a token that the library is asked for; what lies beyond them is cut off unread, to bound the time. */
-const CHARS_PER_TOKEN = 200;
-
-function libraryTokenizer(file: object): Tokenizer {
-  const library = new LibraryTokenizer(file, {});
-  const bareIds = (text: string): number[] => library.encode(text, { add_special_tokens: false }).ids;
-  const whole: number[] = library.encode('a').ids;
-  const bare = bareIds('a');
-  const begin = whole.findIndex((_, at) => bare.every((id, i) => whole[at + i] === id));
-  const [prefix, suffix] = [whole.slice(0, begin), whole.slice(begin + bare.length)];
-  return {
-    suffix,
-    encode(input, maxLength) {
-      const cut = input.slice(0, maxLength * CHARS_PER_TOKEN);
-      const ids = bareIds(cut);
-      const kept = ids.slice(0, Math.max(0, maxLength - prefix.length - suffix.length));
-      return {
-        ids: Int32Array.from([...prefix, ...kept, ...suffix]),
-        truncated: kept.length < ids.length || cut !== input,
-      };
-    },
-  };
+function encoderOf(file: TokenizerFile, name: string): Encoder {
+  try {
+    return KINDS[file.model.type]!(file, name);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new AppError('internal_error', `base model ${name}: tokenizer.json: ${cause.message}`, { cause });
+  }
 }

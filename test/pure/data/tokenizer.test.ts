@@ -86,25 +86,28 @@ describe("BERT's tokenizer", () => {
   });
 });
 
-describe('a tokenizer of another kind', () => {
-  const other = createTokenizer(
-    changed((json) => {
-      json.normalizer = { type: 'Sequence', normalizers: [json.normalizer] };
-    }),
-    'fixture',
-  );
-
-  it("is the library's", () => {
-    for (const text of ['Hello, world!', "don't", 'naïve café']) {
-      expect(other.encode(text, 64)).toEqual(tokenizer.encode(text, 64));
-      expect(other.encode(text, 4)).toEqual(tokenizer.encode(text, 4));
-    }
-  });
-
-  it('reads no more of a long text than it can keep', () => {
-    const { ids, truncated } = other.encode('hello '.repeat(200_000), 64);
-    expect(ids).toEqual(tokenizer.encode('hello '.repeat(200), 64).ids);
-    expect(truncated).toBe(true);
+describe('a tokenizer of a kind there is not', () => {
+  const supported = 'supported: WordPiece, BPE, Unigram';
+  it.each<[string, (json: Fixture) => void, string]>([
+    ['WordLevel', (json) => Object.assign(json, { model: { type: 'WordLevel' } }), supported],
+    ['an inherited name', (json) => Object.assign(json, { model: { type: 'constructor' } }), supported],
+    [
+      'WordPiece behind another normalizer',
+      (json) => Object.assign(json, { normalizer: { type: 'NFKC' } }),
+      'normalizer.type: WordPiece is supported behind BertNormalizer alone',
+    ],
+    [
+      'WordPiece behind another pre-tokenizer',
+      (json) => Object.assign(json, { pre_tokenizer: { type: 'Whitespace' } }),
+      'pre_tokenizer.type: WordPiece is supported behind BertPreTokenizer alone',
+    ],
+    [
+      'an unknown post-processor',
+      (json) => Object.assign(json, { post_processor: { type: 'ByteLevel' } }),
+      'post_processor.type: its type must be TemplateProcessing, BertProcessing or RobertaProcessing',
+    ],
+  ])('is refused by name: %s', (_what, change, message) => {
+    expect(() => createTokenizer(changed(change), 'tiny')).toThrow(message);
   });
 });
 

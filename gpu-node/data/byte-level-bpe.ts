@@ -1,0 +1,150 @@
+import type { SubWordModel } from './sub-words.ts';
+
+export interface ByteLevelBpeSpec {
+  /** Pieces, written in the characters that stand for bytes. */
+  readonly vocab: ReadonlyMap<string, number>;
+  /** Pairs of pieces that are joined, the most urgent first. */
+  readonly merges: readonly (readonly [string, string])[];
+  /** Whether a word that is a piece as a whole is never split. */
+  readonly ignoreMerges: boolean;
+  /** Whether a text begins with a blank even where it has none. */
+  readonly addPrefixSpace: boolean;
+  readonly normalize: (text: string) => string;
+}
+
+/**
+ * How GPT-2 splits a text (tokenizers/src/pre_tokenizers/byte_level.rs): English contractions, letters, digits, other signs, each with
+ * the blank before it, and blanks. White space is Unicode's, which is not JavaScript's `\s`.
+ */
+const WORDS =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+
+/** Ids are below this, so that two of them are one exact number. */
+const MAX_IDS = 2 ** 26;
+
+/**
+ * The byte-level BPE of GPT-2 and RoBERTa, equal to Hugging Face's tokenizers in Rust: a word's bytes are joined pair by pair, the pair
+ * that comes first among the merges first, and of equal ones the leftmost.
+ */
+export class ByteLevelBpe implements SubWordModel {
+  readonly normalize: (text: string) => string;
+  readonly #spec: ByteLevelBpeSpec;
+  /** Id of each byte. */
+  readonly #bytes: Int32Array;
+  /** By left · MAX_IDS + right: how urgent the merge is, and the id of what it makes. */
+  readonly #merges = new Map<number, { readonly rank: number; readonly id: number }>();
+  readonly #encoder = new TextEncoder();
+
+  /** @throws {RangeError} naming the byte or merge that the vocabulary lacks */
+  constructor(spec: ByteLevelBpeSpec) {
+    this.#spec = spec;
+    this.normalize = spec.normalize;
+    const idOf = (piece: string) => {
+      const id = spec.vocab.get(piece);
+      if (id === undefined || id >= MAX_IDS) throw new RangeError(`vocab has no ${JSON.stringify(piece)}`);
+      return id;
+    };
+    this.#bytes = Int32Array.from(BYTE_CHARACTERS, idOf);
+    for (const [rank, [left, right]] of spec.merges.entries()) {
+      this.#merges.set(idOf(left) * MAX_IDS + idOf(right), { rank, id: idOf(left + right) });
+    }
+  }
+
+  *words(text: string): Generator<string> {
+    const whole = this.#spec.addPrefixSpace && !text.startsWith(' ') ? ` ${text}` : text;
+    for (const [word] of whole.matchAll(WORDS)) yield word;
+  }
+
+  pieces(word: string): readonly number[] {
+    const bytes = this.#encoder.encode(word);
+    if (this.#spec.ignoreMerges) {
+      const id = this.#spec.vocab.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join(''));
+      if (id !== undefined) return [id];
+    }
+    return this.#join(Int32Array.from(bytes, (byte) => this.#bytes[byte]!));
+  }
+
+  /** `ids` is changed. A piece that was joined to the one before it is -1. */
+  #join(ids: Int32Array): readonly number[] {
+    const next = Int32Array.from(ids, (_, at) => at + 1);
+    const previous = Int32Array.from(ids, (_, at) => at - 1);
+    const queue = new MergeQueue();
+    const consider = (at: number) => {
+      const right = next[at]!;
+      const merge = right < ids.length ? this.#merges.get(ids[at]! * MAX_IDS + ids[right]!) : undefined;
+      if (merge) queue.push({ rank: merge.rank, id: merge.id, at, left: ids[at]!, right: ids[right]! });
+    };
+    for (let at = 0; at + 1 < ids.length; at++) consider(at);
+    for (let merge = queue.pop(); merge; merge = queue.pop()) {
+      const { at, id } = merge;
+      const right = next[at]!;
+      // The pair may have changed since it was queued.
+      if (ids[at] !== merge.left || right >= ids.length || ids[right] !== merge.right) continue;
+      ids[at] = id;
+      ids[right] = -1;
+      next[at] = next[right]!;
+      if (next[at]! < ids.length) previous[next[at]!] = at;
+      consider(at);
+      if (previous[at]! >= 0) consider(previous[at]!);
+    }
+    return Array.from(ids.filter((id) => id >= 0));
+  }
+}
+
+interface Merge {
+  readonly rank: number;
+  /** Of the piece that it makes. */
+  readonly id: number;
+  /** Where its left piece begins. */
+  readonly at: number;
+  readonly left: number;
+  readonly right: number;
+}
+
+const isBefore = (a: Merge, b: Merge) => a.rank < b.rank || (a.rank === b.rank && a.at < b.at);
+
+/** A binary heap: a word of n bytes takes n log n steps, whatever it is. */
+class MergeQueue {
+  readonly #heap: Merge[] = [];
+
+  push(merge: Merge): void {
+    const heap = this.#heap;
+    let at = heap.push(merge) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!isBefore(merge, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = merge;
+  }
+
+  pop(): Merge | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (heap.length === 0 || !last) return first;
+    let at = 0;
+    for (let child = 1; child < heap.length; child = 2 * at + 1) {
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!isBefore(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+    return first;
+  }
+}
+
+/**
+ * The visible character that stands for each byte: itself where it is one, else the next from U+0100 on (GPT-2's
+ * `bytes_to_unicode`).
+ */
+const BYTE_CHARACTERS: readonly string[] = (() => {
+  let hidden = 0;
+  return Array.from({ length: 256 }, (_, byte) => {
+    const visible =
+      (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+    return String.fromCharCode(visible ? byte : 0x100 + hidden++);
+  });
+})();
