@@ -28,15 +28,19 @@ export async function peftPython(home: string): Promise<string> {
   return python;
 }
 
-/** Runs a command with this process's output. @throws where it cannot be started or fails */
-export async function runCommand(program: string, args: readonly string[]): Promise<void> {
+/** Runs a command with this process's output, and `more` in its environment. @throws where it cannot be started or fails */
+export async function runCommand(
+  program: string,
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const quiet = {
     PYTHONDONTWRITEBYTECODE: '1',
     HF_HUB_DISABLE_PROGRESS_BARS: '1',
     PYTHONWARNINGS: 'ignore',
     TRANSFORMERS_VERBOSITY: 'error',
   };
-  const env = { ...process.env, ...quiet, HF_HUB_OFFLINE: '1' };
+  const env = { ...process.env, ...quiet, HF_HUB_OFFLINE: '1', ...more };
   const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${program} ${args.slice(0, 3).join(' ')} … failed (exit code ${code})`);
