@@ -11,6 +11,7 @@ import { JobLoop } from './job-loop.ts';
 import { explain, type Log } from './log.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from './models/open-base-model.ts';
 import { matchTargets } from './peft/targets.ts';
+import { fastestPrecision } from './precision/probe.ts';
 import { Presence } from './presence.ts';
 import { resolveDevice } from './runtime/device.ts';
 import { Classifier } from './serve/classifier.ts';
@@ -38,7 +39,8 @@ export interface RunningNode {
 }
 
 /**
- * Starts a node: device, base models, serving workers, HTTP, then registration, which goes on trying until the edge is up.
+ * Starts a node: device, base models, the precision that is fastest here, serving workers, HTTP, then registration, which
+ * goes on trying until the edge is up.
  * @throws what a person must mend, in words: DeviceError, AppError about a base model, or a taken port
  */
 export async function startNode(config: NodeConfig, log: Log): Promise<RunningNode> {
@@ -50,7 +52,7 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
     const source = { ...each, weightsFolder: join(home, 'weights') };
     bases.push({ source, ...(await outlineBaseModel(source)) });
   }
-  const autoPrecision: BasePrecision = 'fp32';
+  const autoPrecision = await fastestPrecision(device, config.threads);
   const edge = new EdgeClient({ url: config.edgeUrl, secret: config.nodeSecret });
   const store = await AdapterStore.open({
     folder: adapterCacheFolder(config),

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalEdge, startEdge } from '../../../scripts/local-edge.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../shared/adapter-format.ts';
 import { NodeDaemon } from '../../support/node-daemon.ts';
+import { otherTinyBert, TINY_BERT } from '../../support/tiny-bert.ts';
 
 const SECRET = 'secret-of-the-node';
 const KEY = 'key-of-a-client';
@@ -44,13 +45,14 @@ const EXAMPLES = Object.entries(WORDS).flatMap(([label, words]) =>
 );
 
 /** Trains for as many epochs, none of them spared by early stopping: a hundred last until something ends them. */
-async function train(name: string, epochs: number): Promise<{ id: string; job: string }> {
+async function train(name: string, epochs: number, more: object = {}): Promise<{ id: string; job: string }> {
   const hyperparameters = { epochs, max_length: 16, batch_size: 1 };
   const { status, body } = await call('/v1/adapters', {
     name,
     examples: EXAMPLES,
     validation_split: 0,
     hyperparameters,
+    ...more,
   });
   expect(status, JSON.stringify(body)).toBe(202);
   return { id: String(body.id), job: String(body.job_id) };
@@ -146,6 +148,46 @@ async function holdPort(): Promise<{ port: number; release(): Promise<unknown> }
   const { port } = server.address() as AddressInfo;
   return { port, release: () => new Promise((resolve) => server.close(resolve)) };
 }
+
+describe('a node of two base models', () => {
+  it('trains and serves on each, and answers a batch that mixes them', async () => {
+    const other = await otherTinyBert(folder);
+    const env = { WEFT_BASE_MODEL: `${TINY_BERT}, ${other.folder}`, WEFT_HOME: join(folder, 'two bases') };
+    await using daemon = await joined(env);
+    expect((await daemon.said('listens')).base_models).toBe('tiny-bert, other-bert');
+    const ids: string[] = [];
+    for (const base_model of ['default', 'other-bert']) {
+      const { id } = await train(`on-${base_model}`, 1, { base_model });
+      await expect.poll(statusOf(id), SOON).toBe('ready');
+      ids.push(id);
+    }
+    const bases = await Promise.all(
+      ids.map(async (id) => (await call(`/v1/adapters/${id}`)).body.base_model),
+    );
+    expect(bases).toEqual(['tiny-bert', 'other-bert']);
+    const alone = [await labelOf(ids[0]!), await labelOf(ids[1]!)];
+    const input = [...ids, ...ids].map((model) => ({ model, text: 'soup and bread' }));
+    const { status, body } = await call('/v1/classify', { input });
+    expect(status, JSON.stringify(body)).toBe(200);
+    const mixed = body.data as { model: string; scores: Record<string, number> }[];
+    for (const [i, { model, scores }] of mixed.entries()) {
+      expect(model).toBe(ids[i % 2]);
+      for (const [label, score] of Object.entries(JSON.parse(alone[i % 2]!))) {
+        expect(scores[label]).toBeCloseTo(score as number, 5);
+      }
+    }
+    expect(alone[0]).not.toBe(alone[1]);
+    const unknown = await call('/v1/adapters', { name: 'x', examples: EXAMPLES, base_model: 'gpt' });
+    expect(unknown.status).toBe(404);
+    expect(unknown.body.detail).toContain('there is other-bert, tiny-bert');
+  });
+
+  it('is refused where they have one id, by name', async () => {
+    await using daemon = new NodeDaemon(environment({ WEFT_BASE_MODEL: `${TINY_BERT},${TINY_BERT}` }));
+    expect(await daemon.exited).toEqual([1, null]);
+    expect(daemon.lines.at(-1)?.message).toContain('base model tiny-bert is named twice');
+  });
+});
 
 describe('a start', () => {
   it('waits for the edge, and keeps its id across restarts', async () => {
