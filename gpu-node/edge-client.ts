@@ -17,6 +17,7 @@ import {
   registerNodeResponse,
 } from '../shared/api/nodes.ts';
 import { AppError, ERROR_STATUS, type ErrorCode } from '../shared/errors.ts';
+import { isDiskFull } from './disk-full.ts';
 import { retry } from './retry.ts';
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -225,10 +226,6 @@ export function isTransient(error: unknown): boolean {
   return (
     error instanceof AppError && (error.status === 429 || error.status >= 500) && !isDiskFull(error.cause)
   );
-}
-
-function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOSPC';
 }
 
 async function* bounded(response: Response, maxBytes: number, path: string): AsyncGenerator<Uint8Array> {

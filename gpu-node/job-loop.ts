@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { BUNDLE_FILES } from '../shared/adapter-format.ts';
 import type { Heartbeat, HeartbeatResponse, JobLease } from '../shared/api/nodes.ts';
 import { AppError } from '../shared/errors.ts';
+import { isDiskFull } from './disk-full.ts';
 import type { EdgeClient } from './edge-client.ts';
 import { explain, type Log } from './log.ts';
 import type { TrainingSpec } from './train/protocol.ts';
@@ -13,6 +14,8 @@ type StopReason = 'lost' | 'cancelled' | 'shutdown';
 
 const MAX_EVENTS_PER_CALL = 100;
 const MAX_EVENTS_KEPT = 1000;
+/** Milliseconds without a new job after one that this node had no room for: it is another node's turn. */
+const REST_MS = 300_000;
 
 export interface JobLoopOptions {
   edge: EdgeClient;
@@ -34,6 +37,7 @@ export interface JobLoopOptions {
 export class JobLoop {
   readonly #options: JobLoopOptions;
   #current: { job: TrainingJob; done: Promise<void> } | undefined;
+  #restsUntil = 0;
 
   constructor(options: JobLoopOptions) {
     this.#options = options;
@@ -49,9 +53,14 @@ export class JobLoop {
     return this.#current !== undefined;
   }
 
+  get wantsJob(): boolean {
+    return !this.busy && performance.now() >= this.#restsUntil;
+  }
+
   start(lease: JobLease): void {
     const job = new TrainingJob(lease, this.#options);
     const done = job.run().finally(() => {
+      if (job.lacksRoom) this.#restsUntil = performance.now() + REST_MS;
       this.#current = undefined;
       this.#options.onChange();
     });
@@ -93,6 +102,7 @@ class TrainingJob {
   #events: RunningJob['events'] = [];
   #stopped: StopReason | undefined;
   #completing = false;
+  #lacksRoom = false;
 
   constructor(lease: JobLease, options: JobLoopOptions) {
     this.#lease = lease;
@@ -101,6 +111,11 @@ class TrainingJob {
 
   get id(): string {
     return this.#lease.job_id;
+  }
+
+  /** Whether it failed for what this node lacks and another may have. */
+  get lacksRoom(): boolean {
+    return this.#lacksRoom;
   }
 
   /** Undefined while the job is being completed: its lease ends there, and a heartbeat could find it gone. */
@@ -208,6 +223,7 @@ class TrainingJob {
     }
     const handsBack = this.#stopped === 'shutdown';
     const failure = handsBack ? SHUTTING_DOWN : describe(error);
+    this.#lacksRoom = failure.error.code === 'no_capacity';
     if (handsBack) {
       log.info('job goes back to the queue', { job: this.id });
     } else {
@@ -247,7 +263,7 @@ function describe(error: unknown): { error: { code: string; message: string }; r
   if (error instanceof AppError) {
     return { error: { code: error.code, message: error.message }, retryable: error.status >= 500 };
   }
-  if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+  if (isDiskFull(error)) {
     const message = "the disk under the node's WEFT_HOME is full";
     return { error: { code: 'no_capacity', message }, retryable: true };
   }

@@ -66,7 +66,7 @@ export class Presence {
   async #beat(signal: AbortSignal): Promise<void> {
     const { edge, node, jobs, log } = this.#options;
     const reports = jobs.report();
-    const body = { jobs: reports, wants_job: !jobs.busy, deletions_after: this.#cursor };
+    const body = { jobs: reports, wants_job: jobs.wantsJob, deletions_after: this.#cursor };
     try {
       this.#apply(await edge.heartbeat(node.id, body, signal));
       if (this.#silent) log.info('the edge answers again');

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
+import { isDiskFull } from '../disk-full.ts';
 import { explain, type Log } from '../log.ts';
 import {
   BASE_MODEL_FILES,
@@ -180,13 +181,6 @@ function notFetched(
     `  from https://huggingface.co/${entry.repository}/tree/${entry.revision}`,
     `  to ${folder}`,
   ].join('\n');
-}
-
-function isDiskFull(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    if ((each as NodeJS.ErrnoException).code === 'ENOSPC') return true;
-  }
-  return false;
 }
 
 function diskFull(folder: string, entry: BaseModelEntry, cause: unknown): AppError {

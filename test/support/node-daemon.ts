@@ -19,8 +19,10 @@ export class NodeDaemon implements AsyncDisposable {
   readonly #child: ChildProcess;
   #heard = Promise.withResolvers<void>();
 
-  constructor(env: Record<string, string>) {
-    this.#child = spawn(process.execPath, [MAIN], {
+  /** `fileBlocks`: blocks of 512 bytes beyond which no file may grow, as on a full disk. */
+  constructor(env: Record<string, string>, fileBlocks: number | 'unlimited' = 'unlimited') {
+    const limited = `ulimit -f ${fileBlocks}; exec "$0" "$@"`;
+    this.#child = spawn('/bin/sh', ['-c', limited, process.execPath, MAIN], {
       env: { ...process.env, WEFT_BASE_MODEL: TINY_BERT, WEFT_THREADS: '1', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -71,8 +71,8 @@ async function labelOf(model: string): Promise<string> {
 }
 
 /** A daemon that the edge has taken. */
-async function joined(env?: Record<string, string>): Promise<NodeDaemon> {
-  const daemon = new NodeDaemon(environment(env));
+async function joined(env?: Record<string, string>, fileBlocks?: number): Promise<NodeDaemon> {
+  const daemon = new NodeDaemon(environment(env), fileBlocks);
   await daemon.said('registered');
   return daemon;
 }
@@ -92,6 +92,19 @@ describe('a job', () => {
     await daemon.said('job done');
     expect(await statusOf(id)()).toBe('ready');
     await expect.poll(() => jobFolders(), SOON).toEqual([]);
+  });
+
+  it('that a node has no room for is finished by another', async () => {
+    {
+      await using _converts = await joined();
+    }
+    await using full = await joined({}, 8);
+    const { id } = await train('roomy', 2);
+    expect((await full.said('job failed')).reason).toContain('disk');
+    await using other = await joined({ WEFT_HOME: join(folder, 'other home') });
+    expect((await other.said('job leased')).attempt).toBe(2);
+    await other.said('job done');
+    expect(await statusOf(id)()).toBe('ready');
   });
 
   it('that is cancelled stops its process and leaves nothing behind', async () => {
