@@ -5,6 +5,7 @@ import { Graph } from '../../../gpu-node/graph/builder.ts';
 import { transposeMatrix } from '../../../gpu-node/graph/weight-file.ts';
 import type { TokenBatch } from '../../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
+import { openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
 import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
 import type { ServedAdapter } from '../../../gpu-node/peft/method.ts';
 import { Random } from '../../../gpu-node/random.ts';
@@ -13,12 +14,14 @@ import { floats } from '../../../gpu-node/runtime/session.ts';
 import type { TrainingTask } from '../../../gpu-node/train/graph.ts';
 import { initialParameters } from '../../../gpu-node/train/initial-parameters.ts';
 import { train } from '../../../gpu-node/train/loop.ts';
+import { AdamW } from '../../../gpu-node/train/optimizers.ts';
+import { TrainingRunner } from '../../../gpu-node/train/runner.ts';
 import type { AdapterKind } from '../../../shared/adapter-description.ts';
-import type { LoraConfig, Pooling } from '../../../shared/peft-config.ts';
+import { BASE_PRECISIONS, type LoraConfig, type Pooling } from '../../../shared/peft-config.ts';
 import type { Tensor } from '../../../shared/safetensors.ts';
 import { evaluateOnce, loadAdapter, saveAdapter } from '../../support/adapters.ts';
 import { MixedServer, type Row } from '../../support/serving.ts';
-import { maxDifference, openTinyBert, withFolder } from '../../support/tiny-bert.ts';
+import { maxDifference, openTinyBert, TINY_BERT, withFolder } from '../../support/tiny-bert.ts';
 import { examplesOf, TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
 
 const LORA: readonly LoraConfig[] = (['mean', 'cls', 'mean', 'cls'] satisfies Pooling[]).map(
@@ -193,6 +196,40 @@ describe.each(Object.keys(CONFIGS) as AdapterKind[])('%s adapters', (kind) => {
 });
 
 describe('a DoRA adapter', () => {
+  it.each(BASE_PRECISIONS)(
+    'learns on a base held in %s, and serves there what training evaluated',
+    (precision) =>
+      withFolder(async (folder) => {
+        const source = { id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder: folder };
+        const base = await openBaseModel(source, precision);
+        const config: LoraConfig = { ...LORA[2]!, dropout: 0.1, use_dora: true, base_precision: precision };
+        const task = { base, config, labels: 2 };
+        const runner = await TrainingRunner.create(task, { seed: 1, device: 'cpu', threads: 1 });
+        const optimizer = new AdamW(runner.parameters, { weightDecay: 0 });
+        const batch = toyExamples(16, 1);
+        const losses: number[] = [];
+        for (let step = 0; step < 12; step++) {
+          const { loss, gradients } = await runner.step(batch);
+          losses.push(loss);
+          optimizer.step(gradients, 1e-2);
+        }
+        await runner.release();
+        expect(losses.at(-1)!).toBeLessThan(0.9 * losses[0]!);
+
+        const tensors = new Map(runner.parameters.map(({ name, shape, data }) => [name, { shape, data }]));
+        const tokens = batchOf([9, 4, 12], 5);
+        const mixed = await server(base, 'dora');
+        const adapter = await throughFiles('dora', task, tensors, folder);
+        const { logits } = await mixed.run(
+          [adapter],
+          [0, 1, 2].map((): Row => ({ slot: 1, pooling: 'mean' })),
+          tokens,
+        );
+        await mixed.release();
+        expect(maxDifference(logits, await evaluateOnce(task, tensors, tokens))).toBeLessThan(1e-5);
+      }),
+  );
+
   it('is refused where the weights that it changes have come to 0', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
