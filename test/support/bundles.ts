@@ -15,7 +15,7 @@ import {
   WEFT_FILE,
   type WeftFile,
 } from '../../shared/adapter-format.ts';
-import type { Pooling } from '../../shared/peft-config.ts';
+import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import { type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
 
 export interface BundleShape {
@@ -25,6 +25,7 @@ export interface BundleShape {
   pooling?: Pooling;
   targets?: string[];
   dora?: boolean;
+  precision?: BasePrecision;
   maxLength?: number;
   temperature?: number;
 }
@@ -32,7 +33,7 @@ export interface BundleShape {
 /** The files of an adapter with random weights, large enough to move every score. */
 export function randomBundle(base: BaseModel, source: BaseModelSource, shape: BundleShape): BundleBytes {
   const { seed, r = 4, labels = 3, pooling = 'mean', targets = ['query', 'value'], maxLength = 32 } = shape;
-  const { temperature, dora = false } = shape;
+  const { temperature, dora = false, precision = 'fp32' } = shape;
   const layers = matchTargets(targets, base.architecture.linears(pooling));
   const random = new Random(seed, 'bundle');
   const draw = (...dims: number[]): Tensor => ({
@@ -61,7 +62,7 @@ export function randomBundle(base: BaseModel, source: BaseModelSource, shape: Bu
       use_dora: dora,
       target_modules: targets,
       pooling,
-      base_precision: 'fp32',
+      base_precision: precision,
     },
     modules: layers.map(({ name }) => name),
     baseModel: source.id,
@@ -74,7 +75,7 @@ export function randomBundle(base: BaseModel, source: BaseModelSource, shape: Bu
     max_length: maxLength,
     base_model: source.id,
     base_model_sha256: source.sha256,
-    base_precision: 'fp32',
+    base_precision: precision,
     ...(temperature !== undefined && { temperature }),
     metrics: null,
   };

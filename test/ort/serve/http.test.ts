@@ -19,6 +19,7 @@ import { WEFT_FILE } from '../../../shared/adapter-format.ts';
 import { type NodeClassifyResponse, nodeClassifyResponse } from '../../../shared/api/nodes.ts';
 import { AppError } from '../../../shared/errors.ts';
 import { softmax } from '../../../shared/metrics.ts';
+import { BASE_PRECISIONS } from '../../../shared/peft-config.ts';
 import { type BundleShape, randomBundle } from '../../support/bundles.ts';
 import { otherTinyBert, TINY_BERT } from '../../support/tiny-bert.ts';
 
@@ -210,6 +211,22 @@ describe('classification', () => {
       ),
     );
     expect(Math.abs(first! - second!)).toBeGreaterThan(1e-3);
+  });
+
+  it('answers each row in the precision that its adapter was trained on, equal weights or not', async () => {
+    const sessions = classifier.sessions;
+    const bundles = await Promise.all(
+      BASE_PRECISIONS.map((precision) => adapter({ seed: 47, labels: 2, precision })),
+    );
+    const rows = bundles.map((bundle) => ({ bundle, text: 'one text for all of them' }));
+    const mixed = (await classify(...rows)).rows.map(({ scores }) => scores[0]!);
+    const added = BASE_PRECISIONS.filter((precision) => precision !== 'fp32').length;
+    expect(classifier.sessions).toBe(sessions + added);
+    for (const [i, row] of rows.entries()) {
+      expect((await classify(row)).rows[0]!.scores[0]).toBeCloseTo(mixed[i]!, 5);
+    }
+    expect(new Set(mixed).size).toBe(BASE_PRECISIONS.length);
+    for (const score of mixed) expect(Math.abs(score - mixed[0]!)).toBeLessThan(0.1);
   });
 
   it('cuts a text to its adapter and says so', async () => {
