@@ -1,8 +1,11 @@
 import { MAX_TEMPERATURE, MIN_TEMPERATURE } from '../../shared/adapter-format.ts';
 import { softmax } from '../../shared/metrics.ts';
 
-/** Rows of validation that the prior weighs as much as, roughly. */
-const PRIOR_WEIGHT = 1;
+/**
+ * Of synthetic logits that need no scaling (3 labels, a loss of 0.57), 10 rows without a prior fit a temperature that raises the
+ * loss of others to 0.76, with weight 2 to 0.60; where the temperature ought to be 4, the loss of 1.17 becomes 1.20 and 0.75.
+ */
+const PRIOR_WEIGHT = 2;
 const TOLERANCE = 1e-12;
 const MAX_ITERATIONS = 200;
 
@@ -14,17 +17,13 @@ const MAX_ITERATIONS = 200;
  * @param logits one array of a logit a label for each row, read several times
  * @param actual the label of each row
  */
-export function fitTemperature(
-  logits: Iterable<ArrayLike<number>>,
-  actual: ArrayLike<number>,
-  priorWeight = PRIOR_WEIGHT,
-): number {
+export function fitTemperature(logits: Iterable<ArrayLike<number>>, actual: ArrayLike<number>): number {
   let [low, high] = [1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE];
   let inverse = 1;
   for (let i = 0; i < MAX_ITERATIONS && high - low > TOLERANCE; i++) {
     const { slope, curvature } = derivatives(logits, actual, inverse);
-    const total = slope + priorWeight * (1 - 1 / inverse);
-    const newton = inverse - total / (curvature + priorWeight / inverse ** 2);
+    const total = slope + PRIOR_WEIGHT * (1 - 1 / inverse);
+    const newton = inverse - total / (curvature + PRIOR_WEIGHT / inverse ** 2);
     if (Math.abs(newton - inverse) < TOLERANCE) break;
     if (total > 0) high = inverse;
     else low = inverse;
