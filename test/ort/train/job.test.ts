@@ -97,6 +97,24 @@ describe('a training job', () => {
     expect(messages.filter((message) => message.startsWith('epoch'))).toHaveLength(2);
   });
 
+  it('trains on the precision that "auto" is here, that is asked for, or that an earlier attempt had, and notes it', async () => {
+    const precisionOf = ({ files, resolved }: Awaited<ReturnType<typeof run>>) => {
+      const noted = JSON.parse(files['weft.json'].toString()).base_precision;
+      expect(resolved!.method.base_precision).toBe(noted);
+      return noted;
+    };
+    const here = await run({ changes: () => ({ auto_precision: 'nf4' }) });
+    expect(precisionOf(here)).toBe('nf4');
+    const asked = await run({
+      changes: ({ method }) => ({ auto_precision: 'nf4', method: { ...method, base_precision: 'fp32' } }),
+    });
+    expect(precisionOf(asked)).toBe('fp32');
+    const again = await run({ changes: () => ({ auto_precision: 'fp32', resolved: here.resolved! }) });
+    expect(precisionOf(again)).toBe('nf4');
+    expect(again.files).toEqual(here.files);
+    expect(asked.files['adapter_model.safetensors']).not.toEqual(here.files['adapter_model.safetensors']);
+  });
+
   it('validates on a file of its own', async () => {
     const { done } = await run({ validation: toyTexts(10, 2) });
     expect(done.metrics!.validation.examples).toBe(10);

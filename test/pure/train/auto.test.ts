@@ -33,6 +33,12 @@ describe('automatic settings', () => {
     expect(method({}, distilbert).target_modules).toEqual(['q_lin', 'v_lin']);
   });
 
+  it('take the precision that is fastest here', () => {
+    const about = { ...facts(100), fastestPrecision: 'int8' as const };
+    expect(method({}, about).base_precision).toBe('int8');
+    expect(method({ base_precision: 'fp32' }, about).base_precision).toBe('fp32');
+  });
+
   it('leave alone what is given', () => {
     expect(
       method({ r: 4, alpha: 3, dropout: 0, pooling: 'cls', target_modules: 'all-linear' }),
