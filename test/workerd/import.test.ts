@@ -284,9 +284,9 @@ describe('POST /v1/adapters/import', () => {
     ],
     [
       'another architecture',
-      () => ({ weights: weightsFile({ modules: ['roberta.encoder.layer.0.attention.self.query'] }) }),
+      () => ({ weights: weightsFile({ modules: ['gpt2.h.0.attn.c_proj'] }) }),
       'invalid_adapter',
-      'roberta',
+      'gpt2.h.0.attn.c_proj.lora_A.weight belongs to none of the encoders there are: BERT, RoBERTa, DistilBERT',
     ],
     [
       'weights that are cut short',
