@@ -19,9 +19,13 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "fixtures"))
-from mean_pooling import BertMeanForSequenceClassification  # noqa: E402
+from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
 
-MODELS = {"cls": AutoModelForSequenceClassification, "mean": BertMeanForSequenceClassification}
+
+def classifier(base: str, pooling: str, labels: int) -> torch.nn.Module:
+    model_type = json.loads((Path(base) / "config.json").read_text())["model_type"]
+    model = AutoModelForSequenceClassification if pooling == "cls" else MEAN_CLASSIFIERS[model_type]
+    return model.from_pretrained(base, num_labels=labels)
 
 
 def encode(base: str, texts: list[str], max_length: int) -> dict[str, torch.Tensor]:
@@ -46,7 +50,7 @@ def check(folder: Path, plan: dict) -> None:
     for ours in sorted((folder / "ours").iterdir()):
         weft = json.loads((ours / "weft.json").read_text())
         expected = torch.tensor(json.loads((ours / "expected.json").read_text())["log_probabilities"])
-        base = MODELS[weft["pooling"]].from_pretrained(plan["base"], num_labels=len(weft["labels"]))
+        base = classifier(plan["base"], weft["pooling"], len(weft["labels"]))
         model = PeftModel.from_pretrained(base, ours)
         batch = encode(plan["base"], plan["texts"], weft["max_length"])
         actual = log_probabilities(model, batch, weft.get("temperature", 1.0))
@@ -68,7 +72,7 @@ def save(model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
 def train(folder: Path, plan: dict) -> None:
     for case in plan["theirs"]:
         torch.manual_seed(7)
-        base = MODELS[case["pooling"]].from_pretrained(plan["base"], num_labels=len(plan["labels"]))
+        base = classifier(plan["base"], case["pooling"], len(plan["labels"]))
         config = LoraConfig(task_type=TaskType.SEQ_CLS, **case["config"])
         model = get_peft_model(base, config).train()
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)

@@ -45,7 +45,7 @@ function everything(base: BaseModel, head: Expected['head'], layout: HiddenLayou
   );
   for (const pooling of POOLINGS) {
     const pooled = architecture.pool(pooling, hidden, weights, inputs, plainLinear);
-    graph.output(`${pooling}_logits`, classify(architecture.head, pooled, parameters));
+    graph.output(`${pooling}_logits`, classify(architecture.head, pooled, parameters).logits);
   }
   return graph;
 }
