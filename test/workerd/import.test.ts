@@ -37,6 +37,8 @@ interface Shape {
   r?: number;
   hidden?: number;
   modules?: string[];
+  /** Layers of the head before its last. */
+  inner?: string[];
   dora?: boolean;
   baseModel?: string;
 }
@@ -46,6 +48,7 @@ function weightsFile({
   r = 4,
   hidden = HIDDEN,
   modules = MODULES,
+  inner = [],
   dora = false,
 }: Shape = {}): Uint8Array {
   const zeros = (...shape: number[]): Tensor => ({
@@ -60,6 +63,10 @@ function weightsFile({
   return writeSafetensors(
     new Map([
       ...tensors,
+      ...inner.flatMap((layer): [string, Tensor][] => [
+        [classifierTensorName('weight', layer), zeros(hidden, hidden)],
+        [classifierTensorName('bias', layer), zeros(hidden)],
+      ]),
       [classifierTensorName('weight'), zeros(labels, hidden)],
       [classifierTensorName('bias'), zeros(labels)],
     ]),
@@ -226,6 +233,28 @@ describe('POST /v1/adapters/import', () => {
     const named = { base_model: node.baseModel, name: 'named' };
     const other = await importWith({ config: configFile({ baseModel: 'unheard/of' }), fields: named });
     expect(other.body.base_model).toBe(node.baseModel);
+  });
+
+  it("takes an adapter for a base model of the same family, and says another's", async () => {
+    const base = { id: `distilbert-${randomHex(3)}`, sha256: BASE_SHA256, precisions: ['fp32'] };
+    const shape = { family: 'distilbert', hidden_size: HIDDEN, num_layers: 6, max_length: 128 };
+    const json = {
+      id: `node_${randomHex(8)}`,
+      url: 'https://distilbert.test',
+      device: 'cpu',
+      base_models: [{ ...base, ...shape }],
+      slots: 8,
+      version: '0',
+    };
+    expect((await callAsNode('/internal/nodes', { json })).status).toBe(200);
+    const modules = ['q_lin', 'v_lin'].map((part) => `distilbert.transformer.layer.5.attention.${part}`);
+    const weights = weightsFile({ modules, inner: ['pre_classifier'] });
+    const config = configFile({ baseModel: base.id });
+    const { status, body } = await importWith({ config, weights, fields: { name: 'distilled' } });
+    expect([status, body.method?.target_modules]).toEqual([201, ['attention.q_lin', 'attention.v_lin']]);
+    const bert = await importWith({ config, fields: { name: 'distilled' } });
+    expect(problemOf(bert)).toMatchObject({ status: 422, code: 'invalid_adapter' });
+    expect(bert.body.detail).toContain('it changes a BERT encoder, the base model is a DistilBERT encoder');
   });
 
   const hostileHeader = () => {

@@ -206,3 +206,83 @@ describe('checking an adapter against a base model', () => {
     expect(() => checkLabels(describeShapes(), ['a', 'b', 'a'], WHAT)).toThrow('a label is given twice');
   });
 });
+
+describe("another family's adapter", () => {
+  /** An adapter of rank 2 and three labels on one module. */
+  const describeFamily = (module: string, head: Record<string, readonly number[]>) =>
+    describeShapes({
+      [loraTensorName(query(2), 'A')]: null,
+      [loraTensorName(query(2), 'B')]: null,
+      [loraTensorName(query(10), 'A')]: null,
+      [loraTensorName(query(10), 'B')]: null,
+      [classifierTensorName('weight')]: null,
+      [classifierTensorName('bias')]: null,
+      [loraTensorName(module, 'A')]: [2, 8],
+      [loraTensorName(module, 'B')]: [8, 2],
+      ...Object.fromEntries(Object.entries(head).map(([name, shape]) => [`base_model.model.${name}`, shape])),
+    });
+  const ROBERTA = 'roberta.encoder.layer.1.attention.self.query';
+  const ROBERTA_HEAD = {
+    'classifier.dense.weight': [8, 8],
+    'classifier.dense.bias': [8],
+    'classifier.out_proj.weight': [3, 8],
+    'classifier.out_proj.bias': [3],
+  };
+  const DISTILBERT = 'distilbert.transformer.layer.1.attention.q_lin';
+  const DISTILBERT_HEAD = {
+    'pre_classifier.weight': [8, 8],
+    'pre_classifier.bias': [8],
+    'classifier.weight': [3, 8],
+    'classifier.bias': [3],
+  };
+  const roberta = { ...BASE, family: 'roberta' as const };
+  const distilbert = { ...BASE, family: 'distilbert' as const };
+
+  it('is described with both layers of its head, and fits a base model of its family', () => {
+    const first = describeFamily(ROBERTA, ROBERTA_HEAD);
+    expect(first).toMatchObject({ family: 'roberta', classifier: { labels: 3 } });
+    expect(first.classifier.layers.map(({ name }) => name)).toEqual([
+      'classifier.dense',
+      'classifier.out_proj',
+    ]);
+    checkAgainstBase(first, roberta, WHAT);
+    checkLabels(first, ['a', 'b', 'c'], WHAT);
+    const second = describeFamily(DISTILBERT, DISTILBERT_HEAD);
+    expect(second.family).toBe('distilbert');
+    checkAgainstBase(second, distilbert, WHAT);
+  });
+
+  it('is refused for a base model of another family', () => {
+    expect(() => checkAgainstBase(describeFamily(ROBERTA, ROBERTA_HEAD), BASE, WHAT)).toThrow(
+      'it changes a RoBERTa encoder, the base model is a BERT encoder',
+    );
+    expect(() => checkAgainstBase(describeShapes(), distilbert, WHAT)).toThrow(
+      'it changes a BERT encoder, the base model is a DistilBERT encoder',
+    );
+  });
+
+  it('is refused where a layer of its head is missing, or of another width', () => {
+    const { 'pre_classifier.bias': _bias, ...without } = DISTILBERT_HEAD;
+    expect(() => describeFamily(DISTILBERT, without)).toThrow('pre_classifier.bias is missing');
+    const wide = describeFamily(ROBERTA, { ...ROBERTA_HEAD, 'classifier.dense.weight': [8, 16] });
+    expect(() => checkAgainstBase(wide, roberta, WHAT)).toThrow(
+      'classifier.dense.weight is [8,16], the base model needs [8,8]',
+    );
+  });
+
+  it.each([
+    ['distilbert.transformer.layer.1.attention.self.query', 'is no linear layer of a DistilBERT encoder'],
+    ['distilbert.transformer.layer.12.ffn.lin1', 'the base model has 12 layers'],
+    ['distilbert.pooler.dense', 'is no linear layer of a DistilBERT encoder'],
+  ])('is refused with a module that its encoder has not: %s', (module, message) => {
+    expect(() => checkAgainstBase(describeFamily(module, DISTILBERT_HEAD), distilbert, WHAT)).toThrow(
+      message,
+    );
+  });
+
+  it('is refused by name where no family has its encoder', () => {
+    expect(() => describeFamily('deberta.encoder.layer.0.attention.self.query_proj', {})).toThrow(
+      'belongs to none of the encoders there are: BERT, RoBERTa, DistilBERT',
+    );
+  });
+});
