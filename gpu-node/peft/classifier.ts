@@ -26,12 +26,25 @@ export function classifierTrainables({ layers, initialDeviation }: Head, labels:
   });
 }
 
-/** Logits `[batch, labels]` of pooled vectors `[batch, hidden]`. */
-export function classify(head: Head, pooled: Value, parameters: Parameters): Value {
-  return throughLayers(head, pooled, (x, layer) => {
+/** What a head makes of pooled vectors `[batch, hidden]`: the features that its last layer takes, of that shape, and the logits `[batch, labels]`. */
+export function classify(
+  head: Head,
+  pooled: Value,
+  parameters: Parameters,
+): { features: Value; logits: Value } {
+  let features = pooled;
+  const logits = throughLayers(head, pooled, (x, layer) => {
+    features = x;
     const weight = swapLastAxes(parameters[nameWeight(layer)]!);
     return add(matMul(x, weight), parameters[nameBias(layer)]!);
   });
+  return { features, logits };
+}
+
+/** The names of the last layer's weight `[labels, in]` and bias `[labels]`. */
+export function lastLayer({ layers }: Head): { weight: string; bias: string } {
+  const last = layers.at(-1)!;
+  return { weight: nameWeight(last), bias: nameBias(last) };
 }
 
 /** The heads of all slots: for each layer a weight `[slots, in, out]`, transposed, and a bias `[slots, out]`. */

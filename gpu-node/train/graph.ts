@@ -64,10 +64,15 @@ export function trainingGraph(task: TrainingTask, keep: number): TrainingGraph {
   return { graph, masks };
 }
 
-/** The forward pass alone: output `logits`, inputs those of `encoderInputs` and every trainable by its name. */
+/**
+ * The forward pass alone: outputs `logits` and `features`, which the head's last layer makes them of; inputs those of
+ * `encoderInputs` and every trainable by its name.
+ */
 export function evaluationGraph(task: TrainingTask): Graph {
   const graph = new Graph('evaluate');
-  graph.output('logits', forward(graph, task, NO_DROPOUT).logits);
+  const { logits, features } = forward(graph, task, NO_DROPOUT);
+  graph.output('logits', logits);
+  graph.output('features', features);
   return graph;
 }
 
@@ -81,7 +86,7 @@ function forward(graph: Graph, task: TrainingTask, dropout: Dropout) {
   const linear = method.inject(task.config, architecture, parameters, dropout);
   const hidden = architecture.encode(weights, inputs, linear);
   const pooled = architecture.pool(method.pooling(task.config), hidden, weights, inputs, linear);
-  return { logits: classify(architecture.head, pooled, parameters), parameters };
+  return { ...classify(architecture.head, pooled, parameters), parameters };
 }
 
 /** Layers that read the same x (query, key and value) share one mask: a third of the random numbers. */

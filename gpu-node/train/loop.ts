@@ -8,6 +8,7 @@ import type { Examples, TokenizedText } from '../data/examples.ts';
 import { Random } from '../random.ts';
 import { Divergence, LossWatch, requireAllFinite } from './divergence.ts';
 import type { TrainingTask } from './graph.ts';
+import { fitLinearProbe } from './linear-probe.ts';
 import { AdamW, clipGradients } from './optimizers.ts';
 import { ProgressMeter } from './progress.ts';
 import { pause, type RunnerOptions, TrainingRunner } from './runner.ts';
@@ -20,8 +21,12 @@ const PATIENCE = 3;
 const LOSS_GAIN = 1e-3;
 /** What the learning rate is divided by where training diverges; it is tried once. */
 const BACK_OFF = 10;
-/** Examples whose ids are in memory together while an epoch is validated. */
-const VALIDATED_TOGETHER = 2048;
+/** Examples whose ids are in memory together outside of steps. */
+const READ_TOGETHER = 2048;
+/** Most examples whose head starts from a linear probe: its pass over them delays the first step. */
+const MAX_PROBED = 2048;
+/** Most products of features, examples and labels that a probe is worth: a few seconds of fitting. */
+const MAX_PROBE_WORK = 2e7;
 
 export interface TrainingInput extends RunnerOptions {
   readonly task: TrainingTask;
@@ -105,7 +110,7 @@ class Training {
   readonly #order: Random;
   readonly #meter: ProgressMeter;
   readonly #stepsPerEpoch: number;
-  readonly #start: Checkpoint;
+  #start: Checkpoint;
   #learningRate: number;
   #best: Checkpoint;
 
@@ -122,6 +127,7 @@ class Training {
   }
 
   async run(): Promise<TrainingOutcome> {
+    await this.#startFromProbe();
     try {
       await this.#descend(1);
     } catch (error) {
@@ -139,6 +145,35 @@ class Training {
       metrics: result!.metrics && computeMetrics(labels, validation.labels, rows, temperature),
       trainedTokens: this.#meter.tokens,
     };
+  }
+
+  /**
+   * Starts the head's last layer as a linear probe of the base model's features, so that the adapter is not first bent towards random
+   * classes (Kumar et al. 2022, arXiv:2202.10054). Larger sets learn the same in their first epoch, and start sooner without.
+   */
+  async #startFromProbe(): Promise<void> {
+    const { task, training, signal } = this.#input;
+    const examples = training.lengths.length;
+    const work = examples * task.base.architecture.hiddenSize * task.labels;
+    if (examples > MAX_PROBED || work > MAX_PROBE_WORK) return;
+    const rows: Float32Array[] = [];
+    for (let begin = 0; begin < examples; begin += READ_TOGETHER) {
+      rows.push(...(await this.#runner.features(readFrom(training, begin), signal)));
+    }
+    const width = rows[0]!.length;
+    const features = new Float32Array(rows.length * width);
+    for (const [i, row] of rows.entries()) features.set(row, i * width);
+    const { classWeights, labels } = task;
+    const probe = fitLinearProbe({
+      features,
+      width,
+      actual: training.labels,
+      labels,
+      ...(classWeights && { classWeights }),
+    });
+    this.#runner.startHead(probe);
+    this.#start = { tensors: snapshot(this.#runner), logits: new Float32Array() };
+    this.#best = this.#start;
   }
 
   /**
@@ -213,10 +248,8 @@ class Training {
     const { validation, labels, signal } = this.#input;
     const size = validation.lengths.length;
     const logits = new Float32Array(size * labels.length);
-    for (let begin = 0; begin < size; begin += VALIDATED_TOGETHER) {
-      const count = Math.min(VALIDATED_TOGETHER, size - begin);
-      const part = validation.read(Array.from({ length: count }, (_, i) => begin + i));
-      const rows = await this.#runner.logits(part, signal);
+    for (let begin = 0; begin < size; begin += READ_TOGETHER) {
+      const rows = await this.#runner.logits(readFrom(validation, begin), signal);
       for (const [i, row] of rows.entries()) logits.set(row, (begin + i) * labels.length);
     }
     requireAllFinite(logits, 'a logit of the validation');
@@ -228,6 +261,12 @@ class Training {
     if (logits.length === 0) return null;
     return computeMetrics(labels, validation.labels, rowsOf(logits, labels.length));
   }
+}
+
+/** The next examples from one on, in their order. */
+function readFrom(examples: Examples, begin: number): readonly TokenizedText[] {
+  const count = Math.min(READ_TOGETHER, examples.lengths.length - begin);
+  return examples.read(Array.from({ length: count }, (_, i) => begin + i));
 }
 
 /** Lets messages through that may abort. */

@@ -1,5 +1,6 @@
 import { encodeModel } from '../graph/onnx.ts';
 import { encoderFeeds, type TokenBatch } from '../models/inputs.ts';
+import { lastLayer } from '../peft/classifier.ts';
 import { methodOf } from '../peft/index.ts';
 import { Random } from '../random.ts';
 import type { Device } from '../runtime/device.ts';
@@ -7,6 +8,7 @@ import { type Feeds, floats, Session, type SessionOptions, tensor } from '../run
 import { DropoutMasks, keepProbability } from './dropout.ts';
 import { evaluationGraph, type TrainingTask, trainingGraph } from './graph.ts';
 import { initialParameters, type Parameter } from './initial-parameters.ts';
+import type { Probe } from './linear-probe.ts';
 
 /** A tokenized, labelled text; `label` is an index into the task's labels. */
 export interface TrainingExample {
@@ -100,7 +102,28 @@ export class TrainingRunner {
   }
 
   /** Logits of each example, `[labels]` a row, without dropout; in the order given. Stops between runs when aborted. */
-  async logits(examples: readonly TrainingExample[], signal?: AbortSignal): Promise<Float32Array[]> {
+  logits(examples: readonly TrainingExample[], signal?: AbortSignal): Promise<Float32Array[]> {
+    return this.#evaluate('logits', examples, signal);
+  }
+
+  /** What the head's last layer makes the logits of, `[hidden]` a row. */
+  features(examples: readonly TrainingExample[], signal?: AbortSignal): Promise<Float32Array[]> {
+    return this.#evaluate('features', examples, signal);
+  }
+
+  /** Sets the head's last layer. */
+  startHead({ weight, bias }: Probe): void {
+    const names = lastLayer(this.#task.base.architecture.head);
+    const data = (wanted: string) => this.parameters.find(({ name }) => name === wanted)!.data;
+    data(names.weight).set(weight);
+    data(names.bias).set(bias);
+  }
+
+  async #evaluate(
+    output: 'logits' | 'features',
+    examples: readonly TrainingExample[],
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array[]> {
     const results = new Map<TrainingExample, Float32Array>();
     this.#evaluation ??= await Session.create(encodeModel(evaluationGraph(this.#task)), {
       ...this.#options,
@@ -110,9 +133,10 @@ export class TrainingRunner {
       await pause();
       signal?.throwIfAborted();
       const outputs = await this.#evaluation.run(this.#feeds(toTokenBatch(part)));
-      const logits = floats(outputs, 'logits');
+      const rows = floats(outputs, output);
+      const width = rows.length / part.length;
       part.forEach((example, row) => {
-        results.set(example, logits.slice(row * this.#task.labels, (row + 1) * this.#task.labels));
+        results.set(example, rows.slice(row * width, (row + 1) * width));
       });
     }
     return examples.map((example) => results.get(example)!);

@@ -123,9 +123,10 @@ describe('training that diverges', () => {
 
   it('goes back to an epoch that was good', async () => {
     // The learning rate rises all the way: the first epochs learn.
-    const { outcome, backOffs } = await trainAt(0.3, { warmup_ratio: 1, max_grad_norm: 1000 });
-    expect(backOffs).toMatchObject([{ epoch: 2, learningRate: 0.03 }]);
-    expect(outcome.best.epoch).toBeGreaterThanOrEqual(2);
+    const { outcome, backOffs } = await trainAt(1, { warmup_ratio: 1, max_grad_norm: 1000 });
+    expect(backOffs).toMatchObject([{ learningRate: 0.1 }]);
+    expect(backOffs[0]!.epoch).toBeGreaterThanOrEqual(1);
+    expect(outcome.best.epoch).toBeGreaterThanOrEqual(backOffs[0]!.epoch);
     expect(outcome.metrics!.f1).toBeGreaterThan(0.9);
   });
 
