@@ -91,11 +91,19 @@ export function quantizeColumns(
   levels: number,
 ): { elements: Int8Array; scales: Float32Array } {
   const scales = new Float32Array(columns);
-  for (let i = 0; i < data.length; i++) {
-    scales[i % columns] = Math.max(scales[i % columns]!, Math.abs(data[i]!));
+  for (let row = 0; row < data.length; row += columns) {
+    for (let column = 0; column < columns; column++) {
+      scales[column] = Math.max(scales[column]!, Math.abs(data[row + column]!));
+    }
   }
   for (let column = 0; column < columns; column++) scales[column] = scales[column]! / levels || 1;
-  return { elements: Int8Array.from(data, (x, i) => Math.round(x / scales[i % columns]!)), scales };
+  const elements = new Int8Array(data.length);
+  for (let row = 0; row < data.length; row += columns) {
+    for (let column = 0; column < columns; column++) {
+      elements[row + column] = Math.round(data[row + column]! / scales[column]!);
+    }
+  }
+  return { elements, scales };
 }
 
 async function openWeights(file: WeightFile): Promise<BaseWeights> {
