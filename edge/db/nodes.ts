@@ -85,9 +85,12 @@ export async function findBaseModel(db: Db, id: string): Promise<BaseModel | und
   return rows[0];
 }
 
-/** Ids of the base models that any known node has. */
+/** Ids of the base models that any known node has, in the order of the alphabet. */
 export async function knownBaseModels(db: Db): Promise<string[]> {
-  const rows = await db.selectDistinct({ id: nodeBaseModels.baseModel }).from(nodeBaseModels);
+  const rows = await db
+    .selectDistinct({ id: nodeBaseModels.baseModel })
+    .from(nodeBaseModels)
+    .orderBy(nodeBaseModels.baseModel);
   return rows.map((row) => row.id);
 }
 

@@ -9,7 +9,7 @@ import { TINY_BERT } from './tiny-bert.ts';
 
 /*
  * Reads `dataset.jsonl` of a folder as a training job does, then an epoch of it batch by batch, and writes what it counted as
- * JSON to stdout.
+ * JSON to stdout. To be run with `--expose-gc`.
  */
 const folder = process.argv[2]!;
 const tokenizer = await loadTokenizer(TINY_BERT);
@@ -34,5 +34,7 @@ for (const batch of lengthBatches(examples.lengths, 32, new Random(1, 'order')))
     ids += example.ids.length;
   }
 }
+// What is held, not what the collector has not come to yet.
+globalThis.gc!();
 const { arrayBuffers } = process.memoryUsage();
 console.log(JSON.stringify({ trained, ids, stored: tokens.length, arrayBuffers }));

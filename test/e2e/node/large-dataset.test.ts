@@ -25,6 +25,7 @@ it('trains on texts that are together larger than the memory it has', () =>
   withFolder(async (folder) => {
     await pipeline(Readable.from(lines()), createWriteStream(join(folder, 'dataset.jsonl')));
     const { stdout } = await promisify(execFile)(process.execPath, [
+      '--expose-gc',
       `--max-old-space-size=${HEAP}`,
       READER,
       folder,
