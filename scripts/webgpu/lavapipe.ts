@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { access, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { runCommand } from '../parity/python.ts';
 
 /** Mesa of Debian 12 itself (22.3) does not run the provider; that of its backports (25) does. */
@@ -27,13 +29,26 @@ export async function lavapipe(folder: string): Promise<Record<string, string>> 
   };
 }
 
+/** Where the system itself gets Debian's packages from. @throws where it is no Debian 12, or has no package lists */
+async function debianMirror(): Promise<string> {
+  const wanted = ['Identifier: Packages', `Codename: ${SUITES[0]}`, 'Component: main'];
+  const { stdout } = await promisify(execFile)('apt-get', [
+    'indextargets',
+    '--format',
+    '$(REPO_URI)',
+    ...wanted,
+  ]);
+  const [mirror] = stdout.split('\n');
+  if (mirror) return mirror;
+  throw new Error(`apt-get knows no ${SUITES[0]}: the software device is taken from Debian 12's packages`);
+}
+
 async function unpack(home: string): Promise<void> {
   await mkdir(join(home, 'lists/partial'), { recursive: true });
   await mkdir(join(home, 'cache/archives/partial'), { recursive: true });
   await mkdir(join(home, 'sources'), { recursive: true });
-  const lines = SUITES.map(
-    (suite) => `deb [signed-by=${KEYRING}] http://deb.debian.org/debian ${suite} main\n`,
-  );
+  const mirror = await debianMirror();
+  const lines = SUITES.map((suite) => `deb [signed-by=${KEYRING}] ${mirror} ${suite} main\n`);
   await writeFile(join(home, 'sources/debian.list'), lines.join(''));
   const options = [
     '-oDir::Etc::SourceList=/dev/null',
