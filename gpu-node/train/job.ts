@@ -186,10 +186,10 @@ function backOffEvent(backOff: BackOff, { learning_rate }: Hyperparameters): Tra
 }
 
 function calibrationEvent(
-  { temperature, best }: TrainingOutcome,
+  { temperature, kept }: TrainingOutcome,
   { examples, ece, loss }: ValidationMetrics,
 ): TrainingEvent {
-  const before = best.metrics!;
+  const before = kept.metrics!;
   const change = `expected calibration error ${before.ece.toFixed(4)} to ${ece.toFixed(4)}, loss ${before.loss.toFixed(4)} to ${loss.toFixed(4)}`;
   return {
     level: 'info',

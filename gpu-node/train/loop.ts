@@ -14,10 +14,11 @@ import { ProgressMeter } from './progress.ts';
 import { pause, type RunnerOptions, TrainingRunner } from './runner.ts';
 import { linearSchedule } from './schedule.ts';
 import { fitTemperature } from './temperature.ts';
+import { WeightAverage } from './weight-average.ts';
 
-/** Epochs without a better one after which training stops. */
+/** Epochs in a row that are clearly worse than the best, or no longer lower the loss, after which training stops. */
 const PATIENCE = 3;
-/** By how much the loss must fall to make an epoch better than one of equal F1. */
+/** By how much an epoch's training loss must be below any earlier one's to count as lower. */
 const LOSS_GAIN = 1e-3;
 /** What the learning rate is divided by where training diverges; it is tried once. */
 const BACK_OFF = 10;
@@ -66,21 +67,21 @@ export interface BackOff {
 }
 
 export interface TrainingOutcome {
-  /** The best epoch's tensors by their names in transformers' model. */
+  /** The kept epoch's tensors by their names in transformers' model. */
   readonly tensors: ReadonlyMap<string, Tensor>;
-  readonly best: EpochResult;
-  /** Fitted on the best epoch's validation; 1 without. */
+  readonly kept: EpochResult;
+  /** Fitted on the kept epoch's validation; 1 without. */
   readonly temperature: number;
-  /** The best epoch's metrics at that temperature. */
+  /** The kept epoch's metrics at that temperature. */
   readonly metrics: ValidationMetrics | null;
   /** Tokens that were trained on, padding not counted. */
   readonly trainedTokens: number;
 }
 
 /**
- * Trains a task: AdamW with linear warmup and decay, clipped gradients, and a validation pass each epoch, of which the
- * best is kept and its scores calibrated. Where the loss explodes or is no number, it goes back once to the best epoch so far, or
- * the start, with a tenth of the learning rate. Every random choice comes from the seed: the same input gives the same
+ * Trains a task: AdamW with linear warmup and decay, clipped gradients, and each epoch a validation pass of the averaged
+ * weights. The last epoch that is as good as the best is kept and its scores calibrated. Where the loss explodes or is no number,
+ * it goes back once to the epoch kept so far, or the start, with a tenth of the learning rate. Every random choice comes from the seed: the same input gives the same
  * tensors on the same machine.
  * @throws AppError `training_failed` where it diverges again; the signal's reason where it is aborted
  */
@@ -95,7 +96,7 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
   }
 }
 
-/** An epoch that is the best so far, with what it takes to go back to it. */
+/** An epoch that is kept, with what it takes to go back to it. */
 interface Checkpoint {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Undefined at the start. */
@@ -112,7 +113,7 @@ class Training {
   readonly #stepsPerEpoch: number;
   #start: Checkpoint;
   #learningRate: number;
-  #best: Checkpoint;
+  #kept: Checkpoint;
 
   constructor(input: TrainingInput, runner: TrainingRunner) {
     const { hyperparameters: h, training, seed } = input;
@@ -123,7 +124,7 @@ class Training {
     this.#meter = new ProgressMeter(h.epochs * this.#stepsPerEpoch, h.epochs);
     this.#learningRate = h.learning_rate;
     this.#start = { tensors: snapshot(runner), logits: new Float32Array() };
-    this.#best = this.#start;
+    this.#kept = this.#start;
   }
 
   async run(): Promise<TrainingOutcome> {
@@ -134,13 +135,13 @@ class Training {
       if (!(error instanceof Divergence)) throw error;
       await this.#descendAgain(error);
     }
-    const { tensors, result, logits } = this.#best;
+    const { tensors, result, logits } = this.#kept;
     const { validation, labels } = this.#input;
     const rows = rowsOf(logits, labels.length);
     const temperature = fitTemperature(rows, validation.labels);
     return {
       tensors,
-      best: result!,
+      kept: result!,
       temperature,
       metrics: result!.metrics && computeMetrics(labels, validation.labels, rows, temperature),
       trainedTokens: this.#meter.tokens,
@@ -173,17 +174,17 @@ class Training {
     });
     this.#runner.startHead(probe);
     this.#start = { tensors: snapshot(this.#runner), logits: new Float32Array() };
-    this.#best = this.#start;
+    this.#kept = this.#start;
   }
 
   /**
-   * Goes back and on from there with a lower learning rate: to the best epoch, or to the start where that one is no better than
+   * Goes back and on from there with a lower learning rate: to the kept epoch, or to the start where that one is no better than
    * guessing.
    */
   async #descendAgain(cause: Divergence): Promise<void> {
     const { learning_rate, max_grad_norm } = this.#input.hyperparameters;
-    if (!isBetterThanGuessing(this.#best.result, this.#input.labels.length)) this.#best = this.#start;
-    const { tensors, result } = this.#best;
+    if (!isBetterThanGuessing(this.#kept.result, this.#input.labels.length)) this.#kept = this.#start;
+    const { tensors, result } = this.#kept;
     const epoch = result?.epoch ?? 0;
     this.#learningRate /= BACK_OFF;
     const { step, steps } = this.#meter;
@@ -207,22 +208,35 @@ class Training {
   /** Trains from an epoch to the end, or until epochs no longer help. @throws {Divergence} */
   async #descend(from: number): Promise<void> {
     const { hyperparameters: h, labels } = this.#input;
-    const optimizer = new AdamW(this.#runner.parameters, { weightDecay: h.weight_decay });
+    const { parameters } = this.#runner;
+    const optimizer = new AdamW(parameters, { weightDecay: h.weight_decay });
+    const average = new WeightAverage(parameters);
     const watch = new LossWatch(labels.length, h.batch_size);
+    let best = this.#kept.result?.metrics ?? null;
+    let lowest = { loss: Number.POSITIVE_INFINITY, epoch: from };
     for (let epoch = from; epoch <= h.epochs; epoch++) {
-      const loss = await this.#trainEpoch(optimizer, watch);
-      const logits = await this.#validate();
-      const result = { epoch, loss, metrics: this.#metricsOf(logits) };
+      const loss = await this.#trainEpoch(optimizer, average, watch);
+      const { result, logits, tensors } = await average.during(() => this.#evaluate(epoch, loss));
       this.#input.onEpoch?.(result);
-      if (!this.#best.result || isBetter(result.metrics, this.#best.result.metrics)) {
-        this.#best = { tensors: snapshot(this.#runner), result, logits };
-      }
-      if (epoch - this.#best.result!.epoch >= PATIENCE) break;
+      if (!best || result.metrics!.f1 > best.f1) best = result.metrics;
+      if (isAsGood(result.metrics, best)) this.#kept = { tensors, result, logits };
+      if (loss < lowest.loss - LOSS_GAIN) lowest = { loss, epoch };
+      if (epoch - Math.min(this.#kept.result!.epoch, lowest.epoch) >= PATIENCE) break;
     }
   }
 
+  /** An epoch as it would be kept. */
+  async #evaluate(epoch: number, loss: number): Promise<Required<Checkpoint>> {
+    const logits = await this.#validate();
+    return {
+      tensors: snapshot(this.#runner),
+      result: { epoch, loss, metrics: this.#metricsOf(logits) },
+      logits,
+    };
+  }
+
   /** Mean loss of an epoch's batches. */
-  async #trainEpoch(optimizer: AdamW, watch: LossWatch): Promise<number> {
+  async #trainEpoch(optimizer: AdamW, average: WeightAverage, watch: LossWatch): Promise<number> {
     const { hyperparameters: h, training, signal, onProgress } = this.#input;
     const steps = h.epochs * this.#stepsPerEpoch;
     const schedule = linearSchedule(this.#learningRate, Math.ceil(h.warmup_ratio * steps), steps);
@@ -236,6 +250,7 @@ class Training {
       const progress = this.#meter.advance(tokensOf(batch), loss);
       watch.step(loss, norm);
       optimizer.step(gradients, learningRate);
+      average.update();
       mean += (loss * batch.length) / training.lengths.length;
       onProgress?.(progress);
     }
@@ -298,8 +313,11 @@ function rowsOf(values: Float32Array, columns: number): Iterable<Float32Array> {
   };
 }
 
-/** Weighted F1 decides, and between equals the loss. Without metrics, the later one. */
-function isBetter(metrics: ValidationMetrics | null, best: ValidationMetrics | null): boolean {
+/**
+ * Whether an epoch's F1 is within one standard error of the best: few validation rows tell epochs apart no better, and then a later
+ * one, of a lower learning rate, answers new texts better (the one-standard-error rule of Breiman et al. 1984). Without metrics always.
+ */
+function isAsGood(metrics: ValidationMetrics | null, best: ValidationMetrics | null): boolean {
   if (!metrics || !best) return true;
-  return metrics.f1 === best.f1 ? metrics.loss < best.loss - LOSS_GAIN : metrics.f1 > best.f1;
+  return metrics.f1 >= best.f1 - Math.sqrt((best.f1 * (1 - best.f1)) / best.examples);
 }
