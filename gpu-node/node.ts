@@ -17,6 +17,7 @@ import { resolveDevice } from './runtime/device.ts';
 import { Classifier } from './serve/classifier.ts';
 import { nodeApp } from './serve/http.ts';
 import type { SessionGroup } from './serve/session-group.ts';
+import { DEFAULT_TARGETS } from './train/auto.ts';
 import { peftBaseModel } from './weights/base-models.ts';
 import { locateBaseModels } from './weights/locate-base-model.ts';
 import type { DownloadProgress } from './weights/source.ts';
@@ -81,7 +82,7 @@ interface ServedBase extends BaseModelOutline {
 
 /** What most adapters of a base model are trained on: their session is built before the first request. */
 function usualGroup({ source, architecture }: ServedBase, precision: BasePrecision): SessionGroup {
-  const usual = matchTargets(architecture.family.defaultTargets, architecture.linears('mean'));
+  const usual = matchTargets(DEFAULT_TARGETS, architecture.linears('mean'));
   return { base: source.id, precision, kind: 'lora', modules: usual.map(({ name }) => name) };
 }
 

@@ -22,8 +22,6 @@ export interface Family {
   readonly pooler?: string;
   /** Linear layers of the classification head, from the pooled text to the logits. All are trained, and saved, with every method. */
   readonly head: readonly [string, ...string[]];
-  /** What PEFT changes where it is told nothing; for DistilBERT, which PEFT has no default for, the same two. */
-  readonly defaultTargets: readonly string[];
 }
 
 const BERT_LINEARS = {
@@ -44,7 +42,6 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     linears: BERT_LINEARS,
     pooler: 'bert.pooler.dense',
     head: ['classifier'],
-    defaultTargets: ['query', 'value'],
   },
   roberta: {
     name: 'roberta',
@@ -53,7 +50,6 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     layers: 'roberta.encoder.layer.',
     linears: BERT_LINEARS,
     head: ['classifier.dense', 'classifier.out_proj'],
-    defaultTargets: ['query', 'value'],
   },
   distilbert: {
     name: 'distilbert',
@@ -69,6 +65,5 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
       output: 'ffn.lin2',
     },
     head: ['pre_classifier', 'classifier'],
-    defaultTargets: ['q_lin', 'v_lin'],
   },
 };

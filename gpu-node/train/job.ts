@@ -132,7 +132,6 @@ function resolve(
     maxLength: base.architecture.maxLength,
     poolings: base.poolings,
     fastestPrecision: spec.auto_precision,
-    defaultTargets: base.architecture.family.defaultTargets,
   };
   const method = resolveMethod(spec.method, facts);
   methodOf(method).layers(method, base.architecture);

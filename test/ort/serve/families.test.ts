@@ -54,10 +54,11 @@ describe.each(['tiny-roberta', 'tiny-xlm-roberta', 'tiny-distilbert'])('%s', (mo
     withFolder(async (folder) => {
       const base = await openFixture(model, folder);
       const { architecture } = base;
+      const { query, value } = architecture.family.linears;
       const serving = SERVING_METHODS.lora;
       const tokens = batch();
       const tasks: TrainingTask[] = [
-        { base, config: config(2, 'mean', [...architecture.family.defaultTargets]), labels: 2 },
+        { base, config: config(2, 'mean', [query, value]), labels: 2 },
         { base, config: config(4, 'cls', 'all-linear'), labels: 5 },
       ];
       const adapters: ServedAdapter[] = [];

@@ -69,7 +69,7 @@ describe('a training job', () => {
     });
     expect(adapter.weft.temperature).toBeGreaterThan(0);
     expect(adapter.weft.temperature).not.toBe(1);
-    expect(adapter.description.targets).toHaveLength(4);
+    expect(adapter.description.targets).toHaveLength(12);
     for (const { name, bytes, sha256 } of done.manifest) {
       expect(files[name].length).toBe(bytes);
       expect(createHash('sha256').update(files[name]).digest('hex')).toBe(sha256);
@@ -136,7 +136,8 @@ describe('a training job', () => {
   it('says when it diverges, and goes on', async () => {
     const { events, done } = await run({
       rows: toyTexts(300, 1),
-      changes: ({ hyperparameters }) => ({
+      changes: ({ method, hyperparameters }) => ({
+        method: { ...method, target_modules: ['query', 'value'] },
         hyperparameters: { ...hyperparameters, learning_rate: 1, max_grad_norm: 1000 },
       }),
     });

@@ -31,7 +31,7 @@ describe('RoBERTa and XLM-RoBERTa', () => {
     for (const model_type of ['roberta', 'xlm-roberta']) {
       expect(parse(roberta, { model_type })).toMatchObject({
         type: model_type,
-        family: { name: 'roberta', defaultTargets: ['query', 'value'] },
+        family: { name: 'roberta' },
       });
     }
   });
@@ -75,8 +75,7 @@ describe('RoBERTa and XLM-RoBERTa', () => {
 
 describe('DistilBERT', () => {
   it('has names of its own for what BERT has', () => {
-    const { family, head, linears } = parse(distilbert);
-    expect(family.defaultTargets).toEqual(['q_lin', 'v_lin']);
+    const { head, linears } = parse(distilbert);
     expect(linears('mean').map(({ name }) => name.replace('distilbert.transformer.layer.0.', ''))).toEqual(
       expect.arrayContaining([
         'attention.q_lin',

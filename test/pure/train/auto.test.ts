@@ -12,7 +12,6 @@ const facts = (examples: number, length = 40): TrainingFacts => ({
   maxLength: 512,
   poolings: ['mean', 'cls'],
   fastestPrecision: 'fp32',
-  defaultTargets: ['query', 'value'],
 });
 const method = (request: object, about = facts(100)) =>
   resolveMethod(peftRequest.parse({ type: 'lora', ...request }), about);
@@ -28,9 +27,8 @@ describe('automatic settings', () => {
     }
   });
 
-  it("change the layers that the base model's family has for it", () => {
-    const distilbert = { ...facts(100), defaultTargets: ['q_lin', 'v_lin'] };
-    expect(method({}, distilbert).target_modules).toEqual(['q_lin', 'v_lin']);
+  it('change every linear layer', () => {
+    expect(method({}).target_modules).toBe('all-linear');
   });
 
   it('take the precision that is fastest here', () => {
@@ -40,14 +38,12 @@ describe('automatic settings', () => {
   });
 
   it('leave alone what is given', () => {
-    expect(
-      method({ r: 4, alpha: 3, dropout: 0, pooling: 'cls', target_modules: 'all-linear' }),
-    ).toMatchObject({
+    expect(method({ r: 4, alpha: 3, dropout: 0, pooling: 'cls', target_modules: ['query'] })).toMatchObject({
       r: 4,
       alpha: 3,
       dropout: 0,
       pooling: 'cls',
-      target_modules: 'all-linear',
+      target_modules: ['query'],
     });
     expect(settings({ epochs: 1, learning_rate: 0.5 })).toMatchObject({ epochs: 1, learning_rate: 0.5 });
   });
