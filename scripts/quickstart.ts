@@ -41,7 +41,7 @@ async function submit(client: QuickstartClient, folder: string, task: Task): Pro
     name: task.name,
     training_file: training.id,
     validation_file: heldOut.id,
-    hyperparameters: { max_length: 64 },
+    hyperparameters: { max_length: 64, epochs: 3 },
   };
   const adapter = await client.show<Adapter>({ method: 'POST', path: '/v1/adapters', json }, 202);
   console.log(`  → ${adapter.id} is ${adapter.status}, job ${adapter.job_id}`);
