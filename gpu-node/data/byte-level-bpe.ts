@@ -1,3 +1,4 @@
+import { Heap } from '../heap.ts';
 import type { SubWordModel } from './sub-words.ts';
 
 export interface ByteLevelBpeSpec {
@@ -64,11 +65,11 @@ export class ByteLevelBpe implements SubWordModel {
     return this.#join(Int32Array.from(bytes, (byte) => this.#bytes[byte]!));
   }
 
-  /** `ids` is changed. A piece that was joined to the one before it is -1. */
+  /** `ids` is changed. A piece that was joined to the one before it is -1. A word of n bytes takes n log n steps, whatever it is. */
   #join(ids: Int32Array): readonly number[] {
     const next = Int32Array.from(ids, (_, at) => at + 1);
     const previous = Int32Array.from(ids, (_, at) => at - 1);
-    const queue = new MergeQueue();
+    const queue = new Heap<Merge>(isBefore);
     const consider = (at: number) => {
       const right = next[at]!;
       const merge = right < ids.length ? this.#merges.get(ids[at]! * MAX_IDS + ids[right]!) : undefined;
@@ -102,39 +103,6 @@ interface Merge {
 }
 
 const isBefore = (a: Merge, b: Merge) => a.rank < b.rank || (a.rank === b.rank && a.at < b.at);
-
-/** A binary heap: a word of n bytes takes n log n steps, whatever it is. */
-class MergeQueue {
-  readonly #heap: Merge[] = [];
-
-  push(merge: Merge): void {
-    const heap = this.#heap;
-    let at = heap.push(merge) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(merge, heap[parent]!)) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = merge;
-  }
-
-  pop(): Merge | undefined {
-    const heap = this.#heap;
-    const first = heap[0];
-    const last = heap.pop();
-    if (heap.length === 0 || !last) return first;
-    let at = 0;
-    for (let child = 1; child < heap.length; child = 2 * at + 1) {
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
-      if (!isBefore(heap[child]!, last)) break;
-      heap[at] = heap[child]!;
-      at = child;
-    }
-    heap[at] = last;
-    return first;
-  }
-}
 
 /**
  * The visible character that stands for each byte: itself where it is one, else the next from U+0100 on (GPT-2's
