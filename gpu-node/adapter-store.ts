@@ -11,6 +11,7 @@ import {
 } from '../shared/adapter-format.ts';
 import { AppError } from '../shared/errors.ts';
 import { explain, type Log } from './log.ts';
+import { Tier, type TierCounts } from './serve/tier.ts';
 
 /** An adapter's three files, whole. */
 export type BundleBytes = Readonly<Record<BundleFile, Uint8Array>>;
@@ -30,6 +31,8 @@ export interface AdapterStoreOptions {
 const PARTIAL = 'partial-';
 /** A download left behind by a killed daemon is removed once it is older than any download may take. */
 const PARTIAL_LIFETIME_MS = 3_600_000;
+/** The three requests of a fetch take as long as so many more bytes of it. */
+const FETCH_OVERHEAD_BYTES = 1024 * 1024;
 /** Bundles on their way from the edge at once, so that a cold start opens a bounded number of sockets. */
 const MAX_FETCHES = 32;
 
@@ -39,8 +42,8 @@ const MAX_FETCHES = 32;
  */
 export class AdapterStore {
   readonly #options: AdapterStoreOptions;
-  /** Bytes of each bundle on disk, least recently used first. */
-  readonly #kept = new Map<string, number>();
+  /** What is on disk, in bytes. */
+  readonly #kept: Tier;
   readonly #loading = new Map<string, Promise<BundleBytes>>();
   readonly #dropped = new Set<string>();
   /** Folders being removed: who asks for one meanwhile must not read what is left of it. */
@@ -50,6 +53,7 @@ export class AdapterStore {
 
   private constructor(options: AdapterStoreOptions) {
     this.#options = options;
+    this.#kept = new Tier({ capacity: options.maxBytes, overhead: FETCH_OVERHEAD_BYTES });
   }
 
   /** Opens a cache folder: finds what is there and removes what an earlier process left half written. */
@@ -57,15 +61,26 @@ export class AdapterStore {
     const store = new AdapterStore(options);
     await mkdir(options.folder, { recursive: true });
     await store.#scan();
-    await store.#shrink();
     return store;
   }
 
   /** Bytes on disk. */
   get bytes(): number {
-    let bytes = 0;
-    for (const size of this.#kept.values()) bytes += size;
-    return bytes;
+    return this.#kept.used;
+  }
+
+  /** Bundles on disk. */
+  get size(): number {
+    return this.#kept.count;
+  }
+
+  get counts(): TierCounts {
+    return this.#kept.counts;
+  }
+
+  /** Whether a bundle is on disk. */
+  has(bundle: string): boolean {
+    return this.#kept.has(bundle);
   }
 
   /**
@@ -106,10 +121,12 @@ export class AdapterStore {
 
   async #readKept(bundle: string): Promise<BundleBytes | undefined> {
     const folder = join(this.#options.folder, bundle);
+    const known = this.#kept.use(bundle);
     const files = await readBundle(folder).catch(() => undefined);
     if (!files) return undefined;
     if ((await bundleId(files)) === bundle) {
-      this.#keep(bundle, files);
+      // Another node of this home may have put it there.
+      if (!known) await this.#keep(bundle, bytesOf(files));
       const now = new Date();
       await utimes(folder, now, now).catch(() => {});
       return files;
@@ -124,9 +141,9 @@ export class AdapterStore {
     try {
       return await this.#fetch(bundle);
     } catch (error) {
-      if (!(error instanceof AppError && error.code === 'no_capacity') || this.#kept.size === 0) throw error;
+      if (!(error instanceof AppError && error.code === 'no_capacity') || this.#kept.count === 0) throw error;
       this.#options.log.warn('the disk is full: the adapter cache is emptied', { bytes: this.bytes });
-      for (const kept of [...this.#kept.keys()]) await this.#tryRemove(kept);
+      for (const kept of this.#kept.keys) await this.#tryRemove(kept);
       return this.#fetch(bundle);
     }
   }
@@ -161,16 +178,13 @@ export class AdapterStore {
       const code = (error as NodeJS.ErrnoException).code;
       if (code !== 'EEXIST' && code !== 'ENOTEMPTY' && code !== 'EPERM') throw error;
     }
-    this.#keep(bundle, files);
-    await this.#shrink();
+    await this.#keep(bundle, bytesOf(files));
   }
 
-  #keep(bundle: string, files: BundleBytes): void {
+  /** Writes down that a bundle is on disk, and removes what has to leave for it: itself, where it is larger than all may be. */
+  async #keep(bundle: string, bytes: number): Promise<void> {
     this.#kept.delete(bundle);
-    this.#kept.set(
-      bundle,
-      BUNDLE_FILES.reduce((sum, name) => sum + files[name].byteLength, 0),
-    );
+    for (const each of this.#kept.add(bundle, bytes) ?? [bundle]) await this.#tryRemove(each);
   }
 
   #remove(bundle: string): Promise<void> {
@@ -180,15 +194,6 @@ export class AdapterStore {
     });
     this.#removing.set(bundle, removal);
     return removal;
-  }
-
-  async #shrink(): Promise<void> {
-    let bytes = this.bytes;
-    for (const [bundle, size] of [...this.#kept]) {
-      if (bytes <= this.#options.maxBytes) return;
-      bytes -= size;
-      await this.#tryRemove(bundle);
-    }
   }
 
   async #tryRemove(bundle: string): Promise<void> {
@@ -208,7 +213,7 @@ export class AdapterStore {
         await rm(path, { recursive: true, force: true });
       }
     }
-    for (const { bundle, bytes } of found.sort((a, b) => a.used - b.used)) this.#kept.set(bundle, bytes);
+    for (const { bundle, bytes } of found.sort((a, b) => a.used - b.used)) await this.#keep(bundle, bytes);
   }
 
   async #enter(): Promise<void> {
@@ -236,6 +241,10 @@ async function readBundle(folder: string): Promise<BundleBytes> {
     readFile(join(folder, WEFT_FILE)),
   ]);
   return { [ADAPTER_CONFIG_FILE]: config, [ADAPTER_WEIGHTS_FILE]: weights, [WEFT_FILE]: weft };
+}
+
+function bytesOf(files: BundleBytes): number {
+  return BUNDLE_FILES.reduce((sum, name) => sum + files[name].byteLength, 0);
 }
 
 async function folderBytes(folder: string): Promise<number> {

@@ -5,6 +5,7 @@ import { type BaseModelSource, openBaseModel } from '../models/open-base-model.t
 import { SERVING_METHODS } from '../peft/index.ts';
 import type { Device } from '../runtime/device.ts';
 import { Forward, type ForwardRow } from './forward.ts';
+import type { TierCounts } from './tier.ts';
 import { serveCalls } from './worker-thread.ts';
 
 /** What a worker is started with; it builds its session at once. */
@@ -17,6 +18,12 @@ export interface ForwardWorkerData {
   slots: number;
   device: Device;
   threads: number;
+}
+
+/** What a run did to its session's slots. */
+export interface SlotReport extends TierCounts {
+  /** Slots taken after it. */
+  taken: number;
 }
 
 export interface AdapterToLoad {
@@ -45,12 +52,21 @@ const handlers = {
   drop: async (handle: string) => {
     (await forward).drop(handle);
   },
+  inSlot: async (handle: string) => (await forward).inSlot(handle),
   run: async (rows: readonly ForwardRow[]) => {
     const model = await forward;
-    const before = model.runs;
+    const before = { runs: model.runs, ...model.slotCounts };
     const start = performance.now();
     const logits = await model.run(rows);
-    return { logits, milliseconds: performance.now() - start, runs: model.runs - before };
+    const milliseconds = performance.now() - start;
+    const { hits, misses, evictions } = model.slotCounts;
+    const slots: SlotReport = {
+      hits: hits - before.hits,
+      misses: misses - before.misses,
+      evictions: evictions - before.evictions,
+      taken: model.slotsTaken,
+    };
+    return { logits, milliseconds, runs: model.runs - before.runs, slots };
   },
 };
 export type ForwardHandlers = typeof handlers;

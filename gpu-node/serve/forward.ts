@@ -13,6 +13,7 @@ import type { Device } from '../runtime/device.ts';
 import { type Feeds, floats, Session, tensor } from '../runtime/session.ts';
 import { BASE_SLOT } from './slots.ts';
 import { StackTable, slotBytes, stackSizes } from './stack-table.ts';
+import { noCounts, type TierCounts } from './tier.ts';
 
 /** Memory that the stacks of one session may take; adapters of high rank get fewer slots. */
 const MAX_TABLE_BYTES = 256 * 1024 * 1024;
@@ -50,6 +51,8 @@ interface LoadedAdapter {
 export class Forward {
   /** Runs so far. */
   runs = 0;
+  /** Of slots, over all tables. */
+  readonly slotCounts: TierCounts = noCounts();
   readonly #session: Session;
   readonly #stacks: readonly Stack[];
   readonly #slots: number;
@@ -86,6 +89,16 @@ export class Forward {
   drop(adapter: string): void {
     this.#adapters.delete(adapter);
     for (const table of this.#tables.values()) table.drop(adapter);
+  }
+
+  /** Slots taken. */
+  get slotsTaken(): number {
+    return [...this.#tables.values()].reduce((sum, { taken }) => sum + taken, 0);
+  }
+
+  /** Whether an adapter lies in a slot. */
+  inSlot(adapter: string): boolean {
+    return [...this.#tables.values()].some((table) => table.has(adapter));
   }
 
   /**
@@ -142,7 +155,7 @@ export class Forward {
     const capacity = Math.floor(MAX_TABLE_BYTES / slotBytes(this.#stacks, sizes)) - 1;
     const table =
       this.#tables.get(key) ??
-      new StackTable(this.#stacks, sizes, Math.max(1, Math.min(this.#slots, capacity)));
+      new StackTable(this.#stacks, sizes, Math.max(1, Math.min(this.#slots, capacity)), this.slotCounts);
     this.#tables.delete(key);
     this.#tables.set(key, table);
     const [oldest] = this.#tables.keys();

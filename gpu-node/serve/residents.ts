@@ -1,3 +1,5 @@
+import { Tier, type TierCounts } from './tier.ts';
+
 /** An adapter that a forward worker holds in memory. */
 export interface Resident {
   readonly bundle: string;
@@ -8,33 +10,53 @@ export interface Resident {
   readonly bytes: number;
 }
 
+/** A resident that stays in memory until it is released. */
+export interface Pin<R extends Resident> {
+  readonly resident: R;
+  release(): void;
+}
+
 interface Entry<R extends Resident> {
   readonly resident: R;
   pins: number;
   gone: boolean;
 }
 
+/** Reading and checking an adapter that is on disk takes as long as reading so many more bytes of it. */
+const LOAD_OVERHEAD_BYTES = 1024 * 1024;
+
 /**
- * Which adapters are in memory. Pure policy: the least recently used give way when the bytes run out, but never one that
- * is pinned, i.e. has rows waiting or running. One that is removed while pinned leaves when its last pin does.
+ * Which adapters are in memory. Pure policy: when the bytes run out, those worth least give way, but never one that is
+ * pinned, i.e. has rows waiting or running. One that is removed while pinned leaves when its last pin does.
  */
 export class Residents<R extends Resident> {
-  readonly #maxBytes: number;
+  readonly #tier: Tier;
   readonly #onLeave: (resident: R) => void;
-  /** Least recently used first. */
   readonly #entries = new Map<string, Entry<R>>();
-  #bytes = 0;
 
   constructor(maxBytes: number, onLeave: (resident: R) => void) {
-    this.#maxBytes = maxBytes;
+    this.#tier = new Tier({ capacity: maxBytes, overhead: LOAD_OVERHEAD_BYTES });
     this.#onLeave = onLeave;
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#tier.count;
   }
 
-  /** Pinned adapters of a group. */
+  get bytes(): number {
+    return this.#tier.used;
+  }
+
+  get counts(): TierCounts {
+    return this.#tier.counts;
+  }
+
+  /** An adapter in memory, its use not counted. */
+  get(bundle: string): R | undefined {
+    return this.#entries.get(bundle)?.resident;
+  }
+
+  /** Whether a group has pinned adapters. */
   pinned(group: string): boolean {
     for (const { resident, pins } of this.#entries.values()) {
       if (pins > 0 && resident.group === group) return true;
@@ -43,40 +65,43 @@ export class Residents<R extends Resident> {
   }
 
   /** The adapter, pinned until `release` is called, or undefined where it is not in memory. */
-  pin(bundle: string): { resident: R; release(): void } | undefined {
-    const entry = this.#entries.get(bundle);
-    if (!entry) return undefined;
-    this.#entries.delete(bundle);
-    this.#entries.set(bundle, entry);
+  pin(bundle: string, counted = true): Pin<R> | undefined {
+    if (!this.#tier.use(bundle, counted)) return undefined;
+    const entry = this.#entries.get(bundle)!;
     entry.pins++;
     return { resident: entry.resident, release: () => this.#release(entry) };
   }
 
-  add(resident: R): void {
-    this.#entries.set(resident.bundle, { resident, pins: 0, gone: false });
-    this.#bytes += resident.bytes;
-    for (const { resident: oldest, pins } of this.#entries.values()) {
-      if (this.#bytes <= this.#maxBytes) return;
-      if (pins === 0 && oldest !== resident) this.remove(oldest.bundle);
-    }
+  /** Takes an adapter in; false where it does not fit beside what is pinned. */
+  add(resident: R): boolean {
+    const evicted = this.#tier.add(
+      resident.bundle,
+      resident.bytes,
+      (bundle) => this.#entries.get(bundle)!.pins > 0,
+    );
+    for (const bundle of evicted ?? []) this.#leave(bundle);
+    if (evicted) this.#entries.set(resident.bundle, { resident, pins: 0, gone: false });
+    return evicted !== undefined;
   }
 
   remove(bundle: string): void {
-    const entry = this.#entries.get(bundle);
-    if (!entry) return;
-    this.#entries.delete(bundle);
-    this.#bytes -= entry.resident.bytes;
-    entry.gone = true;
-    if (entry.pins === 0) this.#onLeave(entry.resident);
+    if (this.#tier.delete(bundle)) this.#leave(bundle);
   }
 
   /** Forgets a group's adapters without a word: their worker is gone. */
   forget(group: string): void {
-    for (const [bundle, entry] of this.#entries) {
-      if (entry.resident.group !== group) continue;
+    for (const [bundle, { resident }] of this.#entries) {
+      if (resident.group !== group) continue;
       this.#entries.delete(bundle);
-      this.#bytes -= entry.resident.bytes;
+      this.#tier.delete(bundle);
     }
+  }
+
+  #leave(bundle: string): void {
+    const entry = this.#entries.get(bundle)!;
+    this.#entries.delete(bundle);
+    entry.gone = true;
+    if (entry.pins === 0) this.#onLeave(entry.resident);
   }
 
   #release(entry: Entry<R>): void {

@@ -1,3 +1,5 @@
+import { noCounts, Tier, type TierCounts } from './tier.ts';
+
 /** Where a batch's adapters go. */
 export interface Placement {
   /** A slot for each adapter asked for. */
@@ -10,24 +12,29 @@ export interface Placement {
 export const BASE_SLOT = 0;
 
 /**
- * Which adapter lies in which slot of the stacked weights. Pure: it decides, somebody else copies. The adapters of the
- * batch being placed are never evicted for one another; the least recently used of the rest goes first.
+ * Which adapter lies in which slot of the stacked weights. Pure: it decides, somebody else copies. Any slot costs the same
+ * to write, so the least recently used goes first, but never one of the batch being placed.
  */
 export class SlotTable {
   readonly capacity: number;
-  /** Least recently used first. */
+  readonly #tier: Tier;
   readonly #slots = new Map<string, number>();
   readonly #free: number[];
 
   /** `capacity` adapters, besides the base. */
-  constructor(capacity: number) {
+  constructor(capacity: number, counts: TierCounts = noCounts()) {
     this.capacity = capacity;
+    this.#tier = new Tier({ capacity, counts });
     this.#free = Array.from({ length: capacity }, (_, i) => capacity - i);
   }
 
   /** Adapters in a slot, least recently used first. */
   get resident(): string[] {
-    return [...this.#slots.keys()];
+    return this.#tier.keys;
+  }
+
+  has(adapter: string): boolean {
+    return this.#tier.has(adapter);
   }
 
   /** @throws {RangeError} for more distinct adapters than there are slots. */
@@ -36,38 +43,24 @@ export class SlotTable {
     if (wanted.size > this.capacity) {
       throw new RangeError(`a batch mixes ${wanted.size} adapters, the node has ${this.capacity} slots`);
     }
-    const load: { adapter: string; slot: number }[] = [];
-    const missing = [...wanted].filter((adapter) => !this.#touch(adapter));
-    for (const adapter of missing) {
-      const slot = this.#free.pop() ?? this.#evictOldest(wanted);
+    const missing = [...wanted].filter((adapter) => !this.#tier.use(adapter));
+    const load = missing.map((adapter) => {
+      const evicted = this.#tier.add(adapter, 1, (key) => wanted.has(key))!;
+      for (const each of evicted) this.#release(each);
+      const slot = this.#free.pop()!;
       this.#slots.set(adapter, slot);
-      load.push({ adapter, slot });
-    }
+      return { adapter, slot };
+    });
     return { slots: new Map([...wanted].map((adapter) => [adapter, this.#slots.get(adapter)!])), load };
   }
 
   /** Frees an adapter's slot; its weights may stay there, as no row will point at them. */
   drop(adapter: string): void {
-    const slot = this.#slots.get(adapter);
-    if (slot === undefined) return;
-    this.#slots.delete(adapter);
-    this.#free.push(slot);
+    if (this.#tier.delete(adapter)) this.#release(adapter);
   }
 
-  #touch(adapter: string): boolean {
-    const slot = this.#slots.get(adapter);
-    if (slot === undefined) return false;
+  #release(adapter: string): void {
+    this.#free.push(this.#slots.get(adapter)!);
     this.#slots.delete(adapter);
-    this.#slots.set(adapter, slot);
-    return true;
-  }
-
-  #evictOldest(keep: ReadonlySet<string>): number {
-    for (const [adapter, slot] of this.#slots) {
-      if (keep.has(adapter)) continue;
-      this.#slots.delete(adapter);
-      return slot;
-    }
-    throw new RangeError('no slot is free');
   }
 }

@@ -1,6 +1,7 @@
 import type { ServedAdapter, SlotSizes, Stack } from '../peft/method.ts';
 import { type Feeds, tensor } from '../runtime/session.ts';
 import { SlotTable } from './slots.ts';
+import type { TierCounts } from './tier.ts';
 
 /** Ranks and label counts are rounded up to powers of two, so that few shapes of stack serve all adapters. */
 const SMALLEST_SIZE = 8;
@@ -32,10 +33,10 @@ export class StackTable {
   /** Inputs of the graph by name, float32 `[slots, ...]`. */
   readonly feeds: Feeds;
 
-  /** `capacity` adapters. Pages of slots that were never written take no memory. */
-  constructor(stacks: readonly Stack[], sizes: SlotSizes, capacity: number) {
+  /** `capacity` adapters; hits, misses and evictions are added to `counts`. Pages of slots that were never written take no memory. */
+  constructor(stacks: readonly Stack[], sizes: SlotSizes, capacity: number, counts: TierCounts) {
     this.sizes = sizes;
-    this.#table = new SlotTable(capacity);
+    this.#table = new SlotTable(capacity, counts);
     this.#stacks = stacks.map((stack) => {
       const elements = elementsOf(stack, sizes);
       return { stack, elements, data: new Float32Array((capacity + 1) * elements) };
@@ -50,6 +51,15 @@ export class StackTable {
 
   get capacity(): number {
     return this.#table.capacity;
+  }
+
+  /** Slots taken. */
+  get taken(): number {
+    return this.#table.resident.length;
+  }
+
+  has(adapter: string): boolean {
+    return this.#table.has(adapter);
   }
 
   /** Gives each adapter a slot, writing those that have none; at most `capacity` at once. */
