@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { MAX_INPUTS } from '../shared/api/inference.ts';
+import { MAX_SEQUENCE_LENGTH } from '../shared/peft-config.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -11,6 +13,9 @@ const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or http
 
 /** As many as a node may register. */
 const MAX_BASE_MODELS = 16;
+
+/** The queue must hold the largest request beside as much free room. */
+const MAX_REQUEST_TOKENS = MAX_INPUTS * MAX_SEQUENCE_LENGTH;
 
 /** Commas part them: a path may hold blanks and, on Windows, colons. */
 const baseModels = z
@@ -37,7 +42,8 @@ const environment = z.object({
   WEFT_BASE_MODEL: baseModels,
   WEFT_SLOTS: integer(1, 4096, 64),
   WEFT_CACHE_BYTES: integer(MEBIBYTE, Number.MAX_SAFE_INTEGER, 4096 * MEBIBYTE),
-  WEFT_QUEUE_ROWS: integer(256, 1_000_000, 4096),
+  WEFT_MEMORY_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 512 * MEBIBYTE),
+  WEFT_QUEUE_TOKENS: integer(2 * MAX_REQUEST_TOKENS, 1e9, 4 * MAX_REQUEST_TOKENS),
   WEFT_BATCH_TOKENS: integer(512, 65_536, 4096),
 });
 
@@ -58,9 +64,12 @@ export interface NodeConfig {
   baseModels: readonly string[];
   /** Adapters that a batch may mix. */
   slots: number;
+  /** Bytes of adapters on disk. */
   cacheBytes: number;
-  /** Texts that may wait for an answer; more get 429. */
-  queueRows: number;
+  /** Bytes of adapters in memory. */
+  memoryBytes: number;
+  /** Tokens of the texts that may wait for an answer; more get 429. One tenant alone may have half of them. */
+  queueTokens: number;
   /** Padded tokens of one run. */
   batchTokens: number;
 }
@@ -96,7 +105,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): N
     baseModels: values.WEFT_BASE_MODEL,
     slots: values.WEFT_SLOTS,
     cacheBytes: values.WEFT_CACHE_BYTES,
-    queueRows: values.WEFT_QUEUE_ROWS,
+    memoryBytes: values.WEFT_MEMORY_BYTES,
+    queueTokens: values.WEFT_QUEUE_TOKENS,
     batchTokens: values.WEFT_BATCH_TOKENS,
   };
 }

@@ -61,14 +61,14 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
     source: edge,
     log,
   });
-  const { threads, slots, batchTokens, queueRows } = config;
-  const limits = { threads, slots, batchTokens, queueRows };
+  const { threads, slots, batchTokens, queueTokens, memoryBytes } = config;
+  const limits = { threads, slots, batchTokens, queueTokens, memoryBytes };
   const sources = bases.map(({ source }) => source);
   const classifier = new Classifier({ bases: sources, store, device, ...limits, log });
   const identity = await claimIdentity(home);
   try {
-    await classifier.warm(usualGroup(bases[0]!, autoPrecision));
-    return await open({ config, log, device, bases, autoPrecision, edge, store, classifier, identity });
+    await classifier.prepare(usualGroup(bases[0]!, autoPrecision));
+    return await open({ config, log, device, bases, autoPrecision, edge, classifier, identity });
   } catch (error) {
     await classifier.stop();
     await identity.release();
@@ -95,13 +95,12 @@ interface Parts {
   /** What `base_precision: "auto"` comes to here. */
   autoPrecision: BasePrecision;
   edge: EdgeClient;
-  store: AdapterStore;
   classifier: Classifier;
   identity: Identity;
 }
 
 async function open(parts: Parts): Promise<RunningNode> {
-  const { config, log, device, bases, autoPrecision, edge, store, classifier, identity } = parts;
+  const { config, log, device, bases, autoPrecision, edge, classifier, identity } = parts;
   const jobs = new JobLoop({
     edge,
     folder: join(identity.folder, 'jobs'),
@@ -134,13 +133,7 @@ async function open(parts: Parts): Promise<RunningNode> {
       training: training(),
       queue: classifier.queue,
     }),
-    gauges: () => ({
-      queue: classifier.queue,
-      resident: classifier.resident,
-      sessions: classifier.sessions,
-      training: training(),
-      cacheBytes: store.bytes,
-    }),
+    samples: () => ({ ...classifier.samples, training_jobs: training() }),
   });
   const { server, port } = await listen(app.fetch, config);
   const url = config.nodeUrl ?? `http://127.0.0.1:${port}`;

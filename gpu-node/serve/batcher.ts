@@ -1,10 +1,14 @@
+import { FairQueue, type Turn } from './fair-queue.ts';
+
 /** A row waiting to be run. */
 export interface QueuedRow {
   /** Rows of different groups never share a run: each has a session of its own. */
   readonly group: string;
+  /** Who asks for it. */
+  readonly tenant: string;
   readonly adapter: string;
   /** Tokens, padding not counted. */
-  readonly length: number;
+  readonly cost: number;
   /** True once nobody waits for the answer. */
   abandoned(): boolean;
 }
@@ -21,54 +25,90 @@ export interface BatchLimits {
  * more.
  */
 const MAX_ADDED_PADDING = 128;
+/**
+ * A batch is chosen from the next rows in fair order, as many as fill this many batches: with more of them it is padded
+ * less (on lengths as texts have them 4 batches pad by 23 %, 8 by 13 %), with fewer a tenant's newcomer among its adapters
+ * waits less. Other tenants' newcomers wait for none of them.
+ */
+const CANDIDATE_BATCHES = 8;
+/** Candidates at most, so that choosing costs the same however many rows wait. */
+const MAX_CANDIDATES = 1024;
+
+/** A group's rows: those that wait, and the next of them in fair order. */
+interface Lane<Row extends QueuedRow> {
+  readonly waiting: FairQueue<Row>;
+  candidates: Turn<Row>[];
+}
 
 /**
- * Rows in order of arrival, handed out as batches of similar length. The oldest row is in every batch, so that none
- * starves; the rows nearest to it in length join it while the padded size stays in bounds
- * (text-embeddings-inference's token budget, `core/src/queue.rs`, plus the rule on padding).
+ * Rows in fair order (between tenants, and within each between its adapters, by their tokens), handed out as batches of
+ * similar length. The row whose turn it is is in every batch, so that none starves; of the next ones in fair order those
+ * nearest to it in length join it, whoever they are for, while the padded size stays in bounds (text-embeddings-inference's token
+ * budget, `core/src/queue.rs`, plus the rule on padding).
  */
 export class Batcher<Row extends QueuedRow> {
   readonly #limits: BatchLimits;
-  readonly #groups = new Map<string, Row[]>();
+  readonly #lanes = new Map<string, Lane<Row>>();
 
   constructor(limits: BatchLimits) {
     this.#limits = limits;
   }
 
   add(row: Row): void {
-    const rows = this.#groups.get(row.group);
-    if (rows) rows.push(row);
-    else this.#groups.set(row.group, [row]);
+    const lane = this.#lanes.get(row.group) ?? { waiting: new FairQueue<Row>(), candidates: [] };
+    this.#lanes.set(row.group, lane);
+    lane.waiting.add([row.tenant, row.adapter], row);
   }
 
   /** Rows waiting, abandoned ones included until their turn comes. */
   get size(): number {
     let size = 0;
-    for (const rows of this.#groups.values()) size += rows.length;
+    for (const { waiting, candidates } of this.#lanes.values()) size += waiting.size + candidates.length;
     return size;
   }
 
-  /** Takes the next batch of a group, in order of arrival; empty where nothing waits. */
+  /** Takes the next batch of a group, in fair order; empty where nothing waits. */
   take(group: string): Row[] {
-    const waiting = (this.#groups.get(group) ?? []).filter((row) => !row.abandoned());
-    const batch = this.#choose(waiting);
-    const rest = waiting.filter((row) => !batch.has(row));
-    if (rest.length > 0) this.#groups.set(group, rest);
-    else this.#groups.delete(group);
-    return waiting.filter((row) => batch.has(row));
+    const lane = this.#lanes.get(group);
+    if (!lane) return [];
+    this.#stage(lane);
+    const batch = this.#choose(lane.candidates.slice(0, MAX_CANDIDATES).map(({ item }) => item));
+    const taken = lane.candidates.filter(({ item }) => batch.has(item));
+    lane.candidates = lane.candidates.filter(({ item }) => !batch.has(item));
+    if (lane.waiting.size + lane.candidates.length === 0) this.#lanes.delete(group);
+    return taken.map(({ item }) => item);
   }
 
-  #choose(waiting: readonly Row[]): Set<Row> {
-    const oldest = waiting[0];
-    if (!oldest) return new Set();
-    const batch = new Set([oldest]);
-    const adapters = new Set([oldest.adapter]);
-    let longest = oldest.length;
-    for (const row of byDistance(waiting.slice(1), oldest.length)) {
-      const longestThen = Math.max(longest, row.length);
+  /** Makes sure that the candidates are the next rows in fair order, those that came since the last batch among them. */
+  #stage(lane: Lane<Row>): void {
+    const { waiting } = lane;
+    const candidates = lane.candidates.filter(({ item }) => !item.abandoned());
+    const last = candidates.at(-1)?.start ?? 0;
+    let tokens = candidates.reduce((sum, { item }) => sum + item.cost, 0);
+    const wanted = () =>
+      waiting.next < last ||
+      (candidates.length < MAX_CANDIDATES && tokens < CANDIDATE_BATCHES * this.#limits.tokens);
+    while (wanted()) {
+      const turn = waiting.take();
+      if (!turn) break;
+      candidates.push(turn);
+      tokens += turn.item.cost;
+    }
+    lane.candidates = candidates.sort((a, b) => a.start - b.start);
+    if (candidates[0]) waiting.reach(candidates[0].start);
+  }
+
+  #choose(candidates: readonly Row[]): Set<Row> {
+    const first = candidates[0];
+    if (!first) return new Set();
+    const batch = new Set([first]);
+    const adapters = new Set([first.adapter]);
+    let longest = first.cost;
+    for (const row of byDistance(candidates.slice(1), first.cost)) {
+      const longestThen = Math.max(longest, row.cost);
       const padded = (batch.size + 1) * longestThen;
       if (padded > this.#limits.tokens) continue;
-      if (padded - batch.size * longest - row.length > MAX_ADDED_PADDING) continue;
+      if (padded - batch.size * longest - row.cost > MAX_ADDED_PADDING) continue;
       if (!adapters.has(row.adapter) && adapters.size >= this.#limits.adapters) continue;
       batch.add(row);
       adapters.add(row.adapter);
@@ -78,7 +118,7 @@ export class Batcher<Row extends QueuedRow> {
   }
 }
 
-/** Stable: of rows equally near, the older comes first. */
+/** Stable: of rows equally near, the one whose turn is earlier comes first. */
 function byDistance<Row extends QueuedRow>(rows: Row[], length: number): Row[] {
-  return rows.sort((a, b) => Math.abs(a.length - length) - Math.abs(b.length - length));
+  return rows.sort((a, b) => Math.abs(a.cost - length) - Math.abs(b.cost - length));
 }

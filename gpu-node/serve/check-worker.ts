@@ -3,22 +3,14 @@ import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { BundleBytes } from '../adapter-store.ts';
-import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { Architecture } from '../models/model.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import { type AdapterBase, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
 import type { SessionGroup } from './session-group.ts';
 import { serveCalls } from './worker-thread.ts';
 
-export interface PrepareWorkerData {
+export interface CheckWorkerData {
   bases: readonly BaseModelSource[];
-}
-
-export interface TextToTokenize {
-  /** Id of the base model whose tokens they are to be. */
-  base: string;
-  text: string;
-  maxLength: number;
 }
 
 /** An adapter whose files fit each other and their base model. */
@@ -35,32 +27,26 @@ export interface CheckedAdapter {
   weights: Uint8Array;
 }
 
-interface PreparedBase {
+interface KnownBase {
   readonly source: BaseModelSource;
   readonly outline: Promise<BaseModelOutline>;
-  readonly tokenizer: Promise<Tokenizer>;
 }
 
-const prepared = new Map(
-  (workerData as PrepareWorkerData).bases.map((source): [string, PreparedBase] => {
+const bases = new Map(
+  (workerData as CheckWorkerData).bases.map((source): [string, KnownBase] => {
     const outline = outlineBaseModel(source);
-    const tokenizer = loadTokenizer(source.folder, source.id);
     // A failure is the answer of the calls that need it; without this it would end the process before the first came.
-    for (const start of [outline, tokenizer]) start.catch(() => {});
-    return [source.id, { source, outline, tokenizer }];
+    outline.catch(() => {});
+    return [source.id, { source, outline }];
   }),
 );
 
-/** What costs time in proportion to what a stranger sends: tokenizing texts, and checking an adapter's files. */
+/** Checking an adapter's files takes as long as they are large: here it keeps neither requests nor runs waiting. */
 const handlers = {
   /** Resolves when every base model can be used. */
   ready: async (_: null) => {
-    for (const { outline, tokenizer } of prepared.values()) await Promise.all([outline, tokenizer]);
+    for (const { outline } of bases.values()) await outline;
   },
-  tokenize: (texts: readonly TextToTokenize[]) =>
-    Promise.all(
-      texts.map(async ({ base, text, maxLength }) => (await baseOf(base).tokenizer).encode(text, maxLength)),
-    ),
   check: async ({ bundle, files }: { bundle: string; files: BundleBytes }): Promise<CheckedAdapter> => {
     const what = `adapter bundle ${bundle.slice(0, 12)}`;
     const base = baseOf(readWeftFile(files, what).base_model);
@@ -84,14 +70,14 @@ const handlers = {
     return { labels, pooling, maxLength, temperature, description, group, weights };
   },
 };
-export type PrepareHandlers = typeof handlers;
+export type CheckHandlers = typeof handlers;
 
 serveCalls(handlers);
 
-function baseOf(id: string): PreparedBase {
-  const found = prepared.get(id);
+function baseOf(id: string): KnownBase {
+  const found = bases.get(id);
   if (found) return found;
-  const served = [...prepared.keys()].join(', ');
+  const served = [...bases.keys()].join(', ');
   throw new AppError('model_not_found', `this node serves ${served}, not ${id.slice(0, 128)}`);
 }
 

@@ -2,11 +2,22 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
-import { evictRequest, nodeClassifyRequest, type nodeHealth } from '../../shared/api/nodes.ts';
+import { sha256Hex } from '../../shared/adapter-format.ts';
+import {
+  type adapterTier,
+  evictRequest,
+  nodeClassifyRequest,
+  type nodeHealth,
+  REQUEST_ID_HEADER,
+  requestId,
+  warmRequest,
+  type warmResponse,
+} from '../../shared/api/nodes.ts';
 import { AppError, problem } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
 import type { Classifier } from './classifier.ts';
-import { type Gauges, prometheusText } from './metrics.ts';
+import { NODE_METRICS, type NodeSamples } from './metrics.ts';
+import { prometheusText } from './prometheus.ts';
 
 /** A client's body of 1 MiB, with each row's bundle and JSON's escapes on top. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
@@ -18,28 +29,35 @@ export interface NodeHttpOptions {
   secret: string;
   classifier: Classifier;
   health(): z.infer<typeof nodeHealth>;
-  gauges(): Gauges;
+  samples(): NodeSamples;
   log: Log;
 }
 
+/** `requestId`: what a request is known by in the log and in problems; as the caller names it, if it does. */
+export type NodeApp = Hono<{ Variables: { requestId: string } }>;
+
 /** The node's HTTP interface: what the edge calls, health, and metrics. */
-export function nodeApp({ secret, classifier, health, gauges, log }: NodeHttpOptions): Hono {
-  const app = new Hono();
+export function nodeApp({ secret, classifier, health, samples, log }: NodeHttpOptions): NodeApp {
+  const app: NodeApp = new Hono();
+  app.use(async (c, next) => {
+    c.set('requestId', requestId.safeParse(c.req.header(REQUEST_ID_HEADER)).data ?? randomUUID());
+    await next();
+  });
   app.onError((error, c) => {
     if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
-    const requestId = randomUUID();
-    if (!(error instanceof AppError))
-      log.error('a request failed', { request: requestId, reason: explain(error) });
-    return answerProblem(asAppError(error), requestId);
+    const request = c.get('requestId');
+    if (!(error instanceof AppError)) log.error('a request failed', { request, reason: explain(error) });
+    else if (error.status >= 500) log.warn('a request was not answered', { request, reason: explain(error) });
+    return answerProblem(asAppError(error), request);
   });
-  app.notFound(({ req }) => {
-    const message = `there is no ${req.method} ${req.path} here`;
-    return answerProblem(new AppError('not_found', message), randomUUID());
+  app.notFound((c) => {
+    const message = `there is no ${c.req.method} ${c.req.path} here`;
+    return answerProblem(new AppError('not_found', message), c.get('requestId'));
   });
 
   app.get('/health', (c) => c.json(health()));
   app.get('/metrics', (c) => {
-    return c.text(prometheusText(classifier.metrics, gauges()), 200, {
+    return c.text(prometheusText(NODE_METRICS, samples()), 200, {
       'content-type': 'text/plain; version=0.0.4; charset=utf-8',
     });
   });
@@ -54,7 +72,6 @@ export function nodeApp({ secret, classifier, health, gauges, log }: NodeHttpOpt
   app.post('/internal/classify', async (c) => {
     if (health().status !== 'ok')
       throw new AppError('shutting_down', 'the node is shutting down', { retryAfter: 1 });
-    classifier.metrics.requests++;
     const request = await readBody(c.req.raw, nodeClassifyRequest);
     return c.json(await classifier.classify(request, c.req.raw.signal));
   });
@@ -62,6 +79,16 @@ export function nodeApp({ secret, classifier, health, gauges, log }: NodeHttpOpt
     const { bundles } = await readBody(c.req.raw, evictRequest);
     await classifier.evict(bundles);
     return c.json({ evicted: bundles.length });
+  });
+  app.post('/internal/warm', async (c) => {
+    const { bundles } = await readBody(c.req.raw, warmRequest);
+    const answer: z.infer<typeof warmResponse> = { accepted: classifier.warm(bundles) };
+    return c.json(answer, 202);
+  });
+  app.get('/internal/adapters/:bundle', async (c) => {
+    const bundle = parse(sha256Hex, c.req.param('bundle'), 'bundle');
+    const answer: z.infer<typeof adapterTier> = { tier: await classifier.tierOf(bundle) };
+    return c.json(answer);
   });
   return app;
 }
@@ -75,10 +102,15 @@ async function readBody<T extends z.ZodType>(request: Request, schema: T): Promi
     if (cause instanceof AppError) throw cause;
     throw new AppError('malformed_json', 'the body is not JSON', { cause });
   });
-  const parsed = schema.safeParse(json);
+  return parse(schema, json, 'body');
+}
+
+/** `what` is what the whole is called. */
+function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.infer<T> {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  const param = issue?.path.join('.') || 'body';
+  const param = issue?.path.join('.') || what;
   throw new AppError('invalid_request', `${param}: ${issue?.message}`, { param });
 }
 

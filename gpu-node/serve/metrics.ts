@@ -1,67 +1,124 @@
+import { Histogram, type Samples } from './prometheus.ts';
 import type { RunReport } from './session-pool.ts';
+import { noCounts } from './tier.ts';
 
-/** Weight of the newest run in the running mean of seconds per row. */
-const SMOOTHING = 0.1;
+/** Every metric of a node. */
+export const NODE_METRICS = {
+  classify_requests_total: { kind: 'counter', help: 'Classification requests.' },
+  classify_refused_total: { kind: 'counter', help: 'Requests refused because the queue was full.' },
+  classify_expired_total: { kind: 'counter', help: 'Requests whose deadline passed before their answer.' },
+  classify_rows_total: { kind: 'counter', help: 'Texts classified.' },
+  classify_tokens_total: { kind: 'counter', help: 'Tokens classified, padding not counted.' },
+  queue_rows: { kind: 'gauge', help: 'Texts waiting for an answer.' },
+  queue_tokens: { kind: 'gauge', help: 'Tokens of the texts waiting, estimated until they are tokenized.' },
+  stage_seconds: {
+    kind: 'histogram',
+    help: 'Seconds that answered requests spent loading adapters, tokenizing, waiting for a run and in it.',
+    label: 'stage',
+  },
+  runs_total: { kind: 'counter', help: 'Runs of a serving session.' },
+  run_seconds_total: { kind: 'counter', help: 'Seconds spent in runs.' },
+  batch_rows: { kind: 'histogram', help: 'Texts of a batch.' },
+  batch_adapters: { kind: 'histogram', help: 'Adapters that a batch mixes.' },
+  batch_fill_ratio: { kind: 'histogram', help: 'Tokens of a batch, padding included, over its budget.' },
+  batch_padding_tokens_total: { kind: 'counter', help: 'Tokens of padding.' },
+  adapter_hits_total: { kind: 'counter', help: 'Adapters found in a tier.', label: 'tier' },
+  adapter_misses_total: { kind: 'counter', help: 'Adapters not found in a tier.', label: 'tier' },
+  adapter_evictions_total: {
+    kind: 'counter',
+    help: 'Adapters that left a tier to make room.',
+    label: 'tier',
+  },
+  adapters_resident: { kind: 'gauge', help: 'Adapters in a tier.', label: 'tier' },
+  adapter_bytes: { kind: 'gauge', help: 'Bytes of the adapters in a tier.', label: 'tier' },
+  adapter_loads_total: {
+    kind: 'counter',
+    help: 'Loads of an adapter into memory: ok, or the code of the error.',
+    label: 'outcome',
+  },
+  adapter_load_seconds_total: { kind: 'counter', help: 'Seconds spent loading adapters.' },
+  sessions: { kind: 'gauge', help: 'Serving sessions, one per set of target layers.' },
+  training_jobs: { kind: 'gauge', help: 'Training jobs under way.' },
+} as const;
 
-/** Counters of the serving engine since start. */
+export type NodeSamples = Samples<typeof NODE_METRICS>;
+
+/** Milliseconds of an answer's parts. */
+export interface Timing {
+  queue: number;
+  load: number;
+  tokenize: number;
+  run: number;
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const POWERS_OF_TWO = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+const RATIOS = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1];
+/** What the runs before weigh beside the newest in the seconds that a token takes. */
+const DECAY = 0.9;
+
+/** What the serving engine counts, since start. */
 export class ServeMetrics {
   requests = 0;
   refused = 0;
+  expired = 0;
   rows = 0;
   tokens = 0;
+  paddingTokens = 0;
   runs = 0;
   runSeconds = 0;
-  adaptersLoaded = 0;
-  adaptersDropped = 0;
   loadSeconds = 0;
-  /** Seconds that a row has taken of late, for `Retry-After`. */
-  secondsPerRow = 0.01;
+  /** Of every session's slots. */
+  readonly slots = noCounts();
+  readonly loads: Record<string, number> = { ok: 0 };
+  readonly stages: Readonly<Record<keyof Timing, Histogram>> = {
+    queue: new Histogram(SECONDS),
+    load: new Histogram(SECONDS),
+    tokenize: new Histogram(SECONDS),
+    run: new Histogram(SECONDS),
+  };
+  readonly batchRows = new Histogram(POWERS_OF_TWO);
+  readonly batchAdapters = new Histogram(POWERS_OF_TWO);
+  readonly batchFill = new Histogram(RATIOS);
+  readonly #batchTokens: number;
+  /** Of late; before the first run it is a guess, which soon weighs nothing. */
+  readonly #recent = { seconds: 0.1, tokens: 1000 };
 
-  ran({ rows, tokens, runs, milliseconds }: RunReport): void {
+  /** `batchTokens` is the budget of a batch. */
+  constructor(batchTokens: number) {
+    this.#batchTokens = batchTokens;
+  }
+
+  /** Seconds that a token has taken of late. */
+  get secondsPerToken(): number {
+    return this.#recent.seconds / this.#recent.tokens;
+  }
+
+  ran({ rows, tokens, padded, adapters, runs, slots, milliseconds }: RunReport): void {
     this.rows += rows;
     this.tokens += tokens;
+    this.paddingTokens += padded - tokens;
     this.runs += runs;
     this.runSeconds += milliseconds / 1000;
-    this.secondsPerRow += SMOOTHING * (milliseconds / 1000 / rows - this.secondsPerRow);
+    this.#recent.seconds = DECAY * this.#recent.seconds + milliseconds / 1000;
+    this.#recent.tokens = DECAY * this.#recent.tokens + tokens;
+    this.batchRows.observe(rows);
+    this.batchAdapters.observe(adapters);
+    this.batchFill.observe(padded / this.#batchTokens);
+    this.slots.hits += slots.hits;
+    this.slots.misses += slots.misses;
+    this.slots.evictions += slots.evictions;
   }
 
-  loaded(milliseconds: number): void {
-    this.adaptersLoaded++;
+  answered(timing: Timing): void {
+    for (const stage of ['queue', 'load', 'tokenize', 'run'] as const) {
+      this.stages[stage].observe(timing[stage] / 1000);
+    }
+  }
+
+  /** `outcome` is `ok` or one of the closed set of error codes. */
+  loaded(outcome: string, milliseconds: number): void {
+    this.loads[outcome] = (this.loads[outcome] ?? 0) + 1;
     this.loadSeconds += milliseconds / 1000;
   }
-}
-
-export interface Gauges {
-  queue: number;
-  resident: number;
-  sessions: number;
-  training: number;
-  cacheBytes: number;
-}
-
-/** Prometheus' text format, version 0.0.4. */
-export function prometheusText(metrics: ServeMetrics, gauges: Gauges): string {
-  const line = (name: string, type: 'counter' | 'gauge', help: string, value: number) =>
-    `# HELP weft_${name} ${help}\n# TYPE weft_${name} ${type}\nweft_${name} ${value}\n`;
-  return [
-    line('classify_requests_total', 'counter', 'Classification requests.', metrics.requests),
-    line(
-      'classify_refused_total',
-      'counter',
-      'Requests refused because the queue was full.',
-      metrics.refused,
-    ),
-    line('classify_rows_total', 'counter', 'Texts classified.', metrics.rows),
-    line('classify_tokens_total', 'counter', 'Tokens classified, padding not counted.', metrics.tokens),
-    line('runs_total', 'counter', 'Runs of a serving session.', metrics.runs),
-    line('run_seconds_total', 'counter', 'Seconds spent in runs.', metrics.runSeconds),
-    line('adapters_loaded_total', 'counter', 'Adapters loaded into memory.', metrics.adaptersLoaded),
-    line('adapters_dropped_total', 'counter', 'Adapters dropped from memory.', metrics.adaptersDropped),
-    line('adapter_load_seconds_total', 'counter', 'Seconds spent loading adapters.', metrics.loadSeconds),
-    line('queue_rows', 'gauge', 'Texts waiting for an answer.', gauges.queue),
-    line('adapters_resident', 'gauge', 'Adapters in memory.', gauges.resident),
-    line('sessions', 'gauge', 'Serving sessions, one per set of target layers.', gauges.sessions),
-    line('training_jobs', 'gauge', 'Training jobs under way.', gauges.training),
-    line('adapter_cache_bytes', 'gauge', 'Bytes of adapters kept on disk.', gauges.cacheBytes),
-  ].join('');
 }

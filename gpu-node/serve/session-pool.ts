@@ -1,7 +1,7 @@
 import { AppError } from '../../shared/errors.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
 import { Batcher, type BatchLimits, type QueuedRow } from './batcher.ts';
-import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData } from './forward-worker.ts';
+import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData, SlotReport } from './forward-worker.ts';
 import { groupKey, type SessionGroup } from './session-group.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -20,7 +20,12 @@ export interface RowResult {
 export interface RunReport {
   rows: number;
   tokens: number;
+  /** Tokens with their padding. */
+  padded: number;
+  /** Distinct ones. */
+  adapters: number;
   runs: number;
+  slots: SlotReport;
   milliseconds: number;
 }
 
@@ -37,6 +42,15 @@ export interface SessionPoolOptions {
   onFailure(error: Error): void;
 }
 
+/** A text to run. */
+export interface TextToRun {
+  /** Who asks. */
+  tenant: string;
+  /** The adapter's handle. */
+  handle: string;
+  ids: Int32Array;
+}
+
 interface Row extends QueuedRow {
   readonly ids: Int32Array;
   readonly since: number;
@@ -49,6 +63,7 @@ interface Group {
   readonly worker: WorkerThread<ForwardHandlers>;
   readonly ready: Promise<void>;
   pumping: boolean;
+  slotsTaken: number;
 }
 
 /**
@@ -66,13 +81,13 @@ export class SessionPool {
     this.#batcher = new Batcher(options.limits);
   }
 
-  /** Rows waiting for a run. */
-  get waiting(): number {
-    return this.#batcher.size;
-  }
-
   get sessions(): number {
     return this.#groups.size;
+  }
+
+  /** Slots taken, over all sessions. */
+  get slotsTaken(): number {
+    return [...this.#groups.values()].reduce((sum, { slotsTaken }) => sum + slotsTaken, 0);
   }
 
   /**
@@ -100,14 +115,23 @@ export class SessionPool {
       .catch(() => {});
   }
 
-  /** Queues a text; it shares a run with whatever else waits for the same session. */
-  submit(key: string, handle: string, ids: Int32Array, signal: AbortSignal): Promise<RowResult> {
+  /** Whether an adapter lies in a slot of its group's session. */
+  async inSlot(key: string, handle: string): Promise<boolean> {
+    return this.#group(key).worker.call('inSlot', handle);
+  }
+
+  /**
+   * Queues a text; it shares a run with whatever else waits for the same session. Where the signal is aborted before its
+   * run it is dropped without an answer.
+   */
+  submit(key: string, { tenant, handle, ids }: TextToRun, signal: AbortSignal): Promise<RowResult> {
     const group = this.#group(key);
     return new Promise((resolve, reject) => {
       this.#batcher.add({
         group: key,
+        tenant,
         adapter: handle,
-        length: ids.length,
+        cost: ids.length,
         ids,
         since: performance.now(),
         abandoned: () => signal.aborted,
@@ -138,7 +162,7 @@ export class SessionPool {
       this.#remove(key, error);
     });
     const ready = worker.call('ready', null);
-    const built: Group = { key, worker, ready, pumping: false };
+    const built: Group = { key, worker, ready, pumping: false, slotsTaken: 0 };
     this.#groups.set(key, built);
     ready.catch((error) => {
       this.#remove(key, error);
@@ -185,9 +209,9 @@ export class SessionPool {
     const start = performance.now();
     try {
       const batch = rows.map(({ ids, adapter }) => ({ ids, adapter }));
-      const { logits, milliseconds, runs } = await group.worker.call('run', batch);
-      const tokens = rows.reduce((sum, row) => sum + row.length, 0);
-      this.#options.onRun({ rows: rows.length, tokens, runs, milliseconds });
+      const { logits, milliseconds, runs, slots } = await group.worker.call('run', batch);
+      group.slotsTaken = slots.taken;
+      this.#options.onRun({ ...measure(rows), runs, slots, milliseconds });
       rows.forEach((row, i) => {
         row.resolve({ logits: logits[i]!, queue: start - row.since, run: milliseconds });
       });
@@ -195,4 +219,14 @@ export class SessionPool {
       for (const row of rows) row.reject(error as Error);
     }
   }
+}
+
+function measure(rows: readonly Row[]): Pick<RunReport, 'rows' | 'tokens' | 'padded' | 'adapters'> {
+  const lengths = rows.map(({ ids }) => ids.length);
+  return {
+    rows: rows.length,
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    padded: rows.length * Math.max(...lengths),
+    adapters: new Set(rows.map(({ adapter }) => adapter)).size,
+  };
 }

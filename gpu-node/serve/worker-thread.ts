@@ -76,6 +76,32 @@ export class WorkerThread<H extends Handlers> {
   }
 }
 
+/** A worker thread that is started again where it ends unasked; the calls that it had fail. */
+export class LastingWorker<H extends Handlers> {
+  readonly #start: () => WorkerThread<H>;
+  #worker: WorkerThread<H>;
+  #stopping = false;
+
+  /** As of a `WorkerThread`. */
+  constructor(entry: URL, workerData: unknown, onDeath: (error: Error) => void) {
+    this.#start = () =>
+      new WorkerThread<H>(entry, workerData, (error) => {
+        onDeath(error);
+        if (!this.#stopping) this.#worker = this.#start();
+      });
+    this.#worker = this.#start();
+  }
+
+  call<N extends keyof H & string>(name: N, argument: ArgumentOf<H, N>): Promise<ResultOf<H, N>> {
+    return this.#worker.call(name, argument);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#worker.stop();
+  }
+}
+
 /** The worker's side: answers each call by the handler of its name, and ends after `close` when told to stop. */
 export function serveCalls(handlers: Handlers, close: () => Promise<void> = async () => {}): void {
   const port = parentPort;

@@ -8,7 +8,12 @@ import { type BundleFile, type BundleManifest, canonicalManifest } from '../../s
 import type { Job } from './engine.ts';
 
 const CACHE_BYTES = 2 ** 30;
-const LIMITS = { slots: 8, batchTokens: 4096, queueRows: 1_000_000 };
+const LIMITS = {
+  slots: 8,
+  batchTokens: 4096,
+  queueTokens: Number.MAX_SAFE_INTEGER,
+  memoryBytes: CACHE_BYTES,
+};
 
 /** Scores of texts, a row a text, each in the order of the labels. */
 export interface Scored {

@@ -79,7 +79,7 @@ export async function serve(
       copyFile(join(byBundle.get(bundle)!, name), file),
   };
   const store = await AdapterStore.open({ folder: cache, maxBytes: 2 ** 30, source, log });
-  const limits = { slots: 16, batchTokens: 4096, queueRows: 4096 };
+  const limits = { slots: 16, batchTokens: 4096, queueTokens: 2 ** 20, memoryBytes: 2 ** 30 };
   const classifier = new Classifier({
     bases: [base],
     store,

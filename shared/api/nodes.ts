@@ -131,6 +131,11 @@ export type FailJob = z.infer<typeof failJob>;
 
 export const bundleManifestResponse = z.object({ bundle: sha256Hex, manifest: bundleManifest });
 
+/** Header by which a request is known in the logs of edge and node, and in a problem's `request_id`. */
+export const REQUEST_ID_HEADER = 'x-request-id';
+
+export const requestId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+
 /**
  * `POST {node.url}/internal/classify`: rows in the caller's order; each names the bundle that answers it, and with it the
  * base model and the precision.
@@ -140,6 +145,10 @@ export const nodeClassifyRequest = z.strictObject({
     .array(z.strictObject({ bundle: sha256Hex, text: z.string().min(1) }))
     .min(1)
     .max(MAX_INPUTS),
+  /** Whom the node counts the rows to, so that it serves each its share; all without one are one. */
+  tenant: z.string().min(1).max(64).optional(),
+  /** Milliseconds that the caller will still wait, as clocks differ. */
+  deadline_ms: z.int().min(1).max(60_000).optional(),
 });
 export type NodeClassifyRequest = z.infer<typeof nodeClassifyRequest>;
 
@@ -147,13 +156,28 @@ export type NodeClassifyRequest = z.infer<typeof nodeClassifyRequest>;
 export const nodeClassifyResponse = z.object({
   labels: z.record(sha256Hex, z.array(z.string())),
   rows: z.array(z.object({ scores: z.array(z.number()), tokens: z.int(), truncated: z.boolean() })),
-  /** Milliseconds: waiting in the queue, loading adapters, the run itself. */
-  timing: z.object({ queue: z.number(), load: z.number(), run: z.number() }),
+  /** Milliseconds: waiting for a run, loading adapters, tokenizing (nodes of an earlier version leave it out), the run itself. */
+  timing: z.object({
+    queue: z.number(),
+    load: z.number(),
+    tokenize: z.number().optional(),
+    run: z.number(),
+  }),
 });
 export type NodeClassifyResponse = z.infer<typeof nodeClassifyResponse>;
 
 /** `POST {node.url}/internal/evict`: drop these bundles from memory and disk. */
 export const evictRequest = z.strictObject({ bundles: z.array(sha256Hex).max(1000) });
+
+/** `POST {node.url}/internal/warm`: load these into memory, as somebody will soon ask for them. */
+export const warmRequest = z.strictObject({ bundles: z.array(sha256Hex).max(100) });
+
+/** 202: how many of them, from the first, the node is to load or has; it had no room for the rest. */
+export const warmResponse = z.object({ accepted: z.int().nonnegative() });
+
+/** `GET {node.url}/internal/adapters/:bundle`: the fastest tier that holds an adapter; null where it must be fetched. */
+export const adapterTier = z.object({ tier: z.enum(['slot', 'memory', 'disk']).nullable() });
+export type AdapterTier = z.infer<typeof adapterTier>['tier'];
 
 /** `GET {node.url}/health`. */
 export const nodeHealth = z.object({

@@ -28,6 +28,12 @@ describe('readConfig', () => {
     expect(() => read(Array(17).fill('a').join())).toThrow('WEFT_BASE_MODEL: names more than 16 base models');
   });
 
+  it('has a queue for the largest request beside as much free room', () => {
+    const read = (tokens: number) => readConfig({ ...secret, WEFT_QUEUE_TOKENS: String(tokens) });
+    expect(read(2 * 256 * 512).queueTokens).toBe(262_144);
+    expect(() => read(2 * 256 * 512 - 1)).toThrow('WEFT_QUEUE_TOKENS');
+  });
+
   it('names every variable that cannot be used, and shows none of their values', () => {
     const read = () =>
       readConfig({ WEFT_NODE_SECRET: 'short', WEFT_NODE_PORT: '70000', WEFT_EDGE_URL: 'ftp://x' });

@@ -6,8 +6,8 @@ interface Row extends QueuedRow {
   name: string;
 }
 
-function row(name: string, length: number, options: Partial<QueuedRow> = {}): Row {
-  return { name, group: 'g', adapter: 'a', length, abandoned: () => false, ...options };
+function row(name: string, cost: number, options: Partial<QueuedRow> = {}): Row {
+  return { name, group: 'g', tenant: 't', adapter: 'a', cost, abandoned: () => false, ...options };
 }
 
 function batcherOf(rows: Row[], limits = { tokens: 4096, adapters: 64 }): Batcher<Row> {
@@ -19,9 +19,11 @@ function batcherOf(rows: Row[], limits = { tokens: 4096, adapters: 64 }): Batche
 const names = (rows: Row[]) => rows.map(({ name }) => name).join('');
 
 describe('Batcher', () => {
-  it('puts 32 rows of 32 adapters into one batch, in order of arrival', () => {
-    const rows = Array.from({ length: 32 }, (_, i) => row(`${i}`, 5 + i, { adapter: `adapter ${i}` }));
-    expect(batcherOf(rows).take('g')).toEqual(rows);
+  it('puts 32 rows of 32 adapters into one batch, whoever they are for', () => {
+    const rows = Array.from({ length: 32 }, (_, i) =>
+      row(`${i}`, 5 + i, { tenant: `tenant ${i % 8}`, adapter: `adapter ${i}` }),
+    );
+    expect(names(batcherOf(rows).take('g'))).toHaveLength(names(rows).length);
   });
 
   it('never exceeds the padded tokens, and hands out every row once', () => {
@@ -30,7 +32,7 @@ describe('Batcher', () => {
     const batcher = batcherOf(rows, { tokens: 2048, adapters: 8 });
     const seen: string[] = [];
     for (let batch = batcher.take('g'); batch.length > 0; batch = batcher.take('g')) {
-      expect(batch.length * Math.max(...batch.map((r) => r.length))).toBeLessThanOrEqual(2048);
+      expect(batch.length * Math.max(...batch.map((r) => r.cost))).toBeLessThanOrEqual(2048);
       seen.push(...batch.map((r) => r.name));
     }
     expect(seen.sort()).toEqual(rows.map((r) => r.name).sort());
@@ -57,8 +59,49 @@ describe('Batcher', () => {
   it('mixes no more adapters than there are slots', () => {
     const rows = [...'aabbcc'].map((adapter) => row(adapter, 8, { adapter }));
     const batcher = batcherOf(rows, { tokens: 4096, adapters: 2 });
-    expect(names(batcher.take('g'))).toBe('aabb');
+    expect(names(batcher.take('g'))).toBe('abab');
     expect(names(batcher.take('g'))).toBe('cc');
+  });
+
+  it('lets no flood of one tenant keep another waiting: its rows are in the next batch', () => {
+    const flood = Array.from({ length: 2000 }, () => row('f', 64, { tenant: 'flood' }));
+    const batcher = batcherOf(flood);
+    expect(names(batcher.take('g'))).toBe('f'.repeat(64));
+    for (const name of 'abc') batcher.add(row(name, 64, { tenant: 'quiet', adapter: 'b' }));
+    expect(names(batcher.take('g')).replaceAll('f', '')).toBe('abc');
+  });
+
+  it('begins with a newcomer of any length, however many rows of another wait', () => {
+    const batcher = batcherOf(Array.from({ length: 2000 }, () => row('f', 8, { tenant: 'flood' })));
+    batcher.take('g');
+    batcher.add(row('L', 512, { tenant: 'quiet' }));
+    expect(names(batcher.take('g'))).toBe('L');
+  });
+
+  it("lets no flood on one of a tenant's adapters starve another", () => {
+    const batcher = batcherOf(Array.from({ length: 5000 }, () => row('f', 64, { adapter: 'flooded' })));
+    batcher.take('g');
+    batcher.add(row('q', 64, { adapter: 'quiet' }));
+    let batches = 1;
+    while (!names(batcher.take('g')).includes('q')) batches++;
+    expect(batches).toBeLessThanOrEqual(9);
+  });
+
+  it('gives two tenants as many tokens each, though one asks for long texts and one for short', () => {
+    const random = new Random(2, 'lengths');
+    const rows = Array.from({ length: 4000 }, (_, i) =>
+      i % 2
+        ? row('s', 4 + random.below(12), { tenant: 'short' })
+        : row('L', 200 + random.below(200), { tenant: 'long' }),
+    );
+    const batcher = batcherOf(rows, { tokens: 1024, adapters: 8 });
+    const tokens = { s: 0, L: 0 };
+    for (let i = 0; i < 40; i++) {
+      for (const { name, cost } of batcher.take('g')) tokens[name as 's' | 'L'] += cost;
+    }
+    // Apart by no more than the candidates that were passed over, whose turn is next.
+    expect(Math.abs(tokens.s - tokens.L)).toBeLessThanOrEqual(8 * 1024);
+    expect(tokens.s).toBeGreaterThan(8 * 1024);
   });
 
   it('drops rows that nobody waits for', () => {

@@ -1,0 +1,190 @@
+import type { AdapterTier } from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
+import type { AdapterStore } from '../adapter-store.ts';
+import { explain, type Log } from '../log.ts';
+import type { BaseModelSource } from '../models/open-base-model.ts';
+import type { CheckHandlers, CheckWorkerData } from './check-worker.ts';
+import { unlessAborted } from './deadline.ts';
+import type { ServeMetrics } from './metrics.ts';
+import { type Pin, type Resident, Residents } from './residents.ts';
+import type { SessionPool } from './session-pool.ts';
+import type { TierCounts } from './tier.ts';
+import { Warmer } from './warmer.ts';
+import { LastingWorker } from './worker-thread.ts';
+
+/** An adapter may be pushed out between its load and its use; this often it is loaded again. */
+const LOAD_ATTEMPTS = 3;
+const ENTRY = new URL('./check-worker.ts', import.meta.url);
+
+export interface AdaptersOptions {
+  bases: readonly BaseModelSource[];
+  store: AdapterStore;
+  pool: SessionPool;
+  /** Bytes of adapters in memory. */
+  maxBytes: number;
+  metrics: ServeMetrics;
+  log: Log;
+}
+
+/** An adapter in memory, as its rows need it. */
+export interface LoadedAdapter extends Resident {
+  /** Id of its base model. */
+  readonly base: string;
+  readonly labels: readonly string[];
+  readonly maxLength: number;
+  readonly temperature: number;
+}
+
+/**
+ * The adapters of a node, tier by tier: each is brought from the edge to disk, from there to memory, and by a run into a
+ * slot. Loads go on beside each other and beside the runs; those of one adapter are one.
+ */
+export class Adapters {
+  readonly #options: AdaptersOptions;
+  readonly #residents: Residents<LoadedAdapter>;
+  readonly #checker: LastingWorker<CheckHandlers>;
+  readonly #warmer: Warmer;
+  readonly #loading = new Map<string, Promise<void>>();
+  /** Those that were deleted while they are being loaded. */
+  readonly #deleted = new Set<string>();
+  #loads = 0;
+
+  constructor(options: AdaptersOptions) {
+    const { bases, pool, maxBytes, log } = options;
+    this.#options = options;
+    this.#residents = new Residents(maxBytes, ({ group, handle }) => pool.drop(group, handle));
+    const data: CheckWorkerData = { bases };
+    this.#checker = new LastingWorker<CheckHandlers>(ENTRY, data, (error) => {
+      log.error('the worker that checks adapters ended', { reason: explain(error) });
+    });
+    this.#warmer = new Warmer({
+      load: async (bundle) => {
+        if (!this.#residents.get(bundle)) await this.#load(bundle);
+      },
+      onFailure: (bundle, error) => {
+        log.warn('an adapter could not be loaded ahead of its use', { bundle, reason: explain(error) });
+      },
+    });
+  }
+
+  /** @throws {AppError} naming the base model whose files cannot be used */
+  async ready(): Promise<void> {
+    await this.#checker.call('ready', null);
+  }
+
+  /** Adapters in memory. */
+  get size(): number {
+    return this.#residents.size;
+  }
+
+  get bytes(): number {
+    return this.#residents.bytes;
+  }
+
+  get counts(): TierCounts {
+    return this.#residents.counts;
+  }
+
+  /** An adapter in memory. */
+  get(bundle: string): LoadedAdapter | undefined {
+    return this.#residents.get(bundle);
+  }
+
+  /** Whether somebody waits for adapters of a group. */
+  pinned(group: string): boolean {
+    return this.#residents.pinned(group);
+  }
+
+  /** A group's session is gone. */
+  forget(group: string): void {
+    this.#residents.forget(group);
+  }
+
+  /**
+   * Loads an adapter that is not in memory, and holds it there until it is released.
+   * @throws {AppError} `adapter_not_found`, `invalid_adapter`, `model_not_found`, `upstream_failed`, `no_capacity`
+   */
+  async pin(bundle: string, signal: AbortSignal): Promise<Pin<LoadedAdapter>> {
+    for (let attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
+      const pin = this.#residents.pin(bundle, attempt === 0);
+      if (pin) return pin;
+      await unlessAborted(this.#load(bundle), signal);
+    }
+    throw noRoom();
+  }
+
+  /** Starts to load adapters that nobody waits for yet; says how many of them, from the first, there is room to wait for. */
+  warm(bundles: readonly string[]): number {
+    return this.#warmer.add(bundles);
+  }
+
+  /** The fastest tier that holds an adapter. */
+  async tierOf(bundle: string): Promise<AdapterTier> {
+    const resident = this.#residents.get(bundle);
+    if (!resident) return this.#options.store.has(bundle) ? 'disk' : null;
+    const { group, handle } = resident;
+    return (await this.#options.pool.inSlot(group, handle)) ? 'slot' : 'memory';
+  }
+
+  /** Drops bundles that were deleted, from memory and from disk. */
+  async evict(bundles: readonly string[]): Promise<void> {
+    for (const bundle of bundles) {
+      this.#residents.remove(bundle);
+      if (this.#loading.has(bundle)) this.#deleted.add(bundle);
+    }
+    await Promise.all(bundles.map((bundle) => this.#options.store.drop(bundle)));
+  }
+
+  async stop(): Promise<void> {
+    this.#warmer.stop();
+    await this.#checker.stop();
+  }
+
+  #load(bundle: string): Promise<void> {
+    const running = this.#loading.get(bundle);
+    if (running) return running;
+    const load = this.#countLoad(bundle).finally(() => {
+      this.#loading.delete(bundle);
+      this.#deleted.delete(bundle);
+    });
+    this.#loading.set(bundle, load);
+    return load;
+  }
+
+  async #countLoad(bundle: string): Promise<void> {
+    const { metrics } = this.#options;
+    const start = performance.now();
+    let outcome = 'ok';
+    try {
+      await this.#loadOnce(bundle);
+    } catch (error) {
+      outcome = error instanceof AppError ? error.code : 'internal_error';
+      throw error;
+    } finally {
+      metrics.loaded(outcome, performance.now() - start);
+    }
+  }
+
+  async #loadOnce(bundle: string): Promise<void> {
+    const { store, pool } = this.#options;
+    const files = await store.read(bundle);
+    const checked = await this.#checker.call('check', { bundle, files });
+    const { description, pooling, weights, labels, maxLength, temperature } = checked;
+    const { base } = checked.group;
+    const group = await pool.open(checked.group);
+    const handle = `${bundle} ${this.#loads++}`;
+    await pool.load(group, { handle, description, pooling, weights });
+    const bytes = weights.byteLength;
+    const resident = { bundle, handle, base, group, bytes, labels, maxLength, temperature };
+    const isDeleted = this.#deleted.has(bundle);
+    if (!isDeleted && this.#residents.add(resident)) return;
+    pool.drop(group, handle);
+    throw isDeleted ? new AppError('adapter_not_found', 'the adapter was just deleted') : noRoom();
+  }
+}
+
+function noRoom(): AppError {
+  return new AppError('no_capacity', 'the adapters in use take all of the memory for them', {
+    retryAfter: 1,
+  });
+}
