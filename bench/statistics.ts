@@ -1,5 +1,5 @@
 /** The value at a fraction of the sorted numbers, without interpolation. */
-function quantile(numbers: readonly number[], fraction: number): number {
+export function quantile(numbers: readonly number[], fraction: number): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))]!;
 }
