@@ -5,12 +5,12 @@ import type { AdapterStore } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
 import type { Device } from '../runtime/device.ts';
+import { WorkerThread } from '../runtime/worker-thread.ts';
 import { ServeMetrics } from './metrics.ts';
 import type { PrepareHandlers, PrepareWorkerData } from './prepare-worker.ts';
 import { type Resident, Residents } from './residents.ts';
 import type { SessionGroup } from './session-group.ts';
 import { type RowResult, SessionPool } from './session-pool.ts';
-import { WorkerThread } from './worker-thread.ts';
 
 /** Adapters' tensors held in memory, besides those in slots. */
 const MAX_RESIDENT_BYTES = 512 * 1024 * 1024;

@@ -6,9 +6,9 @@ import type { BundleBytes } from '../adapter-store.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { Architecture } from '../models/model.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
+import { serveCalls } from '../runtime/worker-thread.ts';
 import { type AdapterBase, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
 import type { SessionGroup } from './session-group.ts';
-import { serveCalls } from './worker-thread.ts';
 
 export interface PrepareWorkerData {
   bases: readonly BaseModelSource[];
