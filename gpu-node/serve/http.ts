@@ -2,9 +2,15 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
-import { evictRequest, nodeClassifyRequest, type nodeHealth } from '../../shared/api/nodes.ts';
+import {
+  changesRequest,
+  evictRequest,
+  nodeClassifyRequest,
+  type nodeHealth,
+} from '../../shared/api/nodes.ts';
 import { AppError, problem } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
+import type { ServingLease } from '../serving-lease.ts';
 import type { Classifier } from './classifier.ts';
 import { type Gauges, prometheusText } from './metrics.ts';
 
@@ -17,13 +23,14 @@ const CLIENT_CLOSED_REQUEST = 499;
 export interface NodeHttpOptions {
   secret: string;
   classifier: Classifier;
+  serving: ServingLease;
   health(): z.infer<typeof nodeHealth>;
   gauges(): Gauges;
   log: Log;
 }
 
 /** The node's HTTP interface: what the edge calls, health, and metrics. */
-export function nodeApp({ secret, classifier, health, gauges, log }: NodeHttpOptions): Hono {
+export function nodeApp({ secret, classifier, serving, health, gauges, log }: NodeHttpOptions): Hono {
   const app = new Hono();
   app.onError((error, c) => {
     if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
@@ -56,7 +63,14 @@ export function nodeApp({ secret, classifier, health, gauges, log }: NodeHttpOpt
       throw new AppError('shutting_down', 'the node is shutting down', { retryAfter: 1 });
     classifier.metrics.requests++;
     const request = await readBody(c.req.raw, nodeClassifyRequest);
-    return c.json(await classifier.classify(request, c.req.raw.signal));
+    serving.admit(request);
+    const answer = await classifier.classify(request, c.req.raw.signal);
+    return c.json({ ...answer, waiting: classifier.queue });
+  });
+  app.post('/internal/changes', async (c) => {
+    const { changes } = await readBody(c.req.raw, changesRequest);
+    serving.learn(changes);
+    return c.json({ known: changes.length });
   });
   app.post('/internal/evict', async (c) => {
     const { bundles } = await readBody(c.req.raw, evictRequest);

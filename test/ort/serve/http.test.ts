@@ -15,6 +15,7 @@ import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
 import { Classifier } from '../../../gpu-node/serve/classifier.ts';
 import { nodeApp } from '../../../gpu-node/serve/http.ts';
+import { ServingLease } from '../../../gpu-node/serving-lease.ts';
 import { WEFT_FILE } from '../../../shared/adapter-format.ts';
 import { type NodeClassifyResponse, nodeClassifyResponse } from '../../../shared/api/nodes.ts';
 import { AppError } from '../../../shared/errors.ts';
@@ -55,6 +56,8 @@ let base: BaseModel;
 let otherSource: BaseModelSource;
 let otherBase: BaseModel;
 let classifier: Classifier;
+/** Its lease never ends. */
+const serving = new ServingLease(() => 0);
 let app: Hono;
 
 beforeAll(async () => {
@@ -79,9 +82,11 @@ beforeAll(async () => {
     queueRows: QUEUE_ROWS,
     log,
   });
+  serving.renew(0, { lease_seconds: 10, head: 0, changes: null });
   app = nodeApp({
     secret: SECRET,
     classifier,
+    serving,
     log,
     health: () => ({
       status: 'ok',
