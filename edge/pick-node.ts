@@ -31,8 +31,8 @@ export function nodesWith(
   return nodes.filter((node) => node.baseModels.some(isIt));
 }
 
-/** Rows that a node answers in a batch or two: below them none is crowded, and adapters stay where they are warm. */
-const UNCROWDED_ROWS = 64;
+/** Rows that a node answers in a batch: below them none is crowded, and adapters stay where they are warm. */
+const UNCROWDED_ROWS = 32;
 /** How much more than the mean a node may have; a smaller share moves more adapters, a larger one evens out less. */
 const CROWDING = 1.25;
 
