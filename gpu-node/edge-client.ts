@@ -67,6 +67,11 @@ export class EdgeClient {
     return this.#json(heartbeatResponse, this.#post(`/internal/nodes/${nodeId}/heartbeat`, body, signal));
   }
 
+  /** One attempt: a node that is not heard leaving is silent soon. */
+  leave(nodeId: string, signal: AbortSignal): Promise<void> {
+    return this.#done(this.#post(`/internal/nodes/${nodeId}/leave`, {}, signal));
+  }
+
   /** The edge answers once every node knows of the new version, which takes longer where one has just been lost. */
   complete(jobId: string, body: CompleteJob, signal?: AbortSignal): Promise<void> {
     const timeout = this.#timeouts.transfer;

@@ -9,6 +9,8 @@ import type { ServingLease } from './serving-lease.ts';
 /** Milliseconds between heartbeats while a job runs, so that its progress is fresh and a cancellation quick. */
 const BUSY_BEAT_MS = 1000;
 const REGISTER_RETRY_MS = 1000;
+/** A part of what a drain may take. */
+const LEAVE_TIMEOUT_MS = 1000;
 
 export interface PresenceOptions {
   edge: EdgeClient;
@@ -60,6 +62,16 @@ export class Presence {
       const interval = this.#options.jobs.busy ? Math.min(BUSY_BEAT_MS, this.#interval) : this.#interval;
       await this.#pause(interval, signal);
     }
+  }
+
+  /** Ends the lease and tells the edge, so that nobody waits for the node. After the last heartbeat. */
+  async leave(): Promise<void> {
+    const { edge, node, serving, log } = this.#options;
+    serving.end();
+    if (!this.#interval) return;
+    await edge.leave(node.id, AbortSignal.timeout(LEAVE_TIMEOUT_MS)).catch((error) => {
+      log.warn('the edge does not hear the node leave', { reason: whyRefused(error) });
+    });
   }
 
   /** Sends the next heartbeat now, e.g. because the node has become free. */

@@ -40,6 +40,11 @@ export class ServingLease {
     this.#until = Math.max(this.#until, sentAt + lease_seconds * 1000);
   }
 
+  /** Nothing is answered any more, unless a lease comes again. */
+  end(): void {
+    this.#until = Number.NEGATIVE_INFINITY;
+  }
+
   /** From now on what was resolved before these changes is refused. */
   learn(changes: readonly NameChange[]): void {
     for (const { tenant, name, seq } of changes) {

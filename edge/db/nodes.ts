@@ -36,6 +36,14 @@ export async function registerNode(db: Db, node: RegisterNode, now: number): Pro
   return servingState(null, ends!, []);
 }
 
+/** Notes that a node has ended: it gets no traffic, and nobody waits for it. Jobs for its base models wait on. */
+export async function leaveNode(db: Db, id: string, now: number): Promise<void> {
+  await db
+    .update(nodes)
+    .set({ lastSeen: now - NODE_TTL_SECONDS })
+    .where(eq(nodes.id, id));
+}
+
 /** Nodes that may get traffic, by id. */
 export async function liveNodes(db: Db, now: number): Promise<LiveNode[]> {
   const rows = await db

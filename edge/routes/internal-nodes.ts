@@ -11,7 +11,7 @@ import { HEARTBEAT_SECONDS, LEASE_SECONDS } from '../../shared/job-state.ts';
 import { unixNow } from '../clock.ts';
 import type { JobRow } from '../db/jobs.ts';
 import { beat } from '../db/leases.ts';
-import { registerNode as saveNode } from '../db/nodes.ts';
+import { leaveNode, registerNode as saveNode } from '../db/nodes.ts';
 import type { AppEnv } from '../env.ts';
 import { randomHex } from '../hashing.ts';
 import { isolate } from '../isolate.ts';
@@ -39,12 +39,25 @@ const beatRoute = createRoute({
   responses: { 200: json('What the node is to do', heartbeatResponse), default: problemResponse },
 });
 
+const leave = createRoute({
+  method: 'post',
+  path: '/internal/nodes/{id}/leave',
+  hide: true,
+  request: { params: z.object({ id: z.string() }) },
+  responses: { 204: { description: 'Nobody waits for the node' }, default: problemResponse },
+});
+
 export const internalNodes = new OpenAPIHono<AppEnv>()
   .openapi(register, async (c) => {
     const node = c.req.valid('json');
     const serving = await saveNode(c.get('db'), node, unixNow());
     isolate.nodes.clear();
     return c.json({ id: node.id, heartbeat_seconds: HEARTBEAT_SECONDS, serving }, 200);
+  })
+  .openapi(leave, async (c) => {
+    await leaveNode(c.get('db'), c.req.valid('param').id, unixNow());
+    isolate.nodes.clear();
+    return c.body(null, 204);
   })
   .openapi(beatRoute, async (c) => {
     const { id } = c.req.valid('param');

@@ -367,6 +367,16 @@ describe('when nodes fail', () => {
     ]);
   });
 
+  it('asks a node that has left no more', async () => {
+    const leaver = await new TestNode(node.baseModel).register();
+    await callAsNode(`/internal/nodes/${leaver.id}/leave`, { method: 'POST' });
+    const calls = answerBy(classifyAsNode);
+    for (const model of ['spam', 'topic']) expect((await classify({ model, input: 'x' })).status).toBe(200);
+    expect(calls.filter((call) => call.url.startsWith(leaver.url))).toEqual([]);
+    const { data } = (await client.call('/v1/models')).body;
+    expect(data.find(({ id }: { id: string }) => id === node.baseModel).nodes).toBe(1);
+  });
+
   it("passes a full queue's 429 and Retry-After on", async () => {
     const error = {
       message: 'the queue is full',

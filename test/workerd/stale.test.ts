@@ -152,6 +152,54 @@ describe('a name that is about to change', () => {
   });
 });
 
+describe('a node that does not acknowledge a change', () => {
+  /** Runs `change` beside a deaf node; gives what is seen of the adapter meanwhile, and then lets the node hear. */
+  async function beside(change: () => Promise<unknown>, look: () => Promise<unknown>) {
+    const deaf = await new TestNode(node.baseModel).register();
+    const original = globalThis.fetch;
+    let refused = 0;
+    let hears = false;
+    globalThis.fetch = async (...call) => {
+      const isToDeaf = String(call[0]).startsWith(`${deaf.url}/internal/changes`);
+      if (!isToDeaf || hears) return original(...call);
+      refused++;
+      throw new TypeError('connection refused');
+    };
+    const changed = change();
+    await expect.poll(() => refused).toBeGreaterThan(1);
+    const meanwhile = await look();
+    hears = true;
+    await changed;
+    globalThis.fetch = original;
+    await db.delete(nodes).where(eq(nodes.id, deaf.id));
+    return meanwhile;
+  }
+
+  it('holds back a deletion', async () => {
+    await makeReady(client, node, 'held');
+    expect(
+      await beside(
+        () => remove('held'),
+        () => answerTo('held'),
+      ),
+    ).toBe('held@1');
+    expect(await answerTo('held')).toBe(404);
+  });
+
+  it('holds back a new version, and every sign that it is ready', async () => {
+    await makeReady(client, node, 'held');
+    await submit(client, 'held', { base_model: node.baseModel });
+    const lease = (await node.lease())!;
+    const signs = async () => [
+      await answerTo('held'),
+      (await client.call('/v1/adapters/held@2')).body.status,
+      (await client.call(`/v1/fine_tuning/jobs/${lease.job_id}`)).body.status,
+    ];
+    expect(await beside(() => finish(lease), signs)).toEqual(['held@1', 'training', 'running']);
+    expect(await signs()).toEqual(['held@2', 'ready', 'succeeded']);
+  });
+});
+
 describe('a node without a serving lease', () => {
   it('answers nothing: another does, or the client is told to come back', async () => {
     await makeReady(client, node, 'cut-off');

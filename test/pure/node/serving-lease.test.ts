@@ -28,6 +28,13 @@ describe('a serving lease', () => {
     expect(() => lease.admit(spam(0))).toThrow('no serving lease');
   });
 
+  it('ends when the node leaves', () => {
+    const { lease } = leaseAt();
+    lease.renew(1000, STATE);
+    lease.end();
+    expect(() => lease.admit(spam(0))).toThrow('no serving lease');
+  });
+
   it('is not shortened by an answer to an earlier call', () => {
     const { time, lease } = leaseAt();
     lease.renew(1000, STATE);
