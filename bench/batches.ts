@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadTokenizer } from '../gpu-node/data/tokenizer.ts';
 import { Random } from '../gpu-node/random.ts';
-import type { TrainingExample } from '../gpu-node/train/runner.ts';
+import type { TrainingExample } from '../gpu-node/train/parts.ts';
 
 export interface BatchShape {
   /** Batches to make. */

@@ -2,9 +2,9 @@
  * Where the time of a training run goes: onnxruntime's own profile by operator, the rate of the products with frozen
  * weights, and beside it the machine's peak, the rate of one large product in the same process.
  *
- *     node bench/profile.ts [--base ID|FOLDER] [--precision fp32] [--runs 20] [--rows 8] [--length 64] [--threads 2] [--r 8]
+ *     node bench/profile.ts [--base ID|FOLDER] [--precision fp32] [--runs 20] [--rows 4] [--length 64] [--threads 1] [--r 8]
  *
- * The shape is one run's: a step of 32 x 64 tokens makes four runs of 8 x 64 on two threads.
+ * The shape is one run's: a step of 32 x 64 tokens makes eight runs of 4 x 64, each on one thread (16 of 2 x 64 in int8).
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -46,9 +46,9 @@ const { values } = parseArgs({
     base: { type: 'string', default: 'minilm-l6-384' },
     precision: { type: 'string', default: 'fp32' },
     runs: { type: 'string', default: '20' },
-    rows: { type: 'string', default: '8' },
+    rows: { type: 'string', default: '4' },
     length: { type: 'string', default: '64' },
-    threads: { type: 'string', default: '2' },
+    threads: { type: 'string', default: '1' },
     r: { type: 'string', default: '8' },
   },
 });

@@ -20,7 +20,7 @@ import { lengthBatches } from '../gpu-node/data/batches.ts';
 import { createLog } from '../gpu-node/log.ts';
 import { outlineBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { Random } from '../gpu-node/random.ts';
-import type { TrainingExample } from '../gpu-node/train/runner.ts';
+import type { TrainingExample } from '../gpu-node/train/parts.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
 import { batchesOfTexts, randomBatches, shuffledBatches, tokenizedTexts } from './batches.ts';

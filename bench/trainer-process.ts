@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { BaseModelSource } from '../gpu-node/models/open-base-model.ts';
-import type { TrainingExample } from '../gpu-node/train/runner.ts';
+import type { TrainingExample } from '../gpu-node/train/parts.ts';
 
 export interface TrainerSetup {
   readonly base: BaseModelSource;

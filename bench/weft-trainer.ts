@@ -3,7 +3,8 @@ import { createInterface } from 'node:readline';
 import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { RUNTIME_VERSION } from '../gpu-node/runtime/session.ts';
 import { AdamW, clipGradients } from '../gpu-node/train/optimizers.ts';
-import { type TrainingExample, TrainingRunner } from '../gpu-node/train/runner.ts';
+import type { TrainingExample } from '../gpu-node/train/parts.ts';
+import { TrainingRunner } from '../gpu-node/train/runner.ts';
 import { basePrecision } from '../shared/peft-config.ts';
 import type { Step, TrainerSetup } from './trainer-process.ts';
 

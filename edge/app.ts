@@ -1,11 +1,11 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { methodNotAllowed } from 'hono/method-not-allowed';
-import { requestId } from 'hono/request-id';
 import { AppError } from '../shared/errors.ts';
 import { openDb } from './db/client.ts';
 import type { AppEnv } from './env.ts';
 import { invalidRequest } from './invalid-request.ts';
 import { requireNode, requireTenant } from './middleware/auth.ts';
+import { nameRequest } from './middleware/request-id.ts';
 import { respondWithError } from './problems.ts';
 import { adapterFiles } from './routes/adapter-files.ts';
 import { adapterImport } from './routes/adapter-import.ts';
@@ -29,7 +29,7 @@ export const app = new OpenAPIHono<AppEnv>({
 app.onError(respondWithError);
 app.notFound((c) => respondWithError(new AppError('not_found', `There is no ${c.req.path}.`), c));
 
-app.use(requestId());
+app.use(nameRequest);
 app.use(
   methodNotAllowed({
     app,

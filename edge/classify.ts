@@ -1,30 +1,19 @@
 import type { Classification, ClassifyRequest } from '../shared/api/inference.ts';
 import type { NodeClassifyResponse } from '../shared/api/nodes.ts';
-import { AppError } from '../shared/errors.ts';
-import { findAdapter, findServable, type ServableAdapter, viewAdapter } from './db/adapters.ts';
+import { AppError, type ErrorCode } from '../shared/errors.ts';
+import { askNode, type Deadline } from './ask-node.ts';
 import type { Db } from './db/client.ts';
-
+import { type Group, groupByNode } from './group-rows.ts';
+import { isolate } from './isolate.ts';
 import { recentNodes } from './live-nodes.ts';
 import type { NodeClient } from './node-client.ts';
-import { type LiveNode, nodesWith, pickNode } from './pick-node.ts';
+import { forgetAdapters, provenance, resolveAdapters, whyNotServable } from './resolve-adapters.ts';
 
 /** One text, the adapter it names, and where in the request it does. */
 interface Input {
   model: string;
   text: string;
   param: string;
-}
-
-interface Row {
-  index: number;
-  text: string;
-  adapter: ServableAdapter;
-}
-
-/** Rows that one node answers in one call. */
-interface Group {
-  candidates: LiveNode[];
-  rows: Row[];
 }
 
 /** Milliseconds, each the largest over the nodes asked, which work at the same time. */
@@ -38,19 +27,45 @@ export interface Classified {
   timing: NodeTiming;
 }
 
+/** Who asks, and how. */
+export interface Caller {
+  db: Db;
+  client: NodeClient;
+  tenant: string;
+  deadline: Deadline;
+}
+
 /** Classifies every text of a request, in its order. One that cannot be answered fails the whole, named in `param`. */
-export async function classify(
-  db: Db,
-  client: NodeClient,
-  tenant: string,
-  request: ClassifyRequest,
-): Promise<Classified> {
+export async function classify(caller: Caller, request: ClassifyRequest): Promise<Classified> {
   const inputs = toInputs(request);
-  const [adapters, nodes] = await Promise.all([resolve(db, tenant, inputs), recentNodes(db)]);
+  try {
+    return await classifyOnce(caller, inputs);
+  } catch (error) {
+    if (!(error instanceof Outdated)) throw error;
+  }
+  // What the isolate remembers is not so any more, or was deleted on the way: the database knows what is.
+  const refs = inputs.map(({ model }) => model);
+  forgetAdapters(caller.tenant, refs);
+  return classifyOnce(caller, inputs).catch((error) => {
+    throw error instanceof Outdated ? error.asProblem() : error;
+  });
+}
+
+async function classifyOnce({ db, client, tenant, deadline }: Caller, inputs: Input[]): Promise<Classified> {
+  const [adapters, nodes] = await Promise.all([
+    resolveAdapters(
+      db,
+      tenant,
+      inputs.map(({ model }) => model),
+    ),
+    recentNodes(db),
+  ]);
+  const missing = inputs.find(({ model }) => !adapters.has(model));
+  if (missing) throw await whyNotServable(db, tenant, missing.model, missing.param);
   const rows = inputs.map(({ model, text }, index) => ({ index, text, adapter: adapters.get(model)! }));
-  const groups = groupByNode(rows, nodes);
+  const groups = groupByNode(rows, nodes, isolate.traffic);
   const started = Date.now();
-  const answers = await Promise.all(groups.map((group) => ask(client, group, inputs)));
+  const answers = await Promise.all(groups.map((group) => ask(client, tenant, group, inputs, deadline)));
   const elapsed = Date.now() - started;
   const data = new Array<Classification>(rows.length);
   for (const [i, group] of groups.entries()) mergeInto(data, group, answers[i]!);
@@ -71,58 +86,58 @@ function toInputs(request: ClassifyRequest): Input[] {
   return texts.map((text) => ({ model: request.model, text, param: 'model' }));
 }
 
-async function resolve(db: Db, tenant: string, inputs: Input[]): Promise<Map<string, ServableAdapter>> {
-  const refs = [...new Set(inputs.map((input) => input.model))];
-  const found = new Map((await findServable(db, tenant, refs)).map((adapter) => [adapter.ref, adapter]));
-  const missing = inputs.find((input) => !found.has(input.model));
-  if (missing) throw await whyNotServable(db, tenant, missing);
-  return found;
-}
-
-async function whyNotServable(db: Db, tenant: string, { model, param }: Input): Promise<AppError> {
-  const row = await findAdapter(db, tenant, model);
-  if (!row) return new AppError('adapter_not_found', `${param}: there is no adapter ${model}.`, { param });
-  const { id, status, error } = viewAdapter(row);
-  const why = error ? `: ${error.message}` : '';
-  return new AppError('adapter_not_ready', `${param}: the adapter ${id} is not ready but ${status}${why}`, {
-    param,
-  });
-}
-
-/** Rows that the same nodes can answer and that go to the same one of them share one call, whatever their base models. */
-function groupByNode(rows: Row[], nodes: readonly LiveNode[]): Group[] {
-  const groups = new Map<string, Group>();
-  const keys = new Map<string, string>();
-  for (const row of rows) {
-    const { bundle } = row.adapter;
-    let key = keys.get(bundle);
-    if (key === undefined) {
-      const candidates = nodesWith(nodes, row.adapter);
-      key = [pickNode(candidates, bundle), ...candidates].map((node) => node?.id).join(' ');
-      keys.set(bundle, key);
-      if (!groups.has(key)) groups.set(key, { candidates, rows: [] });
-    }
-    groups.get(key)!.rows.push(row);
-  }
-  return [...groups.values()];
-}
-
 async function ask(
   client: NodeClient,
-  { candidates, rows }: Group,
+  tenant: string,
+  { node, candidates, rows }: Group,
   inputs: Input[],
+  deadline: Deadline,
 ): Promise<NodeClassifyResponse> {
-  const body = { rows: rows.map(({ text, adapter }) => ({ bundle: adapter.bundle, text })) };
+  const body = {
+    rows: rows.map(({ text, adapter }) => ({ bundle: adapter.bundle, text })),
+    ...provenance(
+      tenant,
+      rows.map(({ adapter }) => adapter),
+    ),
+  };
+  const { bundle, baseModel } = rows[0]!.adapter;
   try {
-    return await client.classify(candidates, rows[0]!.adapter, body);
+    return await askNode(client, isolate.traffic, { node, candidates, bundle, baseModel, body }, deadline);
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'adapter_not_found') throw error;
-    // The node names a bundle, or was too late to get one that has just been deleted: say it in the client's words.
-    const { model, param } = inputs[rows[0]!.index]!;
-    throw new AppError('adapter_not_found', `${param}: there is no adapter ${model} any more.`, {
-      param,
-      cause: error,
-    });
+    if (error instanceof AppError && isOutdated(error.code)) {
+      const row = Number(/^rows\.(\d+)\./.exec(error.param ?? '')?.[1] ?? 0);
+      throw new Outdated(inputs[(rows[row] ?? rows[0]!).index]!, error);
+    }
+    throw error;
+  }
+}
+
+const isOutdated = (code: ErrorCode) => code === 'adapter_stale' || code === 'adapter_not_found';
+
+/** A node has refused rows because of what they were resolved to. */
+class Outdated extends Error {
+  override name = 'Outdated';
+  readonly #input: Input;
+  readonly #refusal: AppError;
+
+  constructor(input: Input, refusal: AppError) {
+    super(refusal.message, { cause: refusal });
+    this.#input = input;
+    this.#refusal = refusal;
+  }
+
+  /** In the client's words: the node speaks of bundles, and of names as of some change. */
+  asProblem(): AppError {
+    const { model, param } = this.#input;
+    const cause = this.#refusal;
+    if (cause.code === 'adapter_not_found') {
+      return new AppError('adapter_not_found', `${param}: there is no adapter ${model} any more.`, {
+        param,
+        cause,
+      });
+    }
+    const message = `${param}: the adapter ${model} is changing; try again shortly.`;
+    return new AppError('no_capacity', message, { param, retryAfter: 1, cause });
   }
 }
 

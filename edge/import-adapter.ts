@@ -6,6 +6,7 @@ import {
   WEFT_FILE,
 } from '../shared/adapter-format.ts';
 import { AppError } from '../shared/errors.ts';
+import { changeName } from './change-name.ts';
 import { unixNow } from './clock.ts';
 import { findImportBase, type ImportBase, insertImported } from './db/adapter-import.ts';
 import type { Db } from './db/client.ts';
@@ -13,6 +14,7 @@ import { knownBaseModels } from './db/nodes.ts';
 import type { Env } from './env.ts';
 import { randomHex, sha256Of } from './hashing.ts';
 import { describeForServing, parseImport } from './import-request.ts';
+import type { NodeClient } from './node-client.ts';
 import { importPrefix } from './object-keys.ts';
 import { ObjectWriter, putBytes } from './storage.ts';
 import { receiveAdapter } from './upload/receive-adapter.ts';
@@ -24,6 +26,7 @@ import { receiveAdapter } from './upload/receive-adapter.ts';
 export async function importAdapter(
   env: Env,
   db: Db,
+  nodes: NodeClient,
   tenant: string,
   body: AsyncIterable<Uint8Array>,
   boundary: string,
@@ -56,7 +59,10 @@ export async function importAdapter(
       manifest,
       prefix,
     };
-    return `${name}@${await insertImported(db, adapter, unixNow())}`;
+    const version = await changeName(nodes, db, tenant, name, ({ seq }) =>
+      insertImported(db, adapter, seq, unixNow()),
+    );
+    return `${name}@${version}`;
   } catch (error) {
     await writer.abort();
     throw error;

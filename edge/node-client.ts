@@ -1,66 +1,53 @@
 import { problemBody } from '../shared/api/common.ts';
 import {
+  adapterTierResponse,
+  type NameChange,
   type NodeClassifyRequest,
   type NodeClassifyResponse,
   nodeClassifyResponse,
+  REQUEST_ID_HEADER,
 } from '../shared/api/nodes.ts';
 import { AppError, type ErrorCode } from '../shared/errors.ts';
+import type { LiveNode } from './pick-node.ts';
 
-import { type LiveNode, pickNode, type Wanted } from './pick-node.ts';
+const TELL_TIMEOUT_MS = 2_000;
+/** A client waits for it: a node that is slower is left out. */
+const TIER_TIMEOUT_MS = 500;
+/** What a node may say to its caller; anything else of its own is the platform's fault. */
+const PASSED_ON: readonly string[] = [
+  'adapter_not_found',
+  'adapter_stale',
+  'rate_limited',
+] satisfies ErrorCode[];
 
-/** Covers a cold adapter, which the node first fetches through this very edge. */
-const CLASSIFY_TIMEOUT_MS = 30_000;
-const EVICT_TIMEOUT_MS = 2_000;
-const RETRY_AFTER_SECONDS = 2;
-/** What a node may say to the client; anything else of its own is the platform's fault. */
-const PASSED_ON: readonly string[] = ['adapter_not_found', 'rate_limited'] satisfies ErrorCode[];
+interface Call {
+  path: string;
+  /** JSON; a call without it is a GET. */
+  body?: unknown;
+  timeoutMs: number;
+}
 
-/** The only caller of nodes. */
+/** The only caller of nodes; `requestId` goes with every call. */
 export class NodeClient {
   readonly #secret: string;
+  readonly #requestId: string;
 
-  constructor(secret: string) {
+  constructor(secret: string, requestId: string) {
     this.#secret = secret;
+    this.#requestId = requestId;
   }
 
   /**
-   * Classifies rows on the node that rendezvous hashing on `bundle` picks, and, where that node is lost or in trouble, once
-   * on the next.
-   * @param candidates nodes that can answer all of the rows.
-   * @throws {AppError} `no_capacity` without a node that answers, `rate_limited` where its queue is full.
+   * Classifies rows on a node.
+   * @throws {AppError} what the node says of the rows: `adapter_stale`, `adapter_not_found`, `rate_limited`, `upstream_failed`
+   * @throws {NodeTrouble} where another node may do better
    */
   async classify(
-    candidates: readonly LiveNode[],
-    { bundle, baseModel }: Pick<Wanted, 'bundle' | 'baseModel'>,
+    node: LiveNode,
     body: NodeClassifyRequest,
+    timeoutMs: number,
   ): Promise<NodeClassifyResponse> {
-    const first = pickNode(candidates, bundle);
-    if (!first) throw noNode(baseModel);
-    try {
-      return await this.#classifyOn(first, body);
-    } catch (error) {
-      const others = candidates.filter((node) => node !== first);
-      const second = pickNode(others, bundle);
-      if (!(error instanceof NodeTrouble)) throw error;
-      if (!second) throw noNode(baseModel, error);
-      return await this.#classifyOn(second, body).catch((cause) => {
-        throw cause instanceof NodeTrouble ? noNode(baseModel, cause) : cause;
-      });
-    }
-  }
-
-  /** Tells every node at once to drop these bundles; one that does not hear it learns it by its next heartbeat. */
-  async evict(nodes: readonly LiveNode[], bundles: string[]): Promise<void> {
-    if (bundles.length === 0) return;
-    const calls = nodes.map(async (node) => {
-      const response = await this.#post(node, '/internal/evict', { bundles }, EVICT_TIMEOUT_MS);
-      await response.body?.cancel();
-    });
-    await Promise.allSettled(calls);
-  }
-
-  async #classifyOn(node: LiveNode, body: NodeClassifyRequest): Promise<NodeClassifyResponse> {
-    const response = await this.#post(node, '/internal/classify', body, CLASSIFY_TIMEOUT_MS);
+    const response = await this.#call(node, { path: '/internal/classify', body, timeoutMs });
     const answer = await response.json().catch(() => undefined);
     if (!response.ok) throw refusal(node, response, answer);
     const parsed = nodeClassifyResponse.safeParse(answer);
@@ -68,14 +55,53 @@ export class NodeClient {
     throw new NodeTrouble(`node ${node.id} answered in another shape than agreed`);
   }
 
-  async #post(node: LiveNode, path: string, body: unknown, timeout: number): Promise<Response> {
+  /** Tells a node what to refuse; returns whether it has acknowledged it. */
+  tellChanges(node: LiveNode, changes: NameChange[]): Promise<boolean> {
+    return this.#tell(node, '/internal/changes', { changes });
+  }
+
+  /** Tells a node to drop bundles; one that does not hear it learns it by its next heartbeat. */
+  evict(node: LiveNode, bundles: string[]): Promise<boolean> {
+    return this.#tell(node, '/internal/evict', { bundles });
+  }
+
+  /** Tells a node to load bundles before anybody asks for them. */
+  warm(node: LiveNode, bundles: string[]): Promise<boolean> {
+    return this.#tell(node, '/internal/warm', { bundles });
+  }
+
+  /** Where a node has a bundle; null where it does not have it, or does not say so in time. */
+  async tierOf(node: LiveNode, bundle: string) {
+    try {
+      const path = `/internal/adapters/${bundle}`;
+      const response = await this.#call(node, { path, timeoutMs: TIER_TIMEOUT_MS });
+      return adapterTierResponse.parse(await response.json()).tier;
+    } catch {
+      return null;
+    }
+  }
+
+  async #tell(node: LiveNode, path: string, body: unknown): Promise<boolean> {
+    try {
+      const response = await this.#call(node, { path, body, timeoutMs: TELL_TIMEOUT_MS });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  async #call(node: LiveNode, { path, body, timeoutMs }: Call): Promise<Response> {
     try {
       return await fetch(new URL(path, node.url), {
-        method: 'POST',
-        headers: { authorization: `Bearer ${this.#secret}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        headers: {
+          authorization: `Bearer ${this.#secret}`,
+          'content-type': 'application/json',
+          [REQUEST_ID_HEADER]: this.#requestId,
+        },
+        ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
         redirect: 'manual',
-        signal: AbortSignal.timeout(timeout),
+        signal: AbortSignal.timeout(timeoutMs),
       });
     } catch (cause) {
       throw new NodeTrouble(`node ${node.id} does not answer`, { cause });
@@ -83,8 +109,8 @@ export class NodeClient {
   }
 }
 
-/** A node that is lost or broken: another may do better. */
-class NodeTrouble extends Error {
+/** A node that is lost, broken, silent or without a serving lease: another may do better. */
+export class NodeTrouble extends Error {
   override name = 'NodeTrouble';
 }
 
@@ -102,12 +128,5 @@ function refusal(node: LiveNode, response: Response, answer: unknown): Error {
   }
   return new AppError('upstream_failed', 'The node refused the texts.', {
     cause: new Error(`node ${node.id} answered ${response.status}: ${told?.message ?? ''}`),
-  });
-}
-
-function noNode(baseModel: string, cause?: Error): AppError {
-  return new AppError('no_capacity', `No node alive serves the base model ${baseModel}; try again shortly.`, {
-    retryAfter: RETRY_AFTER_SECONDS,
-    cause,
   });
 }

@@ -1,6 +1,7 @@
 import { unixNow } from './clock.ts';
 import { releaseInlineDatasets } from './db/adapter-creation.ts';
 import { forgetDeletions } from './db/adapter-deletion.ts';
+import { forgetChanges, settleAbandoned } from './db/changes.ts';
 import { openDb } from './db/client.ts';
 import { purgeAnswers } from './db/idempotency.ts';
 import { requeueLapsed } from './db/leases.ts';
@@ -13,6 +14,10 @@ import { sweepObjects } from './object-store.ts';
 const NODE_KEPT_SECONDS = 24 * 3600;
 /** A node that comes back after longer than this asks for no deleted bundle any more: its cache has turned over. */
 const DELETION_KEPT_SECONDS = 30 * 24 * 3600;
+/** A change that has waited for the nodes and its own statement this long will not be made. */
+const CHANGE_MADE_SECONDS = 300;
+/** A node that comes back after longer than this starts with no knowledge of changes, as a new one does. */
+const CHANGE_KEPT_SECONDS = 3600;
 
 /** Every minute: lapsed leases go back to the queue, and what nobody needs any more goes. Each part may be repeated. */
 export async function reapLeases(env: Env): Promise<void> {
@@ -24,4 +29,6 @@ export async function reapLeases(env: Env): Promise<void> {
   await purgeAnswers(db, now);
   await forgetNodes(db, now - NODE_KEPT_SECONDS);
   await forgetDeletions(db, now - DELETION_KEPT_SECONDS);
+  await settleAbandoned(db, now - CHANGE_MADE_SECONDS);
+  await forgetChanges(db, now - CHANGE_KEPT_SECONDS);
 }

@@ -14,6 +14,7 @@ import {
   heartbeatResponse,
   LEASE_TOKEN_HEADER,
   type RegisterNode,
+  type RegisterNodeResponse,
   registerNodeResponse,
 } from '../shared/api/nodes.ts';
 import { AppError, ERROR_STATUS, type ErrorCode } from '../shared/errors.ts';
@@ -57,7 +58,7 @@ export class EdgeClient {
   }
 
   /** One attempt: the caller goes on trying until the edge is up. */
-  register(node: RegisterNode, signal?: AbortSignal): Promise<{ id: string; heartbeat_seconds: number }> {
+  register(node: RegisterNode, signal?: AbortSignal): Promise<RegisterNodeResponse> {
     return this.#json(registerNodeResponse, this.#post('/internal/nodes', node, signal));
   }
 
@@ -66,8 +67,19 @@ export class EdgeClient {
     return this.#json(heartbeatResponse, this.#post(`/internal/nodes/${nodeId}/heartbeat`, body, signal));
   }
 
+  /** One attempt: a node that is not heard leaving is silent soon. */
+  leave(nodeId: string, signal: AbortSignal): Promise<void> {
+    return this.#done(this.#post(`/internal/nodes/${nodeId}/leave`, {}, signal));
+  }
+
+  /** The edge answers once every node knows of the new version, which takes longer where one has just been lost. */
   complete(jobId: string, body: CompleteJob, signal?: AbortSignal): Promise<void> {
-    return this.#repeat((s) => this.#done(this.#post(`/internal/jobs/${jobId}/complete`, body, s)), signal);
+    const timeout = this.#timeouts.transfer;
+    const call = (s: AbortSignal | undefined): Call => ({
+      ...this.#post(`/internal/jobs/${jobId}/complete`, body, s),
+      timeout,
+    });
+    return this.#repeat((s) => this.#done(call(s)), signal);
   }
 
   fail(jobId: string, body: FailJob, signal?: AbortSignal): Promise<void> {

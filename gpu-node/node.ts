@@ -17,6 +17,7 @@ import { resolveDevice } from './runtime/device.ts';
 import { Classifier } from './serve/classifier.ts';
 import { nodeApp } from './serve/http.ts';
 import type { SessionGroup } from './serve/session-group.ts';
+import { ServingLease } from './serving-lease.ts';
 import { DEFAULT_TARGETS } from './train/auto.ts';
 import { peftBaseModel } from './weights/base-models.ts';
 import { locateBaseModels } from './weights/locate-base-model.ts';
@@ -118,11 +119,13 @@ async function open(parts: Parts): Promise<RunningNode> {
     onChange: () => presence.wake(),
   });
   await jobs.open();
+  const serving = new ServingLease();
   let draining = false;
   const training = () => Number(jobs.busy);
   const app = nodeApp({
     secret: config.nodeSecret,
     classifier,
+    serving,
     log,
     health: () => ({
       status: draining ? 'draining' : 'ok',
@@ -140,6 +143,7 @@ async function open(parts: Parts): Promise<RunningNode> {
   const presence = new Presence({
     edge,
     jobs,
+    serving,
     log,
     node: registration(parts, url),
     onDeleted: (bundles) => {
@@ -162,6 +166,7 @@ async function open(parts: Parts): Promise<RunningNode> {
       end.abort();
       // A lease may still be in the answer under way: the job it starts is handed back too.
       await beating;
+      await presence.leave();
       await jobs.shutdown();
       await closeServer(server);
       await classifier.stop();

@@ -4,15 +4,19 @@ import { AppError } from '../shared/errors.ts';
 import type { EdgeClient } from './edge-client.ts';
 import type { JobLoop } from './job-loop.ts';
 import { explain, type Log } from './log.ts';
+import type { ServingLease } from './serving-lease.ts';
 
 /** Milliseconds between heartbeats while a job runs, so that its progress is fresh and a cancellation quick. */
 const BUSY_BEAT_MS = 1000;
 const REGISTER_RETRY_MS = 1000;
+/** A part of what a drain may take. */
+const LEAVE_TIMEOUT_MS = 1000;
 
 export interface PresenceOptions {
   edge: EdgeClient;
   node: RegisterNode;
   jobs: JobLoop;
+  serving: ServingLease;
   /** Bundles that were deleted at the edge. */
   onDeleted(bundles: readonly string[]): void;
   log: Log;
@@ -32,12 +36,14 @@ export class Presence {
 
   /** Registers, and tries again until the edge is up; says why it has to, once for each reason. */
   async register(signal: AbortSignal): Promise<void> {
-    const { edge, node, log } = this.#options;
+    const { edge, node, serving, log } = this.#options;
     let said = '';
     while (!signal.aborted) {
       try {
-        const { heartbeat_seconds } = await edge.register(node, signal);
-        this.#interval = heartbeat_seconds * 1000;
+        const sentAt = serving.now();
+        const answer = await edge.register(node, signal);
+        serving.renew(sentAt, answer.serving);
+        this.#interval = answer.heartbeat_seconds * 1000;
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -58,17 +64,35 @@ export class Presence {
     }
   }
 
+  /** Ends the lease and tells the edge, so that nobody waits for the node. After the last heartbeat. */
+  async leave(): Promise<void> {
+    const { edge, node, serving, log } = this.#options;
+    serving.end();
+    if (!this.#interval) return;
+    await edge.leave(node.id, AbortSignal.timeout(LEAVE_TIMEOUT_MS)).catch((error) => {
+      log.warn('the edge does not hear the node leave', { reason: whyRefused(error) });
+    });
+  }
+
   /** Sends the next heartbeat now, e.g. because the node has become free. */
   wake(): void {
     this.#wake.abort();
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
-    const { edge, node, jobs, log } = this.#options;
+    const { edge, node, jobs, serving, log } = this.#options;
     const reports = jobs.report();
-    const body = { jobs: reports, wants_job: jobs.wantsJob, deletions_after: this.#cursor };
+    const body = {
+      jobs: reports,
+      wants_job: jobs.wantsJob,
+      deletions_after: this.#cursor,
+      changes_after: serving.head,
+    };
     try {
-      this.#apply(await edge.heartbeat(node.id, body, signal));
+      const sentAt = serving.now();
+      const answer = await edge.heartbeat(node.id, body, signal);
+      serving.renew(sentAt, answer.serving);
+      this.#apply(answer);
       if (this.#silent) log.info('the edge answers again');
       this.#silent = false;
     } catch (error) {

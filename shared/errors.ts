@@ -14,6 +14,8 @@ export const ERROR_STATUS = {
   node_not_found: 404,
   method_not_allowed: 405,
   adapter_not_ready: 409,
+  /** Between node and edge alone, which resolves the name again. */
+  adapter_stale: 409,
   file_in_use: 409,
   idempotency_conflict: 409,
   lease_lost: 409,

@@ -39,3 +39,5 @@ export const LEASE_SECONDS = 30;
 /** Seconds between a node's heartbeats; a node silent for `NODE_TTL_SECONDS` gets no traffic. */
 export const HEARTBEAT_SECONDS = 2;
 export const NODE_TTL_SECONDS = 15;
+/** Seconds that a node may answer classifications after it sent a heartbeat that was answered. */
+export const SERVING_LEASE_SECONDS = 10;

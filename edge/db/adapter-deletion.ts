@@ -1,6 +1,7 @@
-import { sql } from 'drizzle-orm';
+import { and, sql } from 'drizzle-orm';
 import { BUNDLE_FILES } from '../../shared/adapter-format.ts';
 import { matching } from './adapters.ts';
+import { isPending } from './changes.ts';
 import { type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { adapters, deletions, jobs, objects } from './schema.ts';
@@ -15,15 +16,16 @@ export interface DeletedAdapters {
 /**
  * Deletes a version, or all versions of a name, in one transaction: jobs under way are cancelled, stored files become
  * due for deletion, and nodes will be told of each bundle that no other adapter has.
- * Undefined where there was nothing to delete.
+ * Undefined where there was nothing to delete, or `change` is not pending any more.
  */
 export async function deleteAdapters(
   db: Db,
   tenant: string,
   ref: string,
+  change: number,
   now: number,
 ): Promise<DeletedAdapters | undefined> {
-  const doomed = matching(tenant, ref);
+  const doomed = and(matching(tenant, ref), isPending(change))!;
   const theirs = sql`${jobs.id} IN (SELECT job_id FROM ${adapters} WHERE ${doomed})
     AND ${jobs.status} IN ('queued', 'running')`;
   const [, , , , gone] = await db.batch([

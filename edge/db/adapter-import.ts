@@ -2,6 +2,7 @@ import { desc, eq, or, sql } from 'drizzle-orm';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { FamilyName } from '../../shared/families.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
+import { isPending } from './changes.ts';
 import { type Db, statement } from './client.ts';
 import { knownPrecisions } from './nodes.ts';
 import { claimObjects } from './objects.ts';
@@ -52,10 +53,15 @@ export interface ImportedAdapter {
 }
 
 /**
- * Registers an adapter that is ready at once, as its name's next version, provided that its files are there.
- * Returns the version.
+ * Registers an adapter that is ready at once, as its name's next version, provided that its files are there and `change`
+ * is still pending. Returns the version.
  */
-export async function insertImported(db: Db, adapter: ImportedAdapter, now: number): Promise<number> {
+export async function insertImported(
+  db: Db,
+  adapter: ImportedAdapter,
+  change: number,
+  now: number,
+): Promise<number> {
   const { tenant, name, base, method, labels, bundle, manifest, prefix } = adapter;
   const keys = manifest.map((entry) => prefix + entry.name);
   const stored = sql`(SELECT count(*) FROM ${objects} WHERE sha256 IS NOT NULL
@@ -75,12 +81,16 @@ export async function insertImported(db: Db, adapter: ImportedAdapter, now: numb
       SELECT ${tenant}, ${name}, last_version, ${base.id}, ${base.sha256}, ${JSON.stringify(method)}, '{}', ${now},
         ${bundle}, ${JSON.stringify(manifest)}, ${prefix}, ${JSON.stringify(labels)}, ${now}
       FROM ${adapterNames} WHERE tenant = ${tenant} AND name = ${name} AND ${stored} = ${keys.length}
+        AND ${isPending(change)}
       RETURNING version`,
     ),
     claimObjects(db, keys),
     // Equal files give an equal bundle: one that was deleted and is imported again must not be dropped as deleted.
     db.delete(deletions).where(eq(deletions.bundle, bundle)),
   ]);
-  if (!rows[0]) throw new Error(`the objects under ${prefix} were swept before they were claimed`);
+  if (!rows[0])
+    throw new Error(
+      `the objects under ${prefix} were swept, or its change given up, before they were claimed`,
+    );
   return rows[0].version;
 }

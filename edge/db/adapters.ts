@@ -3,8 +3,9 @@ import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import type { Adapter } from '../../shared/api/adapters.ts';
 import { parseAdapterRef } from '../../shared/api/common.ts';
 import { ADAPTER_STATUS_OF_JOB, type AdapterStatus, JOB_STATUSES } from '../../shared/job-state.ts';
+import { head } from './changes.ts';
 import type { Db } from './client.ts';
-import { adapters, jobs } from './schema.ts';
+import { adapters, changes, jobs } from './schema.ts';
 
 /** An adapter beside what is shown of its job; `job` is null for an imported one. */
 export interface AdapterRow {
@@ -82,13 +83,20 @@ export interface ServableAdapter {
   baseModel: string;
   baseModelSha256: string;
   basePrecision: string;
+  /** The last change of any name that there was by then. */
+  asOf: number;
 }
 
+/** A resolution; unless it is `settled`, its name is about to change, and it must not be kept beyond this request. */
+export type Resolution = ServableAdapter & { settled: 0 | 1 };
+
 /** The ready adapters that `refs` mean, in one indexed statement; what is unknown or not ready is left out. */
-export async function findServable(db: Db, tenant: string, refs: string[]): Promise<ServableAdapter[]> {
+export async function findServable(db: Db, tenant: string, refs: string[]): Promise<Resolution[]> {
   const wanted = JSON.stringify(refs.map((ref) => ({ ref, ...parseAdapterRef(ref) })));
   return db.all(sql`
-    SELECT r.value ->> 'ref' AS ref, a.name, a.version, a.bundle,
+    SELECT r.value ->> 'ref' AS ref, a.name, a.version, a.bundle, ${head} AS asOf,
+      NOT EXISTS (SELECT 1 FROM ${changes} AS c
+        WHERE c.tenant = ${tenant} AND c.name = r.value ->> 'name' AND c.pending = 1) AS settled,
       a.base_model AS baseModel, a.base_model_sha256 AS baseModelSha256,
       a.method ->> 'base_precision' AS basePrecision
     FROM json_each(${wanted}) AS r

@@ -2,6 +2,7 @@ import { and, eq, inArray, isNull, type SQL, sql } from 'drizzle-orm';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { CompleteJob, FailJob } from '../../shared/api/nodes.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
+import { isPending } from './changes.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
@@ -23,14 +24,15 @@ export interface TrainedBundle {
 
 /**
  * Finishes a job and registers its adapter, both or neither: every statement carries the lease as its guard, and the
- * first one also that the bundle's objects are there, so that a sweep cannot take them in between.
- * Returns whether it did.
+ * first one also that the bundle's objects are there, so that a sweep cannot take them in between, and that `change` is
+ * still pending. Returns whether it did.
  */
 export async function completeJob(
   db: Db,
   { id, tenant, adapterName, adapterVersion }: JobRow,
   body: CompleteJob,
   { bundle, manifest, prefix }: TrainedBundle,
+  change: number,
   now: number,
 ): Promise<boolean> {
   const { resolved, metrics } = body;
@@ -50,7 +52,7 @@ export async function completeJob(
         leaseUntil: null,
         error: null,
       })
-      .where(and(leased(id, body.token), eq(stored, keys.length)))
+      .where(and(leased(id, body.token), eq(stored, keys.length), isPending(change)))
       .returning({ id: jobs.id }),
     db
       .update(adapters)

@@ -1,12 +1,15 @@
-import { and, eq, inArray, type SQL, sql } from 'drizzle-orm';
-import type { Heartbeat } from '../../shared/api/nodes.ts';
+import { and, eq, inArray, lte, type SQL, sql } from 'drizzle-orm';
+import type { Heartbeat, ServingState } from '../../shared/api/nodes.ts';
 import { LEASE_SECONDS, MAX_ATTEMPTS } from '../../shared/job-state.ts';
+import { changesAfter, servingState } from './changes.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { deletions, jobs, nodeBaseModels, nodes } from './schema.ts';
 
 const MAX_DELETIONS = 1000;
+/** `last_seen` may be this old before it is written again: with the serving lease it stays below `NODE_TTL_SECONDS`. */
+const SEEN_SECONDS = 4;
 
 /** Matches the job while this very lease holds. */
 export function leased(id: string, token: string): SQL {
@@ -18,6 +21,7 @@ export interface Beat {
   states: { job_id: string; state: 'ok' | 'lost' | 'cancelled' }[];
   lease: JobRow | undefined;
   deleted: { seq: number; bundle: string }[];
+  serving: ServingState;
 }
 
 /**
@@ -32,12 +36,17 @@ export async function beat(
   now: number,
 ): Promise<Beat> {
   const ids = body.jobs.map((job) => job.job_id);
-  const [seen, held, deleted, ...rest] = await db.batch([
-    db.update(nodes).set({ lastSeen: now }).where(eq(nodes.id, nodeId)).returning({ id: nodes.id }),
+  const [, known, held, [ends], changes, deleted, ...rest] = await db.batch([
+    db
+      .update(nodes)
+      .set({ lastSeen: now })
+      .where(and(eq(nodes.id, nodeId), lte(nodes.lastSeen, now - SEEN_SECONDS))),
+    db.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, nodeId)),
     db
       .select({ id: jobs.id, status: jobs.status, token: jobs.leaseToken })
       .from(jobs)
       .where(inArray(jobs.id, ids)),
+    ...changesAfter(db, body.changes_after),
     db
       .select({ seq: deletions.seq, bundle: deletions.bundle })
       .from(deletions)
@@ -55,7 +64,8 @@ export async function beat(
     return { job_id, state: row?.status === 'cancelled' ? ('cancelled' as const) : ('lost' as const) };
   });
   const lease = body.wants_job ? (rest.at(-2) as JobRow[])[0] : undefined;
-  return { known: seen.length > 0, states, lease, deleted };
+  const serving = servingState(body.changes_after, ends!, changes);
+  return { known: known.length > 0, states, lease, deleted, serving };
 }
 
 function extendLease(db: Db, job: Heartbeat['jobs'][number], now: number) {

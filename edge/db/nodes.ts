@@ -1,12 +1,13 @@
 import { eq, gt, lt, notExists, sql } from 'drizzle-orm';
-import type { RegisterNode } from '../../shared/api/nodes.ts';
+import type { RegisterNode, ServingState } from '../../shared/api/nodes.ts';
 import { NODE_TTL_SECONDS } from '../../shared/job-state.ts';
 import type { BaseModel, LiveNode } from '../pick-node.ts';
+import { changesAfter, servingState } from './changes.ts';
 import type { Db } from './client.ts';
 import { nodeBaseModels, nodes } from './schema.ts';
 
-/** Notes a node and what it has, in place of what was known of it. */
-export async function registerNode(db: Db, node: RegisterNode, now: number): Promise<void> {
+/** Notes a node and what it has, in place of what was known of it; gives what it starts with. */
+export async function registerNode(db: Db, node: RegisterNode, now: number): Promise<ServingState> {
   const { id, url, device, slots, version } = node;
   const values = { url, device, slots, version, registeredAt: now, lastSeen: now };
   const models = node.base_models.map((model, position) =>
@@ -23,7 +24,8 @@ export async function registerNode(db: Db, node: RegisterNode, now: number): Pro
       peftName: model.peft_name ?? null,
     }),
   );
-  await db.batch([
+  const [[ends]] = await db.batch([
+    ...changesAfter(db, null),
     db
       .insert(nodes)
       .values({ id, ...values })
@@ -31,6 +33,15 @@ export async function registerNode(db: Db, node: RegisterNode, now: number): Pro
     db.delete(nodeBaseModels).where(eq(nodeBaseModels.nodeId, id)),
     ...models,
   ]);
+  return servingState(null, ends!, []);
+}
+
+/** Notes that a node has ended: it gets no traffic, and nobody waits for it. Jobs for its base models wait on. */
+export async function leaveNode(db: Db, id: string, now: number): Promise<void> {
+  await db
+    .update(nodes)
+    .set({ lastSeen: now - NODE_TTL_SECONDS })
+    .where(eq(nodes.id, id));
 }
 
 /** Nodes that may get traffic, by id. */

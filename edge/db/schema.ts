@@ -201,6 +201,22 @@ export const deletions = sqliteTable('deletions', {
   createdAt: integer('created_at').notNull(),
 });
 
+/**
+ * Changes of what a tenant's name resolves to. One is pending from before it is made until it is; what is resolved
+ * meanwhile must not be kept. `seq` is the cursor of a node's heartbeat, and the time of every resolution.
+ */
+export const changes = sqliteTable(
+  'changes',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    tenant: text().notNull(),
+    name: text().notNull(),
+    pending: integer({ mode: 'boolean' }).notNull().default(true),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [index('changes_pending').on(t.tenant, t.name).where(sql`pending = 1`)],
+);
+
 /** Answers kept for `Idempotency-Key`; without `status` the first request is still under way. */
 export const idempotency = sqliteTable(
   'idempotency',

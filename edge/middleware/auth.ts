@@ -4,13 +4,9 @@ import { findTenant } from '../db/api-keys.ts';
 import type { Db } from '../db/client.ts';
 import type { AppEnv } from '../env.ts';
 import { equalSecrets, sha256Of } from '../hashing.ts';
+import { isolate } from '../isolate.ts';
 
-/** A revoked key works on for at most this long in an isolate that has just seen it. */
-const KEY_CACHE_MS = 5_000;
-const MAX_CACHED_KEYS = 1_000;
 const MAX_KEY_LENGTH = 256;
-
-const cachedKeys = new Map<string, { tenant: string; until: number }>();
 
 /** Under `/v1/`: the bearer key names the tenant, by which every query is scoped. */
 export const requireTenant: MiddlewareHandler<AppEnv> = async (c, next) => {
@@ -38,15 +34,11 @@ function bearer(header: string | undefined): string | undefined {
   return token !== undefined && token.length <= MAX_KEY_LENGTH ? token : undefined;
 }
 
+/** A revoked key works on until the isolate forgets it. */
 async function tenantOf(db: Db, hash: string): Promise<string | undefined> {
-  const cached = cachedKeys.get(hash);
-  if (cached && cached.until > Date.now()) return cached.tenant;
+  const known = isolate.keys.get(hash);
+  if (known !== undefined) return known;
   const tenant = await findTenant(db, hash);
-  if (tenant === undefined) {
-    cachedKeys.delete(hash);
-    return undefined;
-  }
-  if (cachedKeys.size >= MAX_CACHED_KEYS) cachedKeys.clear();
-  cachedKeys.set(hash, { tenant, until: Date.now() + KEY_CACHE_MS });
+  if (tenant !== undefined) isolate.keys.set(hash, tenant);
   return tenant;
 }

@@ -7,6 +7,7 @@ import { basePrecision, pooling } from '../../shared/peft-config.ts';
 import { findAdapter, viewAdapter } from '../db/adapters.ts';
 import type { AppEnv } from '../env.ts';
 import { importAdapter } from '../import-adapter.ts';
+import { NodeClient } from '../node-client.ts';
 import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_IMPORT_BYTES } from '../upload/receive-adapter.ts';
@@ -55,7 +56,8 @@ adapterImport.post(importRoute.path, async (c) => {
     throw new AppError('payload_too_large', `The body is larger than ${MAX_IMPORT_BYTES} bytes.`);
   }
   const [db, tenant] = [c.get('db'), c.get('tenant')];
-  const id = await importAdapter(c.env, db, tenant, requestBytes(c.req.raw), boundary);
+  const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+  const id = await importAdapter(c.env, db, nodes, tenant, requestBytes(c.req.raw), boundary);
   const row = await findAdapter(db, tenant, id);
   if (!row) throw new AppError('adapter_not_found', `Adapter ${id} was deleted meanwhile.`);
   return c.json(viewAdapter(row), 201, { location: `/v1/adapters/${id}` });

@@ -1,19 +1,25 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { adapter, adapterDeleted, createAdapter, listAdaptersQuery } from '../../shared/api/adapters.ts';
+import {
+  adapter,
+  adapterDeleted,
+  adapterWarming,
+  createAdapter,
+  listAdaptersQuery,
+} from '../../shared/api/adapters.ts';
 import { adapterRef, listOf } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
-import { unixNow } from '../clock.ts';
+import { noNode } from '../ask-node.ts';
 import { submitAdapter } from '../create-adapter.ts';
-import { deleteAdapters } from '../db/adapter-deletion.ts';
-import { findAdapter, pageOfAdapters, viewAdapter } from '../db/adapters.ts';
+import { type AdapterRow, findAdapter, findServable, pageOfAdapters, viewAdapter } from '../db/adapters.ts';
 import type { Db } from '../db/client.ts';
-import { liveNodes } from '../db/nodes.ts';
 import type { AppEnv } from '../env.ts';
 import { idempotent } from '../middleware/idempotency.ts';
 import { jsonBody } from '../middleware/json-body.ts';
 import { NodeClient } from '../node-client.ts';
-import { deleteObjects } from '../object-store.ts';
 import { toPage } from '../pages.ts';
+import { removeAdapter } from '../remove-adapter.ts';
+import { residentOn, warmAdapter } from '../residency.ts';
+import { whyNotServable } from '../resolve-adapters.ts';
 import { json, jsonRequest, problemResponse } from './responses.ts';
 
 /** Room for 2,000 inline examples of some length; larger datasets are uploaded as files. */
@@ -46,6 +52,14 @@ const get = createRoute({
   responses: { 200: json('The adapter', adapter), default: problemResponse },
 });
 
+const warm = createRoute({
+  method: 'post',
+  path: '/v1/adapters/{id}/warm',
+  summary: 'Load an adapter on its first node before anybody asks for it',
+  request: { params },
+  responses: { 202: json('The node loads it', adapterWarming), default: problemResponse },
+});
+
 const remove = createRoute({
   method: 'delete',
   path: '/v1/adapters/{id}',
@@ -73,25 +87,37 @@ export const adapters = new OpenAPIHono<AppEnv>()
   })
   .openapi(get, async (c) => {
     const { id } = c.req.valid('param');
-    return c.json(await readAdapter(c.get('db'), c.get('tenant'), id), 200);
+    const db = c.get('db');
+    const row = await findRow(db, c.get('tenant'), id);
+    const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+    return c.json({ ...viewAdapter(row), resident: await residentOn(db, nodes, row) }, 200);
+  })
+  .openapi(warm, async (c) => {
+    const { id } = c.req.valid('param');
+    const [db, tenant] = [c.get('db'), c.get('tenant')];
+    if (!adapterRef.safeParse(id).success) throw unknownAdapter(id);
+    const [found] = await findServable(db, tenant, [id]);
+    if (!found) throw await whyNotServable(db, tenant, id, 'id');
+    const node = await warmAdapter(db, new NodeClient(c.env.NODE_SECRET, c.get('requestId')), found);
+    if (!node) throw noNode(found.baseModel);
+    const version = `${found.name}@${found.version}`;
+    return c.json({ id: version, object: 'adapter' as const, node: node.id }, 202);
   })
   .openapi(remove, async (c) => {
     const { id } = c.req.valid('param');
-    const db = c.get('db');
-    const deleted = await deleteAdapters(db, c.get('tenant'), id, unixNow());
-    if (!deleted) throw unknownAdapter(id);
-    const nodes = await liveNodes(db, unixNow());
-    await Promise.all([
-      deleteObjects(c.env, db, deleted.keys),
-      new NodeClient(c.env.NODE_SECRET).evict(nodes, deleted.bundles),
-    ]);
+    const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+    if (!(await removeAdapter(c.env, c.get('db'), nodes, c.get('tenant'), id))) throw unknownAdapter(id);
     return c.json({ id, object: 'adapter' as const, deleted: true as const }, 200);
   });
 
 async function readAdapter(db: Db, tenant: string, ref: string) {
+  return viewAdapter(await findRow(db, tenant, ref));
+}
+
+async function findRow(db: Db, tenant: string, ref: string): Promise<AdapterRow> {
   const row = adapterRef.safeParse(ref).success ? await findAdapter(db, tenant, ref) : undefined;
   if (!row) throw unknownAdapter(ref);
-  return viewAdapter(row);
+  return row;
 }
 
 function unknownAdapter(ref: string, param?: string): AppError {

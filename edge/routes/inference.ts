@@ -1,5 +1,11 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
-import { classifyRequest, classifyResponse, MAX_CLASSIFY_BYTES } from '../../shared/api/inference.ts';
+import {
+  classifyHeaders,
+  classifyRequest,
+  classifyResponse,
+  MAX_CLASSIFY_BYTES,
+} from '../../shared/api/inference.ts';
+import { Deadline } from '../ask-node.ts';
 import { classify, type NodeTiming } from '../classify.ts';
 import { unixNow } from '../clock.ts';
 import type { AppEnv } from '../env.ts';
@@ -13,7 +19,7 @@ const post = createRoute({
   path: '/v1/classify',
   summary: 'Classify texts, each by the adapter it names',
   middleware: jsonBody(MAX_CLASSIFY_BYTES),
-  request: { body: jsonRequest(classifyRequest) },
+  request: { headers: classifyHeaders, body: jsonRequest(classifyRequest) },
   responses: {
     200: json('The classifications, in the order of the input', classifyResponse),
     default: problemResponse,
@@ -22,13 +28,14 @@ const post = createRoute({
 
 export const inference = new OpenAPIHono<AppEnv>().openapi(post, async (c) => {
   const started = Date.now();
-  const client = new NodeClient(c.env.NODE_SECRET);
-  const { model, data, tokens, timing } = await classify(
-    c.get('db'),
-    client,
-    c.get('tenant'),
-    c.req.valid('json'),
-  );
+  const { 'x-timeout-ms': timeoutMs } = c.req.valid('header');
+  const caller = {
+    db: c.get('db'),
+    client: new NodeClient(c.env.NODE_SECRET, c.get('requestId')),
+    tenant: c.get('tenant'),
+    deadline: new Deadline(timeoutMs),
+  };
+  const { model, data, tokens, timing } = await classify(caller, c.req.valid('json'));
   c.header('server-timing', serverTiming(timing, Date.now() - started));
   const usage = { prompt_tokens: tokens, total_tokens: tokens };
   return c.json({ object: 'list' as const, id: newId('cls'), created: unixNow(), model, data, usage }, 200);

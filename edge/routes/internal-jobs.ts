@@ -2,6 +2,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { type BundleManifest, canonicalManifest } from '../../shared/adapter-format.ts';
 import { type CompleteJob, completeJob, failJob } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import { changeName } from '../change-name.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
 import { failJob as endAttempt, completeJob as finishJob } from '../db/completion.ts';
@@ -10,7 +11,9 @@ import { findObjects } from '../db/objects.ts';
 import type { AppEnv } from '../env.ts';
 import { sha256Of } from '../hashing.ts';
 import { jsonBody } from '../middleware/json-body.ts';
+import { NodeClient } from '../node-client.ts';
 import { attemptPrefix } from '../object-keys.ts';
+import { prefetch } from '../residency.ts';
 import { json, jsonRequest, problemResponse } from './responses.ts';
 
 /** A manifest, metrics with a confusion matrix of 1,000 labels, and 100 events. */
@@ -49,9 +52,13 @@ export const internalJobs = new OpenAPIHono<AppEnv>()
     await checkStored(db, prefix, body.manifest);
     const bundle = await sha256Of(canonicalManifest(body.manifest));
     const trained = { bundle, manifest: body.manifest, prefix };
-    const finished = await finishJob(db, job, body, trained, unixNow());
+    const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+    const finished = await changeName(nodes, db, job.tenant, job.adapterName, ({ seq }) =>
+      finishJob(db, job, body, trained, seq, unixNow()),
+    );
     // Another completion under the same lease may have been faster.
     if (!finished && (await heldJob(db, id, body.token)).status !== 'succeeded') throw leaseLost(id);
+    c.executionCtx.waitUntil(prefetch(db, nodes, job));
     return c.json({ job_id: id, status: 'succeeded' }, 200);
   })
   .openapi(fail, async (c) => {

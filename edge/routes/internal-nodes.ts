@@ -11,10 +11,10 @@ import { HEARTBEAT_SECONDS, LEASE_SECONDS } from '../../shared/job-state.ts';
 import { unixNow } from '../clock.ts';
 import type { JobRow } from '../db/jobs.ts';
 import { beat } from '../db/leases.ts';
-import { registerNode as saveNode } from '../db/nodes.ts';
+import { leaveNode, registerNode as saveNode } from '../db/nodes.ts';
 import type { AppEnv } from '../env.ts';
 import { randomHex } from '../hashing.ts';
-import { forgetRecentNodes } from '../live-nodes.ts';
+import { isolate } from '../isolate.ts';
 import { jsonBody } from '../middleware/json-body.ts';
 import { json, jsonRequest, problemResponse } from './responses.ts';
 
@@ -39,18 +39,32 @@ const beatRoute = createRoute({
   responses: { 200: json('What the node is to do', heartbeatResponse), default: problemResponse },
 });
 
+const leave = createRoute({
+  method: 'post',
+  path: '/internal/nodes/{id}/leave',
+  hide: true,
+  request: { params: z.object({ id: z.string() }) },
+  responses: { 204: { description: 'Nobody waits for the node' }, default: problemResponse },
+});
+
 export const internalNodes = new OpenAPIHono<AppEnv>()
   .openapi(register, async (c) => {
     const node = c.req.valid('json');
-    await saveNode(c.get('db'), node, unixNow());
-    forgetRecentNodes();
-    return c.json({ id: node.id, heartbeat_seconds: HEARTBEAT_SECONDS }, 200);
+    const serving = await saveNode(c.get('db'), node, unixNow());
+    isolate.nodes.clear();
+    return c.json({ id: node.id, heartbeat_seconds: HEARTBEAT_SECONDS, serving }, 200);
+  })
+  .openapi(leave, async (c) => {
+    await leaveNode(c.get('db'), c.req.valid('param').id, unixNow());
+    isolate.nodes.clear();
+    return c.body(null, 204);
   })
   .openapi(beatRoute, async (c) => {
     const { id } = c.req.valid('param');
     const body = c.req.valid('json');
     // Minted here, so that the statement which takes the job needs no second one to learn it.
-    const { known, states, lease, deleted } = await beat(c.get('db'), id, body, randomHex(16), unixNow());
+    const answer = await beat(c.get('db'), id, body, randomHex(16), unixNow());
+    const { known, states, lease, deleted, serving } = answer;
     if (!known) throw new AppError('node_not_found', `Node ${id} is not registered; register it again.`);
     const deletionsCursor = deleted.at(-1)?.seq ?? body.deletions_after;
     return c.json(
@@ -59,6 +73,7 @@ export const internalNodes = new OpenAPIHono<AppEnv>()
         lease: lease ? viewLease(lease) : null,
         deleted_bundles: deleted.map((row) => row.bundle),
         deletions_cursor: deletionsCursor,
+        serving,
       },
       200,
     );

@@ -1,6 +1,7 @@
 import type { GradientContext, Node, Shape, Value } from '../graph/ir.ts';
 import { formatType, ShapeError, sameShape } from '../graph/shapes.ts';
-import { add, reduceSum, reshape } from '../ops/index.ts';
+import { add, gemm, reduceSum, reshape } from '../ops/index.ts';
+import { matMulOp } from '../ops/mat-mul.ts';
 
 /**
  * Adds the backward pass of `loss` (a float scalar) to its graph and returns its gradient by each of `wanted`,
@@ -63,8 +64,16 @@ function differentiate(node: Node, grads: Map<Value, Value>, depends: ReadonlySe
     if (!grad || !depends.has(input)) return;
     const part = sumToShape(grad, input.shape);
     const known = grads.get(input);
-    grads.set(input, known ? add(known, part) : part);
+    grads.set(input, known ? accumulate(known, part) : part);
   });
+}
+
+/** The sum of two gradients. A product of two matrices starts from the other, so that adding it takes no pass of its own. */
+function accumulate(known: Value, part: Value): Value {
+  const { source } = part;
+  if (source.kind !== 'node' || source.node.op !== matMulOp) return add(known, part);
+  const [a, b] = source.node.inputs as [Value, Value];
+  return a.shape.length === 2 && b.shape.length === 2 ? gemm(a, b, known) : add(known, part);
 }
 
 /** Undoes a broadcast: sums the axes along which a value of `shape` was repeated. */

@@ -1,6 +1,6 @@
 import type { TensorType, Value } from '../graph/ir.ts';
 import { FLOATS, formatShape, reject, requireDType, sameShape } from '../graph/shapes.ts';
-import { matMul } from './mat-mul.ts';
+import { matMul, rightGradient } from './mat-mul.ts';
 import { defineOp, emit } from './op.ts';
 import { swapLastAxes } from './transpose.ts';
 
@@ -23,7 +23,7 @@ export const gemmOp = defineOp({
   infer,
   gradient: ({ inputs: [a, b], grad, needs }) => [
     needs(0) ? matMul(grad, swapLastAxes(b!)) : undefined,
-    needs(1) ? matMul(swapLastAxes(a!), grad) : undefined,
+    needs(1) ? rightGradient(a!, b!, grad) : undefined,
     needs(2) ? grad : undefined,
   ],
   samples: [
@@ -35,6 +35,16 @@ export const gemmOp = defineOp({
       ],
       sizes: { batch: 2 },
       build: (a, b, c) => gemm(a!, b!, c!),
+    },
+    {
+      name: 'by a transposed matrix',
+      inputs: [
+        { dtype: 'float32', shape: ['batch', 3] },
+        { dtype: 'float32', shape: [4, 3] },
+        { dtype: 'float32', shape: ['batch', 4] },
+      ],
+      sizes: { batch: 2 },
+      build: (a, b, c) => gemm(a!, swapLastAxes(b!), c!),
     },
   ],
 });

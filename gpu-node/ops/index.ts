@@ -60,7 +60,7 @@ export { layerNormalization } from './layer-normalization.ts';
 export { linear } from './linear.ts';
 export { log } from './log.ts';
 export { logSoftmax } from './log-softmax.ts';
-export { matMul } from './mat-mul.ts';
+export { asMatrix, matMul } from './mat-mul.ts';
 export { dequantize, matMulBnb4, NF4_BLOCK, type Nf4Matrix } from './mat-mul-bnb4.ts';
 export { matMulIntegerToFloat } from './mat-mul-integer-to-float.ts';
 export { mul } from './mul.ts';

@@ -1,7 +1,6 @@
 import type { Value } from '../graph/ir.ts';
-import { product } from '../graph/shapes.ts';
 import { add } from './add.ts';
-import { matMul } from './mat-mul.ts';
+import { asMatrix, matMul } from './mat-mul.ts';
 import { reshape } from './reshape.ts';
 
 /**
@@ -9,7 +8,6 @@ import { reshape } from './reshape.ts';
  * joined for the product, because onnxruntime's CPU optimizer fuses MatMul and Add into one Gemm for matrices only.
  */
 export function linear(x: Value, weight: Value, bias: Value): Value {
-  const rows = reshape(x, [product(x.shape.slice(0, -1)), x.shape.at(-1)!]);
-  const y = add(matMul(rows, weight), bias);
+  const y = add(matMul(asMatrix(x), weight), bias);
   return reshape(y, [...x.shape.slice(0, -1), weight.shape.at(-1)!]);
 }

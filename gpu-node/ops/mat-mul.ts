@@ -19,12 +19,12 @@ function infer(inputs: readonly Value[]): readonly TensorType[] {
 }
 
 /** A stack of rows as one matrix, so that a product over all of them is one product. */
-function asMatrix(x: Value): Value {
+export function asMatrix(x: Value): Value {
   return x.shape.length === 2 ? x : reshape(x, [product(x.shape.slice(0, -1)), x.shape.at(-1)!]);
 }
 
-/** For a transposed b the gradient is computed transposed, so that the transpose's own gradient undoes nothing. */
-function rightGradient(a: Value, b: Value, grad: Value): Value {
+/** Of `a * b` by b. For a transposed b it is computed transposed, so that the transpose's own gradient undoes nothing. */
+export function rightGradient(a: Value, b: Value, grad: Value): Value {
   const [rows, by] = b.shape.length === 2 ? [asMatrix(a), asMatrix(grad)] : [a, grad];
   return hasSwappedAxes(b) ? swapLastAxes(matMul(swapLastAxes(by), rows)) : matMul(swapLastAxes(rows), by);
 }

@@ -30,10 +30,13 @@ export const reshapeOp = defineOp<ReshapeAttributes>({
   ],
 });
 
-/** The same elements in another shape; symbols may be multiplied, as in `['batch*seq', 384]`. */
+/** The same elements in another shape; symbols may be multiplied, as in `['batch*seq', 384]`. A reshape of a reshape is one, or none. */
 export function reshape(x: Value, shape: Shape): Value {
   const target = shape.map((dim) => product([dim]));
   if (sameShape(x.shape, target)) return x;
+  const { source } = x;
+  if (source.kind === 'node' && source.node.op.type === reshapeOp.type)
+    return reshape(source.node.inputs[0]!, target);
   return emit(reshapeOp, [x, targetTensor(x, target)], { target: { known: target } });
 }
 

@@ -11,7 +11,17 @@ import {
   type LinearLayer,
   plainLinear,
 } from '../models/model.ts';
-import { add, gather, matMul, mul, squeeze, swapLastAxes, unsqueeze } from '../ops/index.ts';
+import {
+  asMatrix,
+  gather,
+  gemm,
+  matMul,
+  mul,
+  reshape,
+  squeeze,
+  swapLastAxes,
+  unsqueeze,
+} from '../ops/index.ts';
 import { readClassifier } from './classifier.ts';
 import { magnitudeTrainable, withMagnitude } from './dora.ts';
 import type {
@@ -88,8 +98,9 @@ function inject(
     const a = swapLastAxes(parameters[nameA(call.layer)]!);
     const b = swapLastAxes(parameters[nameB(call.layer)]!);
     if (config.use_dora) return withMagnitude(call, { a, b, scaling }, parameters, dropout);
-    const low = mul(matMul(dropout.mask(call.x), a), dropout.scale * scaling);
-    return add(plainLinear(call), matMul(low, b));
+    const low = mul(matMul(asMatrix(dropout.mask(call.x)), a), dropout.scale * scaling);
+    const plain = plainLinear(call);
+    return reshape(gemm(low, b, asMatrix(plain)), plain.shape);
   };
 }
 

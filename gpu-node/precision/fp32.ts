@@ -1,8 +1,7 @@
 import type { Graph } from '../graph/builder.ts';
 import type { Dim, Value } from '../graph/ir.ts';
-import { product } from '../graph/shapes.ts';
 import { transposeMatrix } from '../graph/weight-file.ts';
-import { concat, expand, gather, gemm, linear, matMul, reshape } from '../ops/index.ts';
+import { asMatrix, concat, expand, gather, gemm, linear, matMul, reshape } from '../ops/index.ts';
 import type { FrozenLinear, Precision, WeightSpec } from './precision.ts';
 
 /** The base model as its file has it; matrices are stored transposed, `[in, out]`, so that the forward pass is a plain product. */
@@ -50,8 +49,4 @@ export function changeAndBias(graph: Graph, low: Value, up: Value, bias: Value):
   const ones = expand(graph.scalar(1, low.dtype), [batch, tokens, 1]);
   const biasRow = expand(bias, [batch, 1, bias.shape[0]!]);
   return matMul(concat([low, ones], 2), concat([up, biasRow], 1));
-}
-
-function asMatrix(value: Value): Value {
-  return reshape(value, [product(value.shape.slice(0, -1)), value.shape.at(-1)!]);
 }

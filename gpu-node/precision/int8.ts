@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises';
 import type { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
-import { product } from '../graph/shapes.ts';
 import { type StoredTensor, transposeMatrix, type WeightFile } from '../graph/weight-file.ts';
 import {
   add,
+  asMatrix,
   cast,
   dynamicQuantizeMatMul,
   matMul,
@@ -155,8 +155,7 @@ function quantizedLinear(
   const backward = (grad: Value) =>
     dynamicQuantizeMatMul(grad, tensor(names.backward), tensor(names.backwardScales));
   const apply = (x: Value) => {
-    const rows = reshape(x, [product(x.shape.slice(0, -1)), inFeatures]);
-    const a = quantizeLinear(rows, aScale, aZeroPoint);
+    const a = quantizeLinear(asMatrix(x), aScale, aZeroPoint);
     const [b, bScale] = [tensor(names.forward), tensor(names.forwardScales)];
     const y = matMulIntegerToFloat({ a, aScale, aZeroPoint, b, bScale, bias }, backward);
     return reshape(y, [...x.shape.slice(0, -1), outFeatures]);

@@ -3,6 +3,7 @@ import { AppError } from '../../shared/errors.ts';
 import type { AdapterStore } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
+import { LastingWorker } from '../runtime/worker-thread.ts';
 import type { CheckHandlers, CheckWorkerData } from './check-worker.ts';
 import { unlessAborted } from './deadline.ts';
 import type { ServeMetrics } from './metrics.ts';
@@ -10,7 +11,6 @@ import { type Pin, type Resident, Residents } from './residents.ts';
 import type { SessionPool } from './session-pool.ts';
 import type { TierCounts } from './tier.ts';
 import { Warmer } from './warmer.ts';
-import { LastingWorker } from './worker-thread.ts';
 
 /** An adapter may be pushed out between its load and its use; this often it is loaded again. */
 const LOAD_ATTEMPTS = 3;
@@ -119,7 +119,7 @@ export class Adapters {
   }
 
   /** The fastest tier that holds an adapter. */
-  async tierOf(bundle: string): Promise<AdapterTier> {
+  async tierOf(bundle: string): Promise<AdapterTier | null> {
     const resident = this.#residents.get(bundle);
     if (!resident) return this.#options.store.has(bundle) ? 'disk' : null;
     const { group, handle } = resident;

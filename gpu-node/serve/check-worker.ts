@@ -5,9 +5,9 @@ import type { Pooling } from '../../shared/peft-config.ts';
 import type { BundleBytes } from '../adapter-store.ts';
 import type { Architecture } from '../models/model.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
+import { serveCalls } from '../runtime/worker-thread.ts';
 import { type AdapterBase, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
 import type { SessionGroup } from './session-group.ts';
-import { serveCalls } from './worker-thread.ts';
 
 export interface CheckWorkerData {
   bases: readonly BaseModelSource[];

@@ -121,7 +121,7 @@ export class Classifier {
   }
 
   /** The fastest tier that holds an adapter. */
-  tierOf(bundle: string): Promise<AdapterTier> {
+  tierOf(bundle: string): Promise<AdapterTier | null> {
     return this.#adapters.tierOf(bundle);
   }
 

@@ -4,9 +4,9 @@ import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import { type BaseModelSource, openBaseModel } from '../models/open-base-model.ts';
 import { SERVING_METHODS } from '../peft/index.ts';
 import type { Device } from '../runtime/device.ts';
+import { serveCalls } from '../runtime/worker-thread.ts';
 import { Forward, type ForwardRow } from './forward.ts';
 import type { TierCounts } from './tier.ts';
-import { serveCalls } from './worker-thread.ts';
 
 /** What a worker is started with; it builds its session at once. */
 export interface ForwardWorkerData {

@@ -4,7 +4,8 @@ import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
 import { sha256Hex } from '../../shared/adapter-format.ts';
 import {
-  type adapterTier,
+  type adapterTierResponse,
+  changesRequest,
   evictRequest,
   nodeClassifyRequest,
   type nodeHealth,
@@ -15,6 +16,7 @@ import {
 } from '../../shared/api/nodes.ts';
 import { AppError, problem } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
+import type { ServingLease } from '../serving-lease.ts';
 import type { Classifier } from './classifier.ts';
 import { NODE_METRICS, type NodeSamples } from './metrics.ts';
 import { prometheusText } from './prometheus.ts';
@@ -28,6 +30,7 @@ const CLIENT_CLOSED_REQUEST = 499;
 export interface NodeHttpOptions {
   secret: string;
   classifier: Classifier;
+  serving: ServingLease;
   health(): z.infer<typeof nodeHealth>;
   samples(): NodeSamples;
   log: Log;
@@ -37,7 +40,7 @@ export interface NodeHttpOptions {
 export type NodeApp = Hono<{ Variables: { requestId: string } }>;
 
 /** The node's HTTP interface: what the edge calls, health, and metrics. */
-export function nodeApp({ secret, classifier, health, samples, log }: NodeHttpOptions): NodeApp {
+export function nodeApp({ secret, classifier, serving, health, samples, log }: NodeHttpOptions): NodeApp {
   const app: NodeApp = new Hono();
   app.use(async (c, next) => {
     c.set('requestId', requestId.safeParse(c.req.header(REQUEST_ID_HEADER)).data ?? randomUUID());
@@ -73,7 +76,14 @@ export function nodeApp({ secret, classifier, health, samples, log }: NodeHttpOp
     if (health().status !== 'ok')
       throw new AppError('shutting_down', 'the node is shutting down', { retryAfter: 1 });
     const request = await readBody(c.req.raw, nodeClassifyRequest);
-    return c.json(await classifier.classify(request, c.req.raw.signal));
+    serving.admit(request);
+    const answer = await classifier.classify(request, c.req.raw.signal);
+    return c.json({ ...answer, waiting: classifier.queue });
+  });
+  app.post('/internal/changes', async (c) => {
+    const { changes } = await readBody(c.req.raw, changesRequest);
+    serving.learn(changes);
+    return c.json({ known: changes.length });
   });
   app.post('/internal/evict', async (c) => {
     const { bundles } = await readBody(c.req.raw, evictRequest);
@@ -87,7 +97,7 @@ export function nodeApp({ secret, classifier, health, samples, log }: NodeHttpOp
   });
   app.get('/internal/adapters/:bundle', async (c) => {
     const bundle = parse(sha256Hex, c.req.param('bundle'), 'bundle');
-    const answer: z.infer<typeof adapterTier> = { tier: await classifier.tierOf(bundle) };
+    const answer: z.infer<typeof adapterTierResponse> = { tier: await classifier.tierOf(bundle) };
     return c.json(answer);
   });
   return app;

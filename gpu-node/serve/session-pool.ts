@@ -1,9 +1,9 @@
 import { AppError } from '../../shared/errors.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
+import { WorkerThread } from '../runtime/worker-thread.ts';
 import { Batcher, type BatchLimits, type QueuedRow } from './batcher.ts';
 import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData, SlotReport } from './forward-worker.ts';
 import { groupKey, type SessionGroup } from './session-group.ts';
-import { WorkerThread } from './worker-thread.ts';
 
 /** Sessions at once, of whatever base models, precisions, kinds and layers; each holds its own packed weights. */
 const MAX_SESSIONS = 8;

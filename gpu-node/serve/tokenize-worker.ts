@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
-import { serveCalls } from './worker-thread.ts';
+import { serveCalls } from '../runtime/worker-thread.ts';
 
 export interface TokenizeWorkerData {
   bases: readonly BaseModelSource[];

@@ -1,8 +1,8 @@
 import type { EncodedText } from '../data/tokenizer.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
+import { LastingWorker } from '../runtime/worker-thread.ts';
 import { FairQueue, type Waiting } from './fair-queue.ts';
 import type { TextToTokenize, TokenizeHandlers, TokenizeWorkerData } from './tokenize-worker.ts';
-import { LastingWorker } from './worker-thread.ts';
 
 const ENTRY = new URL('./tokenize-worker.ts', import.meta.url);
 

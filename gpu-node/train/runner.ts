@@ -1,26 +1,17 @@
+import type { BasePrecision } from '../../shared/peft-config.ts';
 import { encodeModel } from '../graph/onnx.ts';
-import { encoderFeeds, type TokenBatch } from '../models/inputs.ts';
+import type { BaseModel } from '../models/model.ts';
 import { lastLayer } from '../peft/classifier.ts';
 import { methodOf } from '../peft/index.ts';
-import { Random } from '../random.ts';
 import type { Device } from '../runtime/device.ts';
-import { type Feeds, floats, Session, type SessionOptions, tensor } from '../runtime/session.ts';
-import { DropoutMasks, keepProbability } from './dropout.ts';
+import { WorkerThread } from '../runtime/worker-thread.ts';
+import { keepProbability } from './dropout.ts';
 import { evaluationGraph, type TrainingTask, trainingGraph } from './graph.ts';
 import { initialParameters, type Parameter } from './initial-parameters.ts';
+import { addScaled, type LaneSetup, type Part, type StepResult } from './lane.ts';
+import type { EvaluateCall, LaneHandlers } from './lane-worker.ts';
 import type { Probe } from './linear-probe.ts';
-
-/** A tokenized, labelled text; `label` is an index into the task's labels. */
-export interface TrainingExample {
-  readonly ids: ArrayLike<number>;
-  readonly label: number;
-}
-
-export interface StepResult {
-  readonly loss: number;
-  /** Gradient of the loss by each parameter, in the order of `parameters`. */
-  readonly gradients: readonly Float32Array[];
-}
+import { splitIntoParts, type TrainingExample, toTokenBatch } from './parts.ts';
 
 export interface RunnerOptions {
   readonly seed: number;
@@ -28,74 +19,99 @@ export interface RunnerOptions {
   readonly threads: number;
 }
 
+const LANE = new URL('./lane-worker.ts', import.meta.url);
+
 /**
- * Most tokens of one run, padding included: so many a thread, for its share of a tensor to stay in its core's cache
- * (32 x 64 tokens on two threads take a tenth less time in four runs than in one). A larger batch is run in parts of
- * similar length whose gradients are summed: equal up to rounding, little padding, and bounded memory.
+ * Most tokens of one run, padding included: so many a thread, for its share of a tensor to stay in its core's cache; products in float32
+ * want more rows than that alone would have. A larger batch is run in parts of similar length whose gradients are summed: equal up
+ * to rounding, little padding, and bounded memory.
  */
-const RUN_TOKENS_PER_THREAD = 256;
+const RUN_TOKENS_PER_THREAD: Readonly<Record<BasePrecision, number>> = { fp32: 256, int8: 128, nf4: 256 };
 /** The same where the device is no CPU. */
 const RUN_TOKENS_OF_DEVICE = 2048;
 
-/** A task's sessions and parameters: computes losses, gradients and logits, and knows nothing of optimizers or epochs. */
+/** Most bytes that the lanes' copies of the encoder's matrices may take together. */
+const MAX_PACKED_BYTES = 1024 ** 3;
+/** Copies that a lane's sessions keep of a matrix, repacked: training's, its transpose, and evaluation's. */
+const PACKED_COPIES = 3;
+const BYTES_PER_ELEMENT: Readonly<Record<BasePrecision, number>> = { fp32: 4, int8: 1, nf4: 1 };
+
+/** Parts that a lane evaluates in one call. */
+const PARTS_EVALUATED = 8;
+
+/**
+ * A task's parameters, and the lanes that compute with them: losses, gradients and logits, nothing of optimizers or epochs. A lane is a
+ * worker thread with sessions of its own. Many small operators leave cores idle where all work on one operator at a time, and share no
+ * cache; so each core has parts of a batch to itself. Which lane computes what follows from the batch alone, as does the order of
+ * every sum: the same seed gives the same bytes on as many threads.
+ */
 export class TrainingRunner {
   readonly parameters: readonly Parameter[];
   readonly #task: TrainingTask;
-  readonly #training: Session;
-  readonly #options: SessionOptions;
-  /** Made when it is first asked for logits: training starts sooner. */
-  #evaluation: Session | undefined;
-  readonly #masks: DropoutMasks;
+  readonly #lanes: readonly WorkerThread<LaneHandlers>[];
   readonly #runTokens: number;
 
   private constructor(
     task: TrainingTask,
     parameters: readonly Parameter[],
-    training: Session,
-    options: SessionOptions,
-    masks: DropoutMasks,
-    { device, threads }: RunnerOptions,
+    lanes: readonly WorkerThread<LaneHandlers>[],
+    runTokens: number,
   ) {
     this.#task = task;
     this.parameters = parameters;
-    this.#training = training;
-    this.#options = options;
-    this.#masks = masks;
-    this.#runTokens = device === 'cpu' ? RUN_TOKENS_PER_THREAD * threads : RUN_TOKENS_OF_DEVICE;
+    this.#lanes = lanes;
+    this.#runTokens = runTokens;
   }
 
-  /** Builds the training graph and its session. Call `release()` at the end. */
+  /** Builds the training graph and its sessions. Call `release()` at the end. */
   static async create(task: TrainingTask, settings: RunnerOptions): Promise<TrainingRunner> {
-    const { seed, device, threads } = settings;
+    const { seed, device } = settings;
+    const parameters = await initialParameters(task, seed);
     const keep = keepProbability(methodOf(task.config).dropout(task.config));
     const { graph, masks } = trainingGraph(task, keep);
-    const options = { device, threads, weightsFolder: task.base.weightsFolder };
-    const training = await Session.create(encodeModel(graph), { ...options, name: 'training' });
-    const dropout = new DropoutMasks(masks, keep, new Random(seed, 'dropout'));
-    const parameters = await initialParameters(task, seed);
-    return new TrainingRunner(task, parameters, training, options, dropout, settings);
+    const lanes = lanesFor(task.base, settings);
+    const threads = Math.floor(settings.threads / lanes);
+    const setup: Omit<LaneSetup, 'lane'> = {
+      training: encodeModel(graph),
+      evaluation: encodeModel(evaluationGraph(task)),
+      parameters: parameters.map(({ name, shape }) => ({ name, shape })),
+      masks,
+      keep,
+      seed,
+      options: { device, threads, weightsFolder: task.base.weightsFolder },
+    };
+    const runTokens =
+      device === 'cpu' ? RUN_TOKENS_PER_THREAD[task.base.precision] * threads : RUN_TOKENS_OF_DEVICE;
+    const runner = new TrainingRunner(task, parameters, startLanes(lanes, setup), runTokens);
+    try {
+      await runner.#ready();
+      return runner;
+    } catch (error) {
+      await runner.release();
+      throw error;
+    }
   }
 
   /** Loss of a batch, the mean weighted by class, and its gradients. */
   async step(batch: readonly TrainingExample[]): Promise<StepResult> {
     const total = this.#weightOf(batch);
-    const gradients = this.parameters.map(({ data }) => new Float32Array(data.length));
-    let loss = 0;
-    for (const part of splitByTokens(batch, this.#runTokens)) {
-      const tokens = toTokenBatch(part);
-      const share = this.#weightOf(part) / total;
-      const outputs = await this.#training.run({
-        ...this.#feeds(tokens),
-        ...this.#masks.draw(tokens.rows, tokens.length),
-        labels: tensor(
-          'int32',
-          [tokens.rows],
-          Int32Array.from(part, ({ label }) => label),
-        ),
-      });
-      loss += share * floats(outputs, 'loss')[0]!;
-      this.parameters.forEach(({ name }, i) => {
-        addScaled(gradients[i]!, floats(outputs, `${name}.grad`), share);
+    const parts = splitIntoParts(batch, this.#runTokens, this.#lanes.length).map(
+      (examples): Part => ({
+        tokens: toTokenBatch(examples),
+        labels: Int32Array.from(examples, ({ label }) => label),
+        share: this.#weightOf(examples) / total,
+      }),
+    );
+    const parameters = this.#elements();
+    const [first, ...others] = await this.#onLanes(parts, (lane, share) =>
+      lane.call('step', { parameters, parts: share }),
+    );
+    const { gradients } = first!;
+    let { loss } = first!;
+    for (const other of others) {
+      loss += other.loss;
+      gradients.forEach((gradient, i) => {
+        addScaled(gradient, other.gradients[i]!, 1);
       });
     }
     return { loss, gradients };
@@ -119,37 +135,53 @@ export class TrainingRunner {
     data(names.bias).set(bias);
   }
 
+  async release(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.stop()));
+  }
+
   async #evaluate(
-    output: 'logits' | 'features',
+    output: EvaluateCall['output'],
     examples: readonly TrainingExample[],
     signal: AbortSignal | undefined,
   ): Promise<Float32Array[]> {
     const results = new Map<TrainingExample, Float32Array>();
-    this.#evaluation ??= await Session.create(encodeModel(evaluationGraph(this.#task)), {
-      ...this.#options,
-      name: 'evaluation',
-    });
-    for (const part of splitByTokens(examples, this.#runTokens)) {
+    const parameters = this.#elements();
+    const parts = splitIntoParts(examples, this.#runTokens, this.#lanes.length);
+    const together = PARTS_EVALUATED * this.#lanes.length;
+    for (let begin = 0; begin < parts.length; begin += together) {
       await pause();
       signal?.throwIfAborted();
-      const outputs = await this.#evaluation.run(this.#feeds(toTokenBatch(part)));
-      const rows = floats(outputs, output);
-      const width = rows.length / part.length;
-      part.forEach((example, row) => {
-        results.set(example, rows.slice(row * width, (row + 1) * width));
+      await this.#onLanes(parts.slice(begin, begin + together), async (lane, share) => {
+        const batches = share.map(toTokenBatch);
+        const outputs = await lane.call('evaluate', { output, parameters, batches });
+        for (const [i, rows] of outputs.entries()) keepRows(results, share[i]!, rows);
       });
     }
     return examples.map((example) => results.get(example)!);
   }
 
-  async release(): Promise<void> {
-    await this.#training.release();
-    await this.#evaluation?.release();
+  /** Deals work out to the lanes in turn; the results of those that had some, in the lanes' order. */
+  #onLanes<T, R>(
+    work: readonly T[],
+    run: (lane: WorkerThread<LaneHandlers>, share: readonly T[]) => Promise<R>,
+  ): Promise<R[]> {
+    const lanes = this.#lanes.slice(0, work.length);
+    return Promise.all(
+      lanes.map((lane, number) =>
+        run(
+          lane,
+          work.filter((_, i) => i % lanes.length === number),
+        ),
+      ),
+    );
   }
 
-  #feeds(tokens: TokenBatch): Feeds {
-    const parameters = this.parameters.map(({ name, shape, data }) => [name, tensor('float32', shape, data)]);
-    return { ...encoderFeeds(tokens), ...Object.fromEntries(parameters) };
+  async #ready(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.call('ready', null)));
+  }
+
+  #elements(): readonly Float32Array[] {
+    return this.parameters.map(({ data }) => data);
   }
 
   #weightOf(batch: readonly TrainingExample[]): number {
@@ -158,34 +190,40 @@ export class TrainingRunner {
   }
 }
 
-/** Lets timers and messages of the parent process through: a run blocks the thread. */
+/** Lets timers and messages of the parent process through. */
 export function pause(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Groups examples of similar length so that none of the groups of several, padded, has more tokens than said. */
-function splitByTokens(examples: readonly TrainingExample[], most: number): TrainingExample[][] {
-  const parts: TrainingExample[][] = [];
-  for (const example of [...examples].sort((a, b) => a.ids.length - b.ids.length)) {
-    const last = parts.at(-1);
-    if (last && (last.length + 1) * example.ids.length <= most) last.push(example);
-    else parts.push([example]);
-  }
-  return parts;
+/** One a thread, as far as memory for their weights goes; a device that is no CPU has one. */
+function lanesFor(
+  { architecture, precision }: BaseModel,
+  { device, threads }: Pick<RunnerOptions, 'device' | 'threads'>,
+): number {
+  if (device !== 'cpu') return 1;
+  const elements = architecture
+    .linears('mean')
+    .reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures * outFeatures, 0);
+  const bytes = PACKED_COPIES * BYTES_PER_ELEMENT[precision] * elements;
+  return Math.max(1, Math.min(threads, Math.floor(MAX_PACKED_BYTES / bytes)));
 }
 
-function toTokenBatch(examples: readonly TrainingExample[]): TokenBatch {
-  const rows = examples.length;
-  const length = Math.max(...examples.map(({ ids }) => ids.length));
-  const inputIds = new Int32Array(rows * length);
-  const attentionMask = new Float32Array(rows * length);
-  examples.forEach(({ ids }, row) => {
-    inputIds.set(ids, row * length);
-    attentionMask.fill(1, row * length, row * length + ids.length);
+function startLanes(count: number, setup: Omit<LaneSetup, 'lane'>): WorkerThread<LaneHandlers>[] {
+  // A lane that ends by itself fails its calls, which is all there is to do about it.
+  const onDeath = () => {};
+  return Array.from(
+    { length: count },
+    (_, lane) => new WorkerThread<LaneHandlers>(LANE, { ...setup, lane } satisfies LaneSetup, onDeath),
+  );
+}
+
+function keepRows(
+  results: Map<TrainingExample, Float32Array>,
+  part: readonly TrainingExample[],
+  rows: Float32Array,
+): void {
+  const width = rows.length / part.length;
+  part.forEach((example, row) => {
+    results.set(example, rows.slice(row * width, (row + 1) * width));
   });
-  return { rows, length, inputIds, attentionMask };
-}
-
-function addScaled(sum: Float32Array, addend: Float32Array, factor: number): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += factor * addend[i]!;
 }

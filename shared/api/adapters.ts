@@ -9,8 +9,19 @@ import {
   peftConfig,
   peftRequest,
 } from '../peft-config.ts';
-import { adapterName, adapterRef, example, fileId, jobId, label, pageQuery, unixSeconds } from './common.ts';
+import {
+  adapterName,
+  adapterRef,
+  example,
+  fileId,
+  jobId,
+  label,
+  nodeId,
+  pageQuery,
+  unixSeconds,
+} from './common.ts';
 import { jobError } from './jobs.ts';
+import { adapterTier } from './nodes.ts';
 
 export const MAX_INLINE_EXAMPLES = 2000;
 
@@ -63,6 +74,8 @@ export const adapter = z.object({
   created_at: unixSeconds,
   ready_at: unixSeconds.nullable(),
   error: jobError.nullable(),
+  /** Where it is at hand: on a GET of one adapter alone. A node that does not answer in time is left out. */
+  resident: z.array(z.object({ node: nodeId, tier: adapterTier })).optional(),
 });
 export type Adapter = z.infer<typeof adapter>;
 
@@ -70,6 +83,13 @@ export const adapterDeleted = z.object({
   id: adapterRef,
   object: z.literal('adapter'),
   deleted: z.literal(true),
+});
+
+export const adapterWarming = z.object({
+  id: adapterRef,
+  object: z.literal('adapter'),
+  /** The node that loads it. */
+  node: nodeId,
 });
 
 export const listAdaptersQuery = pageQuery.extend({

@@ -14,6 +14,11 @@ export const classifyRequest = z.union([
 ]);
 export type ClassifyRequest = z.infer<typeof classifyRequest>;
 
+/** `X-Timeout-Ms`: milliseconds that the client will wait; covers an adapter that its node first has to fetch. */
+export const classifyHeaders = z.object({
+  'x-timeout-ms': z.coerce.number().int().min(1).max(60_000).default(30_000),
+});
+
 /** One text's answer; `scores` are the softmax probabilities of every label. */
 export const classification = z.object({
   index: z.int().nonnegative(),

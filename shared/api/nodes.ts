@@ -9,7 +9,7 @@ import {
   peftConfig,
   peftRequest,
 } from '../peft-config.ts';
-import { adapterRef, jobId, label, nodeId } from './common.ts';
+import { adapterName, adapterRef, jobId, label, nodeId } from './common.ts';
 import { MAX_INPUTS } from './inference.ts';
 import { eventLevel, jobError, progress } from './jobs.ts';
 
@@ -43,7 +43,31 @@ export const registerNode = z.strictObject({
 });
 export type RegisterNode = z.infer<typeof registerNode>;
 
-export const registerNodeResponse = z.object({ id: nodeId, heartbeat_seconds: z.number().positive() });
+/** Whose name an adapter has; opaque to a node. */
+const tenant = z.string().min(1).max(64);
+
+/** A tenant's name that resolves anew since change `seq`: what was resolved before that is refused. */
+export const nameChange = z.strictObject({ tenant, name: adapterName, seq: z.int().positive() });
+export type NameChange = z.infer<typeof nameChange>;
+/** Changes of one answer or call; a node that lacks more refuses all that was resolved before `head`. */
+export const MAX_NAME_CHANGES = 1000;
+
+/** What lets a node answer classifications: a lease that counts from when its call was sent, and what it must know for it. */
+export const servingState = z.object({
+  lease_seconds: z.number().positive(),
+  /** The last change there is. */
+  head: z.int().nonnegative(),
+  /** Those since the node's cursor; null where that is too far behind, or there is none. */
+  changes: z.array(nameChange).max(MAX_NAME_CHANGES).nullable(),
+});
+export type ServingState = z.infer<typeof servingState>;
+
+export const registerNodeResponse = z.object({
+  id: nodeId,
+  heartbeat_seconds: z.number().positive(),
+  serving: servingState,
+});
+export type RegisterNodeResponse = z.infer<typeof registerNodeResponse>;
 
 /** Something to show in a job's events. */
 export const nodeEvent = z.strictObject({
@@ -70,14 +94,16 @@ const runningJob = z.strictObject({
 });
 
 /**
- * `POST /internal/nodes/:id/heartbeat`: liveness, progress that extends leases, the wish for a job, and the cursor into
- * deletions, in one call, because each call is billed.
+ * `POST /internal/nodes/:id/heartbeat`: liveness, progress that extends leases, the wish for a job, and the cursors into
+ * deletions and changes of names, in one call, because each call is billed.
  */
 export const heartbeat = z.strictObject({
   jobs: z.array(runningJob).max(8),
   wants_job: z.boolean(),
   /** The cursor of the last answer; 0 at a node's start. */
   deletions_after: z.int().nonnegative(),
+  /** The `head` of the last answer; null for a node that knows of no change. */
+  changes_after: z.int().nonnegative().nullable().default(null),
 });
 export type Heartbeat = z.infer<typeof heartbeat>;
 
@@ -106,6 +132,7 @@ export const heartbeatResponse = z.object({
   /** Bundles deleted since the cursor: drop them from memory and disk. */
   deleted_bundles: z.array(sha256Hex),
   deletions_cursor: z.int().nonnegative(),
+  serving: servingState,
 });
 export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
 
@@ -146,7 +173,12 @@ export const nodeClassifyRequest = z.strictObject({
     .min(1)
     .max(MAX_INPUTS),
   /** Whom the node counts the rows to, so that it serves each its share; all without one are one. */
-  tenant: z.string().min(1).max(64).optional(),
+  tenant: tenant.optional(),
+  /** The tenant's names that the bundles were resolved from, each beside the last change there was by then. */
+  names: z
+    .array(z.strictObject({ name: adapterName, as_of: z.int().nonnegative() }))
+    .max(MAX_INPUTS)
+    .optional(),
   /** Milliseconds that the caller will still wait, as clocks differ. */
   deadline_ms: z.int().min(1).max(60_000).optional(),
 });
@@ -163,21 +195,28 @@ export const nodeClassifyResponse = z.object({
     tokenize: z.number().optional(),
     run: z.number(),
   }),
+  /** Texts that still wait for an answer there. */
+  waiting: z.int().nonnegative().optional(),
 });
 export type NodeClassifyResponse = z.infer<typeof nodeClassifyResponse>;
 
 /** `POST {node.url}/internal/evict`: drop these bundles from memory and disk. */
 export const evictRequest = z.strictObject({ bundles: z.array(sha256Hex).max(1000) });
 
+/** `POST {node.url}/internal/changes`: refuse from now on what was resolved before these changes. The answer acknowledges it. */
+export const changesRequest = z.strictObject({ changes: z.array(nameChange).min(1).max(MAX_NAME_CHANGES) });
+
 /** `POST {node.url}/internal/warm`: load these into memory, as somebody will soon ask for them. */
-export const warmRequest = z.strictObject({ bundles: z.array(sha256Hex).max(100) });
+export const warmRequest = z.strictObject({ bundles: z.array(sha256Hex).min(1).max(100) });
 
 /** 202: how many of them, from the first, the node is to load or has; it had no room for the rest. */
 export const warmResponse = z.object({ accepted: z.int().nonnegative() });
 
+/** Where a node has an adapter: ready to run, in memory, or on disk. */
+export const adapterTier = z.enum(['slot', 'memory', 'disk']);
+export type AdapterTier = z.infer<typeof adapterTier>;
 /** `GET {node.url}/internal/adapters/:bundle`: the fastest tier that holds an adapter; null where it must be fetched. */
-export const adapterTier = z.object({ tier: z.enum(['slot', 'memory', 'disk']).nullable() });
-export type AdapterTier = z.infer<typeof adapterTier>['tier'];
+export const adapterTierResponse = z.object({ tier: adapterTier.nullable() });
 
 /** `GET {node.url}/health`. */
 export const nodeHealth = z.object({

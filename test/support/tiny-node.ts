@@ -11,6 +11,7 @@ import {
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
 import { nodeApp } from '../../gpu-node/serve/http.ts';
+import { ServingLease } from '../../gpu-node/serving-lease.ts';
 import { type NodeClassifyResponse, nodeClassifyResponse } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type BundleShape, randomBundle } from './bundles.ts';
@@ -80,9 +81,13 @@ export async function startTinyNode() {
     memoryBytes: 1e9,
     log,
   });
+  // Its lease never ends.
+  const serving = new ServingLease(() => 0);
+  serving.renew(0, { lease_seconds: 10, head: 0, changes: null });
   const app = nodeApp({
     secret: NODE_SECRET,
     classifier,
+    serving,
     log,
     health: () => ({
       status: 'ok',

@@ -1,6 +1,8 @@
 import { env } from 'cloudflare:workers';
+import { eq } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { adapters, jobs, objects } from '../../edge/db/schema.ts';
+import { adapters, jobs, nodes, objects } from '../../edge/db/schema.ts';
+import { isolate } from '../../edge/isolate.ts';
 import { reapLeases } from '../../edge/reap-leases.ts';
 import { adapter as adapterSchema } from '../../shared/api/adapters.ts';
 import { EXAMPLES, makeReady, submit } from './support/adapters.ts';
@@ -353,5 +355,53 @@ describe('reading and deleting adapters', () => {
     const { jobs: states } = await other.beat([{ job_id: lease.job_id, token: lease.token, progress: null }]);
     expect(states).toEqual([{ job_id: lease.job_id, state: 'cancelled' }]);
     expect((await own.call(`/v1/fine_tuning/jobs/${lease.job_id}`)).body.status).toBe('cancelled');
+  });
+});
+
+describe('where an adapter is', () => {
+  it('is asked of the nodes that can have it; those that do not answer are left out', async () => {
+    const own = await makeTenant();
+    const [first, second, third] = await Promise.all(
+      ['fp32', 'fp32', 'int8'].map((precision) =>
+        new TestNode(`base-of-${own.tenant}`).register([precision as 'fp32' | 'int8']),
+      ),
+    );
+    await submit(own, 'placed', { base_model: first!.baseModel });
+    await finish((await first!.lease())!, 'placed');
+    const { bundle } = (await db.select().from(adapters).where(eq(adapters.tenant, own.tenant)))[0]!;
+    first!.tiers.set(bundle!, 'slot');
+    third!.tiers.set(bundle!, 'disk');
+    expect((await own.call('/v1/adapters/placed')).body.resident).toEqual([
+      { node: first!.id, tier: 'slot' },
+    ]);
+    second!.tiers.set(bundle!, 'memory');
+    const { resident } = (await own.call('/v1/adapters/placed')).body;
+    expect(resident).toHaveLength(2);
+    expect(resident).toContainEqual({ node: second!.id, tier: 'memory' });
+    expect((await own.call('/v1/adapters')).body.data[0]).not.toHaveProperty('resident');
+  });
+
+  it('is warm on its first node after training, and where it is asked for', async () => {
+    const own = await makeTenant();
+    const other = await new TestNode().register();
+    await makeReady(own, other, 'eager');
+    await expect.poll(() => other.warmed).toHaveLength(1);
+    const answer = await own.call('/v1/adapters/eager/warm', { method: 'POST' });
+    expect([answer.status, answer.body]).toEqual([202, { id: 'eager@1', object: 'adapter', node: other.id }]);
+    expect(other.warmed).toEqual([other.warmed[0], other.warmed[0]]);
+  });
+
+  it('cannot be warmed before it is ready, where there is none, or where no node has its base model', async () => {
+    const own = await makeTenant();
+    const other = await new TestNode().register();
+    const warm = (id: string) => own.call(`/v1/adapters/${id}/warm`, { method: 'POST' });
+    await submit(own, 'young', { base_model: other.baseModel });
+    expect(problemOf(await warm('young'))).toMatchObject({ status: 409, code: 'adapter_not_ready' });
+    expect(problemOf(await warm('none'))).toMatchObject({ status: 404, code: 'adapter_not_found' });
+    expect(problemOf(await warm('..%2fx'))).toMatchObject({ status: 404, code: 'adapter_not_found' });
+    await finish((await other.lease())!);
+    await db.update(nodes).set({ lastSeen: 1 }).where(eq(nodes.id, other.id));
+    isolate.nodes.clear();
+    expect(problemOf(await warm('young'))).toMatchObject({ status: 503, code: 'no_capacity' });
   });
 });

@@ -2,8 +2,9 @@ import { eq } from 'drizzle-orm';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { nodes } from '../../edge/db/schema.ts';
 import { randomHex } from '../../edge/hashing.ts';
-import { forgetRecentNodes } from '../../edge/live-nodes.ts';
+import { isolate } from '../../edge/isolate.ts';
 import { classifyResponse } from '../../shared/api/inference.ts';
+import { AppError } from '../../shared/errors.ts';
 import { makeReady, submit } from './support/adapters.ts';
 import { type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
 import {
@@ -12,6 +13,7 @@ import {
   finish,
   type NodeCall,
   RESOLVED,
+  refusalOf,
   serveNodes,
   TestNode,
 } from './support/nodes.ts';
@@ -37,7 +39,8 @@ beforeAll(async () => {
 
 afterEach(() => {
   restore();
-  forgetRecentNodes();
+  isolate.nodes.clear();
+  isolate.traffic.clear();
 });
 
 describe('POST /v1/classify', () => {
@@ -286,6 +289,33 @@ function withoutBaseModel(): Response {
   return Response.json(body, { status: 404 });
 }
 
+describe('the headers of a classification', () => {
+  it('name the request to the node as to the client', async () => {
+    const calls = answerBy(classifyAsNode);
+    const json = { model: 'spam', input: 'x' };
+    const named = await client.call('/v1/classify', { json, headers: { 'x-request-id': 'mine_1-a' } });
+    expect(named.headers.get('x-request-id')).toBe('mine_1-a');
+    const unnamed = await client.call('/v1/classify', { json, headers: { 'x-request-id': 'no name\ttoo=' } });
+    expect(calls.map(({ requestId }) => requestId)).toEqual([
+      'mine_1-a',
+      unnamed.headers.get('x-request-id'),
+    ]);
+  });
+
+  it('say how long the client waits, which the node is told', async () => {
+    const calls = answerBy(classifyAsNode);
+    const json = { model: 'spam', input: 'x' };
+    const wait = (ms: string) => client.call('/v1/classify', { json, headers: { 'x-timeout-ms': ms } });
+    expect((await wait('4000')).status).toBe(200);
+    expect(calls[0]!.body.deadline_ms).toBeGreaterThan(0);
+    expect(calls[0]!.body.deadline_ms).toBeLessThanOrEqual(4000);
+    for (const ms of ['0', '60001', 'soon', '1.5']) {
+      const refused = { status: 422, code: 'invalid_request', param: 'x-timeout-ms' };
+      expect(problemOf(await wait(ms))).toEqual(refused);
+    }
+  });
+});
+
 describe('when nodes fail', () => {
   it('tries the next node once where one is lost or broken', async () => {
     const twin = await new TestNode(node.baseModel).register();
@@ -337,6 +367,16 @@ describe('when nodes fail', () => {
     ]);
   });
 
+  it('asks a node that has left no more', async () => {
+    const leaver = await new TestNode(node.baseModel).register();
+    await callAsNode(`/internal/nodes/${leaver.id}/leave`, { method: 'POST' });
+    const calls = answerBy(classifyAsNode);
+    for (const model of ['spam', 'topic']) expect((await classify({ model, input: 'x' })).status).toBe(200);
+    expect(calls.filter((call) => call.url.startsWith(leaver.url))).toEqual([]);
+    const { data } = (await client.call('/v1/models')).body;
+    expect(data.find(({ id }: { id: string }) => id === node.baseModel).nodes).toBe(1);
+  });
+
   it("passes a full queue's 429 and Retry-After on", async () => {
     const error = {
       message: 'the queue is full',
@@ -350,6 +390,27 @@ describe('when nodes fail', () => {
     expect(problemOf(answer)).toMatchObject({ status: 429, code: 'rate_limited' });
     expect(answer.headers.get('retry-after')).toBe('3');
     expect(calls).toHaveLength(1);
+  });
+
+  it('asks another node where the queue of one is full', async () => {
+    const twin = await new TestNode(node.baseModel).register();
+    const full = () => refusalOf(new AppError('rate_limited', 'the queue is full', { retryAfter: 3 }));
+    const calls: NodeCall[] = answerBy((call) => (calls.length === 1 ? full() : classifyAsNode(call)));
+    expect((await classify({ model: 'spam', input: 'x' })).status).toBe(200);
+    expect(new Set(calls.map((call) => new URL(call.url).origin))).toEqual(new Set([node.url, twin.url]));
+    await db.delete(nodes).where(eq(nodes.id, twin.id));
+  });
+
+  it('leaves a node that keeps failing alone, also as the first of its adapters', async () => {
+    const twin = await new TestNode(node.baseModel).register();
+    const calls = answerBy((call) => {
+      if (call.url.startsWith(node.url)) throw new TypeError('connection refused');
+      return classifyAsNode(call);
+    });
+    const input = Array.from({ length: 12 }, () => ['spam', 'topic'].map((model) => ({ model, text: 'x' })));
+    for (const rows of input) expect((await classify({ input: rows })).status).toBe(200);
+    expect(calls.filter((call) => call.url.startsWith(node.url)).length).toBeLessThanOrEqual(3);
+    await db.delete(nodes).where(eq(nodes.id, twin.id));
   });
 
   it('tells no client what a node complains about', async () => {

@@ -144,7 +144,7 @@ describe('POST /v1/adapters/import', () => {
       size_bytes: weights.byteLength,
       sha256: await sha256Of(weights),
     });
-    expect((await client.call('/v1/adapters/first')).body).toEqual(body);
+    expect((await client.call('/v1/adapters/first')).body).toEqual({ ...body, resident: [] });
 
     const [row] = await db.select().from(adapters).where(eq(adapters.name, 'first'));
     const fetched = (await callAsNode(`/internal/adapters/${row!.bundle}`)).body;

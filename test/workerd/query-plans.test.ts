@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { deleteAdapters } from '../../edge/db/adapter-deletion.ts';
 import { findAdapter, findBundle, findServable, pageOfAdapters } from '../../edge/db/adapters.ts';
 import { findTenant } from '../../edge/db/api-keys.ts';
+import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/changes.ts';
 import { openDb } from '../../edge/db/client.ts';
 import { completeJob, failJob } from '../../edge/db/completion.ts';
 import { claimKey, keepAnswer, purgeAnswers } from '../../edge/db/idempotency.ts';
@@ -16,6 +17,7 @@ const GROWING = [
   'adapters',
   'adapter_names',
   'api_keys',
+  'changes',
   'files',
   'idempotency',
   'job_events',
@@ -23,7 +25,7 @@ const GROWING = [
   'objects',
 ];
 /** Indexes that hold only what is under way. */
-const SMALL = ['jobs_queued', 'jobs_running', 'objects_expiring'];
+const SMALL = ['changes_pending', 'jobs_queued', 'jobs_running', 'objects_expiring'];
 
 /** D1 that remembers the statements it was asked. */
 function recorded(statements: Set<string>): D1Database {
@@ -66,15 +68,24 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   await pageOfAdapters(db, 't', { after: undefined, limit: 20, status: undefined, name: undefined });
   await pageOfJobs(db, 't', { after: undefined, limit: 20 });
   await findJob(db, 't', 'ftjob_1');
-  await beat(db, 'node_1', { jobs: [running], wants_job: true, deletions_after: 0 }, token, 1);
+  await beat(
+    db,
+    'node_1',
+    { jobs: [running], wants_job: true, deletions_after: 0, changes_after: 1 },
+    token,
+    1,
+  );
   await requeueLapsed(db, 1);
   await cancelJob(db, 't', 'ftjob_1', 1);
   await failJob(db, 'ftjob_1', { token, retryable: true, error: { code: 'c', message: 'm' }, events: [] }, 1);
   const manifest = [{ name: 'weft.json' as const, bytes: 1, sha256: 'a' }];
   const completed = { token, resolved: RESOLVED, manifest, metrics: null, trained_tokens: 1, events: [] };
   const job = { id: 'ftjob_1', tenant: 't', adapterName: 'a', adapterVersion: 1 } as JobRow;
-  await completeJob(db, job, completed, { bundle: 'b', manifest, prefix: 'p/' }, 1);
-  await deleteAdapters(db, 't', 'a', 1);
+  await completeJob(db, job, completed, { bundle: 'b', manifest, prefix: 'p/' }, 1, 1);
+  await deleteAdapters(db, 't', 'a', 1, 1);
+  const { seq } = await proposeChange(db, 't', 'a', 1);
+  await settleChange(db, seq);
+  await settleAbandoned(db, 1);
   await takeExpiredObjects(db, 1, 10);
   await claimKey(db, { tenant: 't', key: 'k' }, 'h', 1);
   await keepAnswer(db, { tenant: 't', key: 'k' }, { status: 200, body: '', location: null });

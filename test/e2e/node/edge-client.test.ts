@@ -9,7 +9,7 @@ import { bodyOf, startServer } from '../../support/http-server.ts';
 
 const SECRET = 'the node secret';
 const JOB = { id: 'ftjob_1', token: 'a'.repeat(32) };
-const HEARTBEAT = { jobs: [], wants_job: true, deletions_after: 0 };
+const HEARTBEAT = { jobs: [], wants_job: true, deletions_after: 0, changes_after: null };
 
 let folder: string;
 beforeAll(async () => {

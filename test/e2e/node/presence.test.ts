@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { EdgeClient } from '../../../gpu-node/edge-client.ts';
 import type { JobLoop } from '../../../gpu-node/job-loop.ts';
 import { Presence } from '../../../gpu-node/presence.ts';
+import { ServingLease } from '../../../gpu-node/serving-lease.ts';
 import type { RegisterNode } from '../../../shared/api/nodes.ts';
 import { AppError, problem } from '../../../shared/errors.ts';
 import { startServer } from '../../support/http-server.ts';
@@ -13,10 +14,11 @@ it('says each reason why the edge refuses the node once, and what to do', async 
     new AppError('invalid_api_key', 'a client would not know'),
     new AppError('internal_error', 'Something went wrong.'),
   ];
+  const serving = { lease_seconds: 10, head: 7, changes: null };
   await using edge = await startServer((_request, response) => {
     const refusal = refusals.shift();
     if (refusal) response.writeHead(refusal.status).end(JSON.stringify(problem(refusal, 'r')));
-    else response.end(JSON.stringify({ id: 'node_1', heartbeat_seconds: 5 }));
+    else response.end(JSON.stringify({ id: 'node_1', heartbeat_seconds: 5, serving }));
   });
   const { log, lines } = recordingLog();
   const presence = new Presence({
@@ -24,6 +26,7 @@ it('says each reason why the edge refuses the node once, and what to do', async 
     // Only the heartbeats, which this test does not reach, ask for jobs.
     jobs: {} as JobLoop,
     node: {} as RegisterNode,
+    serving: new ServingLease(),
     onDeleted: () => {},
     log,
   });

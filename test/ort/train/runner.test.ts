@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { Random } from '../../../gpu-node/random.ts';
-import { type TrainingExample, TrainingRunner } from '../../../gpu-node/train/runner.ts';
+import type { TrainingExample } from '../../../gpu-node/train/parts.ts';
+import { TrainingRunner } from '../../../gpu-node/train/runner.ts';
 import { maxDifference, openTinyBert, withFolder } from '../../support/tiny-bert.ts';
 import { TOY_LORA } from '../../support/toy-task.ts';
 
@@ -14,14 +15,24 @@ function longExamples(count: number): TrainingExample[] {
   }));
 }
 
-function withRunner(use: (runner: TrainingRunner) => Promise<void>, classWeights?: number[]) {
+function taskOf(
+  base: BaseModel,
+  { dropout = 0, classWeights }: { dropout?: number; classWeights?: number[] },
+) {
+  return { base, config: { ...TOY_LORA, dropout }, labels: 3, ...(classWeights && { classWeights }) };
+}
+
+function withRunner<T>(
+  use: (runner: TrainingRunner) => Promise<T>,
+  options: { threads?: number; dropout?: number; classWeights?: number[] } = {},
+): Promise<T> {
   return withFolder(async (folder) => {
-    const base: BaseModel = await openTinyBert(folder);
-    const config = { ...TOY_LORA, dropout: 0 };
-    const task = { base, config, labels: 3, ...(classWeights && { classWeights }) };
-    const runner = await TrainingRunner.create(task, { seed: 1, device: 'cpu', threads: 1 });
-    await use(runner);
+    const task = taskOf(await openTinyBert(folder), options);
+    const { threads = 1 } = options;
+    const runner = await TrainingRunner.create(task, { seed: 1, device: 'cpu', threads });
+    const result = await use(runner);
     await runner.release();
+    return result;
   });
 }
 
@@ -39,7 +50,7 @@ describe('a batch that is larger than one run', () => {
           expect(maxDifference(gradient, expected)).toBeLessThan(1e-6);
         });
       },
-      [0.5, 1, 3],
+      { classWeights: [0.5, 1, 3] },
     ));
 
   it('has its logits in the order of its examples', () =>
@@ -50,5 +61,48 @@ describe('a batch that is larger than one run', () => {
         const [alone] = await runner.logits([examples[i]!]);
         expect(maxDifference(together[i]!, alone!)).toBeLessThan(1e-5);
       }
+    }));
+});
+
+describe('a batch on several threads', () => {
+  const examples = longExamples(21);
+
+  it('has the loss, gradients and logits that it has on one', async () => {
+    const compute = async (runner: TrainingRunner) => {
+      const { loss, gradients } = await runner.step(examples);
+      return { loss, gradients, logits: await runner.logits(examples) };
+    };
+    const [one, three] = [await withRunner(compute), await withRunner(compute, { threads: 3 })];
+    expect(three.loss).toBeCloseTo(one.loss, 5);
+    three.gradients.forEach((gradient, i) => {
+      expect(maxDifference(gradient, one.gradients[i]!)).toBeLessThan(1e-6);
+    });
+    three.logits.forEach((row, i) => {
+      expect(maxDifference(row, one.logits[i]!)).toBeLessThan(1e-5);
+    });
+  });
+
+  it('has the same bytes each time, dropout included', async () => {
+    const step = () => withRunner((runner) => runner.step(examples), { threads: 3, dropout: 0.1 });
+    expect(await step()).toEqual(await step());
+  });
+
+  it('may have fewer examples than there are threads', () =>
+    withRunner(
+      async (runner) => {
+        const { loss } = await runner.step(examples.slice(0, 1));
+        expect(loss).toBeGreaterThan(0);
+      },
+      { threads: 3 },
+    ));
+});
+
+describe('a runner whose sessions cannot be built', () => {
+  it('says why, and leaves no thread behind', () =>
+    withFolder(async (folder) => {
+      const base = { ...(await openTinyBert(folder)), weightsFolder: `${folder}/elsewhere` };
+      const created = TrainingRunner.create(taskOf(base, {}), { seed: 1, device: 'cpu', threads: 2 });
+      await expect(created).rejects.toThrow('training: the runtime rejects the model');
+      expect(process.getActiveResourcesInfo()).not.toContain('MessagePort');
     }));
 });

@@ -39,6 +39,14 @@ describe('the backward pass', () => {
     expect(grad!.source).toMatchObject({ kind: 'node', node: { op: { type: 'Add' } } });
   });
 
+  test('adds a matrix product to what came before without a pass of its own', () => {
+    const graph = new Graph('diamond of products');
+    const x = graph.input('x', 'float32', ['rows', 3]);
+    const [w, v] = [graph.input('w', 'float32', [3, 4]), graph.input('v', 'float32', [3, 4])];
+    const [grad] = gradients(total(mul(matMul(x, w), matMul(x, v))), [x]);
+    expect(grad!.source).toMatchObject({ kind: 'node', node: { op: { type: 'Gemm' } } });
+  });
+
   test('sums a gradient to the shape of an input that was broadcast', () => {
     const graph = new Graph('bias');
     const x = graph.input('x', 'float32', ['batch', 'seq', 3]);

@@ -63,8 +63,17 @@ describe('a graph under construction', () => {
     const rows = reshape(heads, ['seq*batch', 384]);
     expect(rows.shape).toEqual(['batch*seq', 384]);
     expect(graph.nodes.map((node) => node.op.type)).toEqual(['Reshape', 'Reshape']);
-    reshape(rows, ['batch', 'seq', 384]);
+    const joined = graph.input('joined', 'float32', ['batch*seq', 384]);
+    reshape(joined, ['batch', 'seq', 384]);
     expect(graph.nodes.map((node) => node.op.type)).toContain('Shape');
     expect(() => reshape(x, ['batch', 383])).toThrow('does not have as many elements as [batch, 383]');
+  });
+
+  test('makes one reshape of several, and none where the shape is the first again', () => {
+    const graph = new Graph('g');
+    const x = graph.input('x', 'float32', ['batch', 'seq', 384]);
+    const rows = reshape(x, ['batch*seq', 384]);
+    expect(reshape(rows, ['batch', 'seq', 384])).toBe(x);
+    expect(reshape(rows, ['batch', 'seq', 12, 32])).toBe(reshape(x, ['batch', 'seq', 12, 32]));
   });
 });

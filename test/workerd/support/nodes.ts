@@ -2,20 +2,25 @@ import { env } from 'cloudflare:workers';
 import { randomHex, sha256Of } from '../../../edge/hashing.ts';
 import { attemptPrefix } from '../../../edge/object-keys.ts';
 import { putBytes } from '../../../edge/storage.ts';
+import { ServingLease } from '../../../gpu-node/serving-lease.ts';
 import type { BundleManifest } from '../../../shared/adapter-format.ts';
 import { BUNDLE_FILES } from '../../../shared/adapter-format.ts';
 import type {
   CompleteJob,
   HeartbeatResponse,
   JobLease,
+  NameChange,
   NodeClassifyRequest,
   NodeClassifyResponse,
   ResolvedTraining,
 } from '../../../shared/api/nodes.ts';
+import { type AppError, problem } from '../../../shared/errors.ts';
 import type { BasePrecision } from '../../../shared/peft-config.ts';
 import { callAsNode, db } from './api.ts';
 
 export const BASE_SHA256 = 'b'.repeat(64);
+
+const nodesByOrigin = new Map<string, TestNode>();
 
 /** A node as the edge sees it: registered, beating, and (with `serve`) answering classifications. */
 export class TestNode {
@@ -23,6 +28,13 @@ export class TestNode {
   readonly url: string;
   /** The first of its base models. */
   readonly baseModel: string;
+  /** What it knows of names; its clock stands until a test moves it. */
+  serving = new ServingLease(() => this.now);
+  now = 0;
+  /** Bundles that it was told to warm. */
+  readonly warmed: string[] = [];
+  /** Where it has a bundle. */
+  readonly tiers = new Map<string, string>();
   readonly #baseModels: readonly string[];
   #cursor = 0;
 
@@ -30,6 +42,7 @@ export class TestNode {
     this.#baseModels = baseModels.length > 0 ? baseModels : [`base-${randomHex(3)}`];
     this.baseModel = this.#baseModels[0]!;
     this.url = `https://${this.id.replace('_', '-')}.test`;
+    nodesByOrigin.set(this.url, this);
   }
 
   async register(precisions: readonly BasePrecision[] = ['fp32']): Promise<this> {
@@ -44,15 +57,42 @@ export class TestNode {
     };
     const { status, body } = await callAsNode('/internal/nodes', { json });
     if (status !== 200) throw new Error(`registering: ${JSON.stringify(body)}`);
+    this.serving.renew(this.now, body.serving);
     return this;
   }
 
   async beat(jobs: object[] = [], wantsJob = false): Promise<HeartbeatResponse> {
-    const json = { jobs, wants_job: wantsJob, deletions_after: this.#cursor };
+    const json = {
+      jobs,
+      wants_job: wantsJob,
+      deletions_after: this.#cursor,
+      changes_after: this.serving.head,
+    };
     const { status, body } = await callAsNode(`/internal/nodes/${this.id}/heartbeat`, { json });
     if (status !== 200) throw new Error(`beating: ${JSON.stringify(body)}`);
     this.#cursor = body.deletions_cursor;
+    this.serving.renew(this.now, body.serving);
     return body;
+  }
+
+  /** Starts anew, and knows nothing. */
+  async restart(): Promise<void> {
+    this.serving = new ServingLease(() => this.now);
+    await this.register();
+  }
+
+  /** Answers what the edge asks or tells every node; undefined for anything else. */
+  answer(path: string, body: { changes?: NameChange[]; bundles?: string[] } | undefined) {
+    if (path === '/internal/changes') {
+      this.serving.learn(body!.changes!);
+      return Response.json({ known: body!.changes!.length });
+    }
+    if (path === '/internal/warm') {
+      this.warmed.push(...body!.bundles!);
+      return Response.json({ accepted: body!.bundles!.length }, { status: 202 });
+    }
+    const bundle = /^\/internal\/adapters\/(.+)$/.exec(path)?.[1];
+    return bundle === undefined ? undefined : Response.json({ tier: this.tiers.get(bundle) ?? null });
   }
 
   async lease(): Promise<JobLease | null> {
@@ -117,25 +157,37 @@ export async function finish(lease: JobLease, seed?: string, resolved = RESOLVED
 /** A call that the edge made to a node. */
 export interface NodeCall {
   url: string;
-  body: NodeClassifyRequest & { bundles?: string[] };
+  body: NodeClassifyRequest & { bundles?: string[]; changes?: NameChange[] };
   secret: string | null;
+  requestId: string | null;
 }
 
 /**
- * Answers the edge's calls to nodes in their place; the Worker and its tests share `fetch`.
- * `answer` gives a response, or throws as a lost connection does. Returns the calls made, and what undoes it.
+ * Answers the edge's calls to nodes in their place; the Worker and its tests share `fetch`. What nodes know is their own;
+ * `answer` gives a response to the rest, or throws as a lost connection does. Returns those calls, and what undoes it.
  */
 export function serveNodes(answer: (call: NodeCall) => Response | Promise<Response>) {
   const calls: NodeCall[] = [];
   const original = globalThis.fetch;
   globalThis.fetch = async (input, init) => {
     const request = new Request(input as RequestInfo, init);
+    const { origin, pathname } = new URL(request.url);
+    const node = nodesByOrigin.get(origin);
+    const body = request.method === 'POST' ? await request.json<NodeCall['body']>() : undefined;
+    const own = node?.answer(pathname, body);
+    if (own) return own;
     const call = {
       url: request.url,
-      body: (await request.json()) as NodeCall['body'],
+      body: body!,
       secret: request.headers.get('authorization'),
+      requestId: request.headers.get('x-request-id'),
     };
     calls.push(call);
+    try {
+      if (pathname === '/internal/classify') node?.serving.admit(call.body);
+    } catch (error) {
+      return refusalOf(error as AppError);
+    }
     return answer(call);
   };
   const restore = () => {
@@ -143,6 +195,17 @@ export function serveNodes(answer: (call: NodeCall) => Response | Promise<Respon
   };
   return { calls, restore };
 }
+
+/** What a node answers that refuses. */
+export function refusalOf(error: AppError): Response {
+  const headers = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
+  return Response.json(problem(error, 'r'), { status: error.status, headers });
+}
+
+// No node classifies until a test says how; but they hear what they are told.
+serveNodes(() => {
+  throw new TypeError('connection refused');
+});
 
 /** Scores that depend on a text and its bundle alone, so that a wrong merge shows. */
 export function fakeScores(bundle: string, text: string): number[] {

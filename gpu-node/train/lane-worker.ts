@@ -1,0 +1,37 @@
+import { workerData } from 'node:worker_threads';
+import type { TokenBatch } from '../models/inputs.ts';
+import { serveCalls } from '../runtime/worker-thread.ts';
+import { Lane, type LaneSetup, type Part } from './lane.ts';
+
+export interface StepCall {
+  readonly parameters: readonly Float32Array[];
+  readonly parts: readonly Part[];
+}
+
+export interface EvaluateCall {
+  readonly output: 'logits' | 'features';
+  readonly parameters: readonly Float32Array[];
+  readonly batches: readonly TokenBatch[];
+}
+
+const lane = Lane.create(workerData as LaneSetup);
+// A failure is every call's answer; without this it would end the process before the first call came.
+lane.catch(() => {});
+
+const handlers = {
+  /** Resolves when the training session is built. */
+  ready: async (_: null) => {
+    await lane;
+  },
+  step: async ({ parameters, parts }: StepCall) => (await lane).step(parameters, parts),
+  evaluate: async ({ output, parameters, batches }: EvaluateCall) =>
+    (await lane).evaluate(output, parameters, batches),
+};
+export type LaneHandlers = typeof handlers;
+
+serveCalls(handlers, async () => {
+  await lane.then(
+    (opened) => opened.release(),
+    () => {},
+  );
+});
