@@ -241,7 +241,7 @@ class TrainingJob {
   #hear(news: TrainingNews): void {
     if (news.type === 'progress') this.#progress = news.progress;
     else if (news.type === 'resolved') this.#resolved = news.resolved;
-    else if (this.#events.length < MAX_EVENTS_KEPT) this.#events.push(news.event);
+    else if (news.type === 'event' && this.#events.length < MAX_EVENTS_KEPT) this.#events.push(news.event);
   }
 
   #takeEvents(): RunningJob['events'] {

@@ -14,6 +14,16 @@ export class Random {
     });
   }
 
+  /** Where the stream is: four integers in [0, 2^32), not all of them 0. */
+  get state(): readonly number[] {
+    return [...this.#state];
+  }
+
+  /** Goes on from where another was. */
+  restore(state: readonly number[]): void {
+    this.#state.set(state);
+  }
+
   /** An integer in [0, 2^32). */
   uint32(): number {
     const s = this.#state;

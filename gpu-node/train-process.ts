@@ -8,7 +8,7 @@ const STOP_GRACE_MS = 3000;
 const STDERR_TAIL = 4000;
 
 export type TrainingResult = Extract<FromTrainer, { type: 'done' }>;
-export type TrainingNews = Extract<FromTrainer, { type: 'resolved' | 'progress' | 'event' }>;
+export type TrainingNews = Extract<FromTrainer, { type: 'resolved' | 'progress' | 'event' | 'checkpoint' }>;
 
 /** Training that did not end in an adapter; `message` is for the user, `detail` for the node's log. */
 export class TrainingFailure extends Error {

@@ -198,12 +198,15 @@ export function readTensors(file: Uint8Array, header: SafetensorsHeader): Map<st
 }
 
 /**
- * A safetensors file of F32 tensors: sorted by name, header padded to 8 bytes, metadata `{"format":"pt"}`, as
+ * A safetensors file of F32 tensors: sorted by name, header padded to 8 bytes, metadata `{"format":"pt"}` unless said otherwise, as
  * upstream's `save_file` writes it. Equal tensors give equal bytes.
  */
-export function writeSafetensors(tensors: ReadonlyMap<string, Tensor>): Uint8Array {
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>> = { format: 'pt' },
+): Uint8Array {
   const sorted = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));
-  const header = new Map<string, unknown>([['__metadata__', { format: 'pt' }]]);
+  const header = new Map<string, unknown>([['__metadata__', metadata]]);
   let end = 0;
   for (const [name, { shape, data }] of sorted) {
     if (shape.reduce((product, size) => product * size, 1) !== data.length) {

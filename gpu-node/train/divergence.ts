@@ -20,6 +20,12 @@ export class Divergence extends Error {
   }
 }
 
+/** What a watch remembers: the steps it saw, and their decaying sum. */
+export interface LossWatchState {
+  readonly steps: number;
+  readonly sum: number;
+}
+
 /**
  * Watches a classifier's loss. Cross entropy has a yardstick that no setting moves: who always answers every label with the same
  * probability has a loss of ln(labels), whatever the data and the weights of the labels. A single batch may well be above; a mean
@@ -34,6 +40,16 @@ export class LossWatch {
   constructor(labels: number, batchSize: number) {
     this.#guessing = Math.log(labels);
     this.#meanSteps = Math.max(MEAN_STEPS, MEAN_EXAMPLES / batchSize);
+  }
+
+  get state(): LossWatchState {
+    return { steps: this.#steps, sum: this.#sum };
+  }
+
+  /** Goes on from where another was. */
+  restore({ steps, sum }: LossWatchState): void {
+    this.#steps = steps;
+    this.#sum = sum;
   }
 
   /** Takes the loss of a step and the norm of its gradients. @throws {Divergence} */

@@ -15,14 +15,14 @@ export function keepProbability(dropout: number): number {
  * The buffers are reused, so a draw invalidates the one before.
  */
 export class DropoutMasks {
+  readonly random: Random;
   readonly #masks: readonly DropoutMask[];
-  readonly #random: Random;
   readonly #table: Uint16Array;
   readonly #buffers = new Map<string, Uint32Array>();
 
   constructor(masks: readonly DropoutMask[], keep: number, random: Random) {
     this.#masks = masks;
-    this.#random = random;
+    this.random = random;
     this.#table = pairTable(keep * LEVELS);
   }
 
@@ -45,7 +45,7 @@ export class DropoutMasks {
     }
     const table = this.#table;
     for (let i = 0; i < words; i++) {
-      const random = this.#random.uint32();
+      const random = this.random.uint32();
       buffer[i] = table[random & 0xffff]! | (table[random >>> 16]! << 16);
     }
     return new Uint8Array(buffer.buffer, 0, size);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Progress } from '../../shared/api/jobs.ts';
@@ -12,11 +13,14 @@ import { writingInto } from '../disk-full.ts';
 import type { BaseModel } from '../models/model.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
 import { methodOf } from '../peft/index.ts';
+import { describeMachine } from '../runtime/machine.ts';
 import { writeAdapterFiles } from '../weights/adapter-file.ts';
 import { peftBaseModel } from '../weights/base-models.ts';
 import { resolveHyperparameters, resolveMethod, type TrainingFacts } from './auto.ts';
-import { type BackOff, type EpochResult, type TrainingOutcome, train } from './loop.ts';
+import { CheckpointFile } from './checkpoint-file.ts';
+import { type BackOff, type TrainingInput, type TrainingOutcome, train } from './loop.ts';
 import type { FromTrainer, TrainingEvent, TrainingSpec } from './protocol.ts';
+import type { EpochResult } from './state.ts';
 import { countTruncated, type DataPart, lengthsOf, readTrainingData, repeatsIn } from './training-data.ts';
 import { datasetWarnings } from './warnings.ts';
 
@@ -31,6 +35,8 @@ export interface JobHooks {
   onResolved(resolved: ResolvedTraining): void;
   onProgress(progress: Progress): void;
   onEvent(event: TrainingEvent): void;
+  /** The state of the training is in the file that the spec names. */
+  onCheckpoint(): void | Promise<void>;
 }
 
 /**
@@ -72,6 +78,7 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
     device: spec.device,
     threads: spec.threads,
     signal: hooks.signal,
+    ...(spec.checkpoint && { checkpoints: checkpointsOf(spec, resolved, { training, validation }, hooks) }),
     onProgress: hooks.onProgress,
     onEpoch: (epoch) => hooks.onEvent(epochEvent(epoch, hyperparameters.epochs)),
     onBackOff: (backOff) => hooks.onEvent(backOffEvent(backOff, hyperparameters)),
@@ -88,6 +95,29 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
     metrics: metrics && { validation: metrics },
     trained_tokens: outcome.trainedTokens,
   };
+}
+
+function checkpointsOf(
+  spec: TrainingSpec,
+  resolved: ResolvedTraining,
+  { training, validation }: Pick<TrainingInput, 'training' | 'validation'>,
+  { onEvent, onCheckpoint }: JobHooks,
+): CheckpointFile {
+  const rows = [training.labels, validation.labels].map((labels) => Array.from(labels));
+  const task = { base_model: spec.base_model.sha256, seed: spec.seed, resolved, rows };
+  return new CheckpointFile({
+    ...spec.checkpoint!,
+    task: createHash('sha256').update(JSON.stringify(task, withSortedKeys)).digest('hex'),
+    machine: describeMachine(spec),
+    onEvent,
+    onSaved: onCheckpoint,
+  });
+}
+
+/** For `JSON.stringify`: equal values give equal text, in whatever order their keys were added. */
+function withSortedKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** What is trained on, and how. */

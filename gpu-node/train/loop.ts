@@ -3,18 +3,16 @@ import { AppError } from '../../shared/errors.ts';
 import { computeMetrics, type ValidationMetrics } from '../../shared/metrics.ts';
 import type { Hyperparameters } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
-import { lengthBatches } from '../data/batches.ts';
 import type { Examples, TokenizedText } from '../data/examples.ts';
-import { Random } from '../random.ts';
-import { Divergence, LossWatch, requireAllFinite } from './divergence.ts';
+import type { Checkpoints, TrainingShape } from './checkpoint.ts';
+import { Divergence, requireAllFinite } from './divergence.ts';
 import type { TrainingTask } from './graph.ts';
 import { fitLinearProbe } from './linear-probe.ts';
-import { AdamW, clipGradients } from './optimizers.ts';
-import { ProgressMeter } from './progress.ts';
+import { clipGradients } from './optimizers.ts';
 import { pause, type RunnerOptions, TrainingRunner } from './runner.ts';
 import { linearSchedule } from './schedule.ts';
+import { type EpochResult, type Snapshot, TrainingState } from './state.ts';
 import { fitTemperature } from './temperature.ts';
-import { WeightAverage } from './weight-average.ts';
 
 /** Epochs in a row that are clearly worse than the best, or no longer lower the loss, after which training stops. */
 const PATIENCE = 3;
@@ -39,18 +37,11 @@ export interface TrainingInput extends RunnerOptions {
   readonly validation: Examples;
   /** Stops training between two runs. */
   readonly signal?: AbortSignal;
+  /** Keeps the state between steps, and when training is stopped. */
+  readonly checkpoints?: Checkpoints;
   onProgress?(progress: Progress): void;
   onEpoch?(epoch: EpochResult): void;
   onBackOff?(backOff: BackOff): void;
-}
-
-export interface EpochResult {
-  /** Counts from 1. */
-  readonly epoch: number;
-  /** Mean loss of its training batches. */
-  readonly loss: number;
-  /** At temperature 1. */
-  readonly metrics: ValidationMetrics | null;
 }
 
 /** Training that diverged and goes on from an earlier state with a lower learning rate. */
@@ -82,7 +73,7 @@ export interface TrainingOutcome {
  * Trains a task: AdamW with linear warmup and decay, clipped gradients, and each epoch a validation pass of the averaged
  * weights. The last epoch that is as good as the best is kept and its scores calibrated. Where the loss explodes or is no number,
  * it goes back once to the epoch kept so far, or the start, with a tenth of the learning rate. Every random choice comes from the seed: the same input gives the same
- * tensors on the same machine.
+ * tensors on the same machine, however often it was stopped and went on from a checkpoint.
  * @throws AppError `training_failed` where it diverges again; the signal's reason where it is aborted
  */
 export async function train(input: TrainingInput): Promise<TrainingOutcome> {
@@ -96,46 +87,50 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
   }
 }
 
-/** An epoch that is kept, with what it takes to go back to it. */
-interface Checkpoint {
-  readonly tensors: ReadonlyMap<string, Tensor>;
-  /** Undefined at the start. */
-  readonly result?: EpochResult;
-  /** Of the validation examples, `[examples, labels]`. */
-  readonly logits: Float32Array;
-}
-
 class Training {
   readonly #input: TrainingInput;
   readonly #runner: TrainingRunner;
-  readonly #order: Random;
-  readonly #meter: ProgressMeter;
-  readonly #stepsPerEpoch: number;
-  #start: Checkpoint;
-  #learningRate: number;
-  #kept: Checkpoint;
+  readonly #shape: TrainingShape;
+  readonly #state: TrainingState;
 
   constructor(input: TrainingInput, runner: TrainingRunner) {
-    const { hyperparameters: h, training, seed } = input;
+    const { hyperparameters, labels, training, validation, seed } = input;
+    const { parameters, dropout } = runner;
     this.#input = input;
     this.#runner = runner;
-    this.#order = new Random(seed, 'order');
-    this.#stepsPerEpoch = Math.ceil(training.lengths.length / h.batch_size);
-    this.#meter = new ProgressMeter(h.epochs * this.#stepsPerEpoch, h.epochs);
-    this.#learningRate = h.learning_rate;
-    this.#start = { tensors: snapshot(runner), logits: new Float32Array() };
-    this.#kept = this.#start;
+    this.#shape = {
+      parameters,
+      labels: labels.length,
+      validationRows: validation.lengths.length,
+      epochs: hyperparameters.epochs,
+      stepsPerEpoch: Math.ceil(training.lengths.length / hyperparameters.batch_size),
+    };
+    this.#state = new TrainingState({ shape: this.#shape, hyperparameters, seed, parameters, dropout });
   }
 
   async run(): Promise<TrainingOutcome> {
-    await this.#startFromProbe();
+    await this.#begin();
     try {
-      await this.#descend(1);
+      await this.#descend();
     } catch (error) {
-      if (!(error instanceof Divergence)) throw error;
-      await this.#descendAgain(error);
+      const { signal, checkpoints } = this.#input;
+      // Where it was stopped, that was between two steps.
+      if (signal?.aborted && error === signal.reason) await checkpoints?.save(this.#state.save());
+      throw error;
     }
-    const { tensors, result, logits } = this.#kept;
+    return this.#outcome();
+  }
+
+  /** From where an earlier attempt was, or from a probe. */
+  async #begin(): Promise<void> {
+    const saved = await this.#input.checkpoints?.load(this.#shape);
+    if (saved) this.#state.restore(saved, (logits) => this.#metricsOf(logits));
+    else await this.#startFromProbe();
+  }
+
+  #outcome(): TrainingOutcome {
+    const { kept, meter } = this.#state;
+    const { tensors, result, logits } = kept;
     const { validation, labels } = this.#input;
     const rows = rowsOf(logits, labels.length);
     const temperature = fitTemperature(rows, validation.labels);
@@ -144,7 +139,7 @@ class Training {
       kept: result!,
       temperature,
       metrics: result!.metrics && computeMetrics(labels, validation.labels, rows, temperature),
-      trainedTokens: this.#meter.tokens,
+      trainedTokens: meter.tokens,
     };
   }
 
@@ -173,89 +168,97 @@ class Training {
       ...(classWeights && { classWeights }),
     });
     this.#runner.startHead(probe);
-    this.#start = { tensors: snapshot(this.#runner), logits: new Float32Array() };
-    this.#kept = this.#start;
+    this.#state.begin();
+  }
+
+  /** Trains to the end, from an earlier state on once where it diverges. */
+  async #descend(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#trainEpochs();
+      } catch (error) {
+        if (!(error instanceof Divergence)) throw error;
+        if (this.#state.backedOff) throw this.#divergedAgain(error);
+        this.#backOff(error);
+      }
+    }
   }
 
   /**
-   * Goes back and on from there with a lower learning rate: to the kept epoch, or to the start where that one is no better than
-   * guessing.
+   * Goes back with a lower learning rate: to the kept epoch, or to the start where that one is no better than guessing.
    */
-  async #descendAgain(cause: Divergence): Promise<void> {
-    const { learning_rate, max_grad_norm } = this.#input.hyperparameters;
-    if (!isBetterThanGuessing(this.#kept.result, this.#input.labels.length)) this.#kept = this.#start;
-    const { tensors, result } = this.#kept;
-    const epoch = result?.epoch ?? 0;
-    this.#learningRate /= BACK_OFF;
-    const { step, steps } = this.#meter;
-    const { message: reason, loss } = cause;
+  #backOff({ message: reason, loss }: Divergence): void {
+    const state = this.#state;
+    const { step, steps } = state.meter;
+    if (!isBetterThanGuessing(state.kept.result, this.#input.labels.length)) state.kept = state.start;
+    state.goBack();
+    const epoch = state.kept.result?.epoch ?? 0;
     this.#input.onBackOff?.({ reason, step, steps, loss, epoch, learningRate: this.#learningRate });
-    for (const { name, data } of this.#runner.parameters) data.set(tensors.get(name)!.data);
-    this.#meter.rewind(epoch * this.#stepsPerEpoch);
-    try {
-      await this.#descend(epoch + 1);
-    } catch (error) {
-      if (!(error instanceof Divergence)) throw error;
-      throw new AppError(
-        'training_failed',
-        `training diverged at step ${this.#meter.step} of ${steps}, again after it went back to learning rate ${this.#learningRate}: ${error.message}; ` +
-          `lower learning_rate (${learning_rate}) or max_grad_norm (${max_grad_norm})`,
-        { param: 'hyperparameters.learning_rate', cause: error },
-      );
+  }
+
+  #divergedAgain(cause: Divergence): AppError {
+    const { learning_rate, max_grad_norm } = this.#input.hyperparameters;
+    const { step, steps } = this.#state.meter;
+    return new AppError(
+      'training_failed',
+      `training diverged at step ${step} of ${steps}, again after it went back to learning rate ${this.#learningRate}: ${cause.message}; ` +
+        `lower learning_rate (${learning_rate}) or max_grad_norm (${max_grad_norm})`,
+      { param: 'hyperparameters.learning_rate', cause },
+    );
+  }
+
+  get #learningRate(): number {
+    const { learning_rate } = this.#input.hyperparameters;
+    return this.#state.backedOff ? learning_rate / BACK_OFF : learning_rate;
+  }
+
+  /** Trains from where the state is to the end, or until epochs no longer help. @throws {Divergence} */
+  async #trainEpochs(): Promise<void> {
+    const { hyperparameters: h, onEpoch } = this.#input;
+    const state = this.#state;
+    for (; state.epoch <= h.epochs; state.nextEpoch()) {
+      await this.#trainEpoch();
+      const { epoch, loss } = state;
+      const evaluated = await state.average.during(() => this.#evaluate());
+      const { metrics } = evaluated.result;
+      onEpoch?.(evaluated.result);
+      if (metrics) state.bestF1 = Math.max(state.bestF1 ?? 0, metrics.f1);
+      if (isAsGood(metrics, state.bestF1)) state.kept = evaluated;
+      if (!state.lowest || loss < state.lowest.loss - LOSS_GAIN) state.lowest = { loss, epoch };
+      if (epoch - Math.min(state.kept.result!.epoch, state.lowest.epoch) >= PATIENCE) break;
     }
   }
 
-  /** Trains from an epoch to the end, or until epochs no longer help. @throws {Divergence} */
-  async #descend(from: number): Promise<void> {
-    const { hyperparameters: h, labels } = this.#input;
-    const { parameters } = this.#runner;
-    const optimizer = new AdamW(parameters, { weightDecay: h.weight_decay });
-    const average = new WeightAverage(parameters);
-    const watch = new LossWatch(labels.length, h.batch_size);
-    let best = this.#kept.result?.metrics ?? null;
-    let lowest = { loss: Number.POSITIVE_INFINITY, epoch: from };
-    for (let epoch = from; epoch <= h.epochs; epoch++) {
-      const loss = await this.#trainEpoch(optimizer, average, watch);
-      const { result, logits, tensors } = await average.during(() => this.#evaluate(epoch, loss));
-      this.#input.onEpoch?.(result);
-      if (!best || result.metrics!.f1 > best.f1) best = result.metrics;
-      if (isAsGood(result.metrics, best)) this.#kept = { tensors, result, logits };
-      if (loss < lowest.loss - LOSS_GAIN) lowest = { loss, epoch };
-      if (epoch - Math.min(this.#kept.result!.epoch, lowest.epoch) >= PATIENCE) break;
-    }
-  }
-
-  /** An epoch as it would be kept. */
-  async #evaluate(epoch: number, loss: number): Promise<Required<Checkpoint>> {
+  /** The epoch under way as it would be kept. */
+  async #evaluate(): Promise<Required<Snapshot>> {
+    const { epoch, loss } = this.#state;
     const logits = await this.#validate();
-    return {
-      tensors: snapshot(this.#runner),
-      result: { epoch, loss, metrics: this.#metricsOf(logits) },
-      logits,
-    };
+    const result = { epoch, loss, metrics: this.#metricsOf(logits) };
+    return { tensors: this.#state.tensors(), result, logits };
   }
 
-  /** Mean loss of an epoch's batches. */
-  async #trainEpoch(optimizer: AdamW, average: WeightAverage, watch: LossWatch): Promise<number> {
-    const { hyperparameters: h, training, signal, onProgress } = this.#input;
-    const steps = h.epochs * this.#stepsPerEpoch;
+  /** Takes the steps that are left of the state's epoch. */
+  async #trainEpoch(): Promise<void> {
+    const { hyperparameters: h, training, signal, checkpoints, onProgress } = this.#input;
+    const state = this.#state;
+    const steps = h.epochs * this.#shape.stepsPerEpoch;
     const schedule = linearSchedule(this.#learningRate, Math.ceil(h.warmup_ratio * steps), steps);
-    let mean = 0;
-    for (const numbers of lengthBatches(training.lengths, h.batch_size, this.#order)) {
+    for (const numbers of state.batchesLeft(training.lengths)) {
       await yieldTo(signal);
       const batch = training.read(numbers);
       const { loss, gradients } = await this.#runner.step(batch);
       const norm = clipGradients(gradients, h.max_grad_norm);
-      const learningRate = schedule(this.#meter.step);
-      const progress = this.#meter.advance(tokensOf(batch), loss);
-      watch.step(loss, norm);
-      optimizer.step(gradients, learningRate);
-      average.update();
-      mean += (loss * batch.length) / training.lengths.length;
+      const learningRate = schedule(state.meter.step);
+      const progress = state.meter.advance(tokensOf(batch), loss);
+      state.watch.step(loss, norm);
+      state.optimizer.step(gradients, learningRate);
+      state.average.update();
+      state.loss += (loss * batch.length) / training.lengths.length;
+      state.batch += 1;
       onProgress?.(progress);
+      await checkpoints?.saveIfDue(() => state.save());
     }
     for (const { name, data } of this.#runner.parameters) requireAllFinite(data, name);
-    return mean;
   }
 
   /** Logits of the validation examples. */
@@ -295,11 +298,6 @@ function isBetterThanGuessing(result: EpochResult | undefined, labels: number): 
   return result !== undefined && (result.metrics?.loss ?? result.loss) < Math.log(labels);
 }
 
-/** The trained tensors as they are now. */
-function snapshot(runner: TrainingRunner): ReadonlyMap<string, Tensor> {
-  return new Map(runner.parameters.map(({ name, shape, data }) => [name, { shape, data: data.slice() }]));
-}
-
 function tokensOf(batch: readonly TokenizedText[]): number {
   return batch.reduce((sum, { ids }) => sum + ids.length, 0);
 }
@@ -317,7 +315,7 @@ function rowsOf(values: Float32Array, columns: number): Iterable<Float32Array> {
  * Whether an epoch's F1 is within one standard error of the best: few validation rows tell epochs apart no better, and then a later
  * one, of a lower learning rate, answers new texts better (the one-standard-error rule of Breiman et al. 1984). Without metrics always.
  */
-function isAsGood(metrics: ValidationMetrics | null, best: ValidationMetrics | null): boolean {
-  if (!metrics || !best) return true;
-  return metrics.f1 >= best.f1 - Math.sqrt((best.f1 * (1 - best.f1)) / best.examples);
+function isAsGood(metrics: ValidationMetrics | null, best: number | null): boolean {
+  if (!metrics || best === null) return true;
+  return metrics.f1 >= best - Math.sqrt((best * (1 - best)) / metrics.examples);
 }

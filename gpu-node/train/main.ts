@@ -5,7 +5,7 @@ import { type FromTrainer, type TrainingSpec, toTrainer } from './protocol.ts';
 
 /*
  * A training process: takes one `start` message, reports, and ends. It stops within a step when told to, on SIGTERM, and when
- * the daemon that forked it is gone.
+ * the daemon that forked it is gone; before it ends it saves its state.
  */
 
 /** Milliseconds between two reports of progress. */
@@ -38,6 +38,7 @@ async function start(spec: TrainingSpec): Promise<void> {
       onResolved: (resolved) => report({ type: 'resolved', resolved }),
       onProgress: throttle((progress) => report({ type: 'progress', progress })),
       onEvent: (event) => report({ type: 'event', event }),
+      onCheckpoint: () => report({ type: 'checkpoint' }),
     });
     await report(done);
   } catch (error) {

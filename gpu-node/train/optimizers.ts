@@ -10,6 +10,13 @@ export interface AdamWOptions {
   epsilon?: number;
 }
 
+/** What an optimizer remembers from step to step; the arrays are in the order and of the lengths of its parameters. */
+export interface AdamWState {
+  readonly steps: number;
+  readonly means: readonly Float32Array[];
+  readonly squares: readonly Float32Array[];
+}
+
 /**
  * AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) as `torch.optim.AdamW` computes it: weight decay apart from the gradient,
  * bias correction from step 1, every parameter decayed. State is single precision, as torch's.
@@ -26,6 +33,18 @@ export class AdamW {
     this.#means = parameters.map(({ data }) => new Float32Array(data.length));
     this.#squares = parameters.map(({ data }) => new Float32Array(data.length));
     this.#options = { weightDecay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ...options };
+  }
+
+  /** As it is now: the next step changes the arrays. */
+  get state(): AdamWState {
+    return { steps: this.#steps, means: this.#means, squares: this.#squares };
+  }
+
+  /** Goes on from where another was. */
+  restore({ steps, means, squares }: AdamWState): void {
+    this.#steps = steps;
+    for (const [p, mean] of this.#means.entries()) mean.set(means[p]!);
+    for (const [p, square] of this.#squares.entries()) square.set(squares[p]!);
   }
 
   /** One step. `gradients` are in the order and of the lengths of the parameters. */

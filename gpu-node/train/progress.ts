@@ -1,11 +1,19 @@
 import type { Progress } from '../../shared/api/jobs.ts';
 
+/** What a meter has counted; `seconds` is how long it has run. */
+export interface MeterState {
+  readonly step: number;
+  readonly stepsRun: number;
+  readonly tokens: number;
+  readonly seconds: number;
+}
+
 /** How far training is, from the steps it is told of. Time is `now()` in milliseconds. */
 export class ProgressMeter {
   readonly #steps: number;
   readonly #epochs: number;
   readonly #now: () => number;
-  readonly #started: number;
+  #started: number;
   #step = 0;
   #stepsRun = 0;
   #tokens = 0;
@@ -31,6 +39,23 @@ export class ProgressMeter {
     return this.#tokens;
   }
 
+  get state(): MeterState {
+    return {
+      step: this.#step,
+      stepsRun: this.#stepsRun,
+      tokens: this.#tokens,
+      seconds: this.#seconds(),
+    };
+  }
+
+  /** Goes on from where another was; the time in between does not count. */
+  restore({ step, stepsRun, tokens, seconds }: MeterState): void {
+    this.#step = step;
+    this.#stepsRun = stepsRun;
+    this.#tokens = tokens;
+    this.#started = this.#now() - 1000 * seconds;
+  }
+
   /** Goes back to an earlier step; what was run since still counts for the rate. */
   rewind(step: number): void {
     this.#step = step;
@@ -41,7 +66,7 @@ export class ProgressMeter {
     this.#step += 1;
     this.#stepsRun += 1;
     this.#tokens += tokens;
-    const seconds = Math.max(1e-3, (this.#now() - this.#started) / 1000);
+    const seconds = Math.max(1e-3, this.#seconds());
     const left = this.#steps - this.#step;
     return {
       step: this.#step,
@@ -51,5 +76,9 @@ export class ProgressMeter {
       tokens_per_second: this.#tokens / seconds,
       eta_seconds: (seconds / this.#stepsRun) * left,
     };
+  }
+
+  #seconds(): number {
+    return (this.#now() - this.#started) / 1000;
   }
 }

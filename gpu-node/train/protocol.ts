@@ -5,6 +5,17 @@ import { nodeEvent, resolvedTraining } from '../../shared/api/nodes.ts';
 import { validationMetrics } from '../../shared/metrics.ts';
 import { basePrecision, hyperparametersRequest, peftRequest } from '../../shared/peft-config.ts';
 
+/** Where training saves its state, and what it goes on from. */
+export const checkpointSpec = z.strictObject({
+  /** The newest state; whoever takes the file away makes room for the next. */
+  file: z.string(),
+  /** Milliseconds of training from one to the next. */
+  interval: z.number().nonnegative(),
+  /** What an earlier attempt saved. */
+  resume: z.strictObject({ file: z.string(), attempt: z.int().positive(), sha256: sha256Hex }).nullable(),
+});
+export type CheckpointSpec = z.infer<typeof checkpointSpec>;
+
 /**
  * What a training process must know. Every path is absolute and local: the process reads datasets that the daemon has
  * fetched, and writes the bundle's files for the daemon to upload.
@@ -32,12 +43,14 @@ export const trainingSpec = z.strictObject({
   seed: z.int().nonnegative(),
   /** An existing folder; receives the bundle's three files, and holds the texts' tokens while it is trained. */
   output_folder: z.string(),
+  /** Nothing is saved without. */
+  checkpoint: checkpointSpec.optional(),
   device: z.enum(['cpu', 'webgpu', 'cuda']),
   threads: z.int().positive(),
 });
 export type TrainingSpec = z.infer<typeof trainingSpec>;
 
-/** Daemon to training process. `stop` ends it within a step; no message follows it. */
+/** Daemon to training process. `stop` ends it within a step, after it has saved its state; no message follows it. */
 export const toTrainer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('start'), spec: trainingSpec }),
   z.strictObject({ type: z.literal('stop') }),
@@ -45,13 +58,14 @@ export const toTrainer = z.discriminatedUnion('type', [
 export type ToTrainer = z.infer<typeof toTrainer>;
 
 /**
- * Training process to daemon: `resolved` once, then `progress` and `event`, then one of `done` (the files are in
+ * Training process to daemon: `resolved` once, then `progress`, `event` and (each time its state is saved) `checkpoint`, then one of `done` (the files are in
  * `output_folder`) and `failed`. A process that ends with neither has crashed: its attempt is lost and may be retried.
  */
 export const fromTrainer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('resolved'), resolved: resolvedTraining }),
   z.strictObject({ type: z.literal('progress'), progress }),
   z.strictObject({ type: z.literal('event'), event: nodeEvent }),
+  z.strictObject({ type: z.literal('checkpoint') }),
   z.strictObject({
     type: z.literal('done'),
     resolved: resolvedTraining,

@@ -92,6 +92,11 @@ export class TrainingRunner {
     }
   }
 
+  /** Where dropout's masks come from. */
+  get dropout(): Random {
+    return this.#masks.random;
+  }
+
   /** Loss of a batch, the mean weighted by class, and its gradients. */
   async step(batch: readonly TrainingExample[]): Promise<StepResult> {
     const total = this.#weightOf(batch);

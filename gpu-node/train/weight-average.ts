@@ -3,6 +3,12 @@ import type { Trained } from './optimizers.ts';
 /** What the average keeps of itself at a step, once there have been many: it spans the last fifty. */
 const DECAY = 0.98;
 
+/** What an average has come to; the arrays are in the order and of the lengths of what it is of. */
+export interface WeightAverageState {
+  readonly steps: number;
+  readonly means: readonly Float32Array[];
+}
+
 /**
  * The exponential moving average of what an optimizer changes (Polyak and Juditsky 1992), which answers new texts better and more evenly
  * than the weights of any one step. Early on it spans a tenth of the steps so far, as TensorFlow's `ExponentialMovingAverage`
@@ -17,6 +23,17 @@ export class WeightAverage {
   constructor(trained: readonly Trained[]) {
     this.#trained = trained;
     this.#means = trained.map(({ data }) => data.slice());
+  }
+
+  /** As it is now: the next step changes the arrays. */
+  get state(): WeightAverageState {
+    return { steps: this.#steps, means: this.#means };
+  }
+
+  /** Goes on from where another was. */
+  restore({ steps, means }: WeightAverageState): void {
+    this.#steps = steps;
+    for (const [i, mean] of this.#means.entries()) mean.set(means[i]!);
   }
 
   /** Takes a step's values in. */

@@ -85,6 +85,17 @@ export const resolvedTraining = z.strictObject({
 });
 export type ResolvedTraining = z.infer<typeof resolvedTraining>;
 
+/** Most bytes of a saved training state; a larger one is not kept. */
+export const MAX_CHECKPOINT_BYTES = 90 * 1024 * 1024;
+
+/** The newest saved state of a job, which `GET /internal/jobs/:id/checkpoint` gives to whoever holds the lease. */
+export const leaseCheckpoint = z.object({
+  /** The attempt that saved it. */
+  attempt: z.int().positive(),
+  sha256: sha256Hex,
+});
+export type LeaseCheckpoint = z.infer<typeof leaseCheckpoint>;
+
 const runningJob = z.strictObject({
   job_id: jobId,
   token: leaseToken,
@@ -122,6 +133,8 @@ export const jobLease = z.object({
   has_validation_file: z.boolean(),
   seed: z.int(),
   lease_seconds: z.number().positive(),
+  /** What the attempt goes on from; null starts from the beginning. */
+  checkpoint: leaseCheckpoint.nullable().default(null),
 });
 export type JobLease = z.infer<typeof jobLease>;
 

@@ -31,6 +31,7 @@ function run({ rows = toyTexts(60, 1), validation, changes, signal }: Job = {}) 
       },
       onProgress: () => {},
       onEvent: (event) => events.push(event),
+      onCheckpoint: () => {},
     };
     const done = await runJob({ ...spec, ...changes?.(spec) }, hooks);
     const files = await Promise.all(

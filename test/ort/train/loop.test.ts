@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type BackOff, type EpochResult, type TrainingInput, train } from '../../../gpu-node/train/loop.ts';
+import { type BackOff, type TrainingInput, train } from '../../../gpu-node/train/loop.ts';
+import type { EpochResult } from '../../../gpu-node/train/state.ts';
 import type { Progress } from '../../../shared/api/jobs.ts';
 import type { Hyperparameters } from '../../../shared/peft-config.ts';
 import { writeSafetensors } from '../../../shared/safetensors.ts';

@@ -1,0 +1,200 @@
+import type { ValidationMetrics } from '../../shared/metrics.ts';
+import type { Hyperparameters } from '../../shared/peft-config.ts';
+import type { Tensor } from '../../shared/safetensors.ts';
+import { lengthBatches } from '../data/batches.ts';
+import { Random } from '../random.ts';
+import { LOGITS, type SavedState, type TensorKind, type TrainingShape, tensorName } from './checkpoint.ts';
+import { LossWatch } from './divergence.ts';
+import type { Parameter } from './initial-parameters.ts';
+import { AdamW } from './optimizers.ts';
+import { ProgressMeter } from './progress.ts';
+import { WeightAverage } from './weight-average.ts';
+
+export interface EpochResult {
+  /** Counts from 1. */
+  readonly epoch: number;
+  /** Mean loss of its training batches. */
+  readonly loss: number;
+  /** At temperature 1. */
+  readonly metrics: ValidationMetrics | null;
+}
+
+/** What training may go back to, and end with. */
+export interface Snapshot {
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Undefined at the start. */
+  readonly result?: EpochResult;
+  /** Of the validation examples, `[examples, labels]`. */
+  readonly logits: Float32Array;
+}
+
+export interface TrainingStateOptions {
+  readonly shape: TrainingShape;
+  readonly hyperparameters: Hyperparameters;
+  readonly seed: number;
+  /** The tensors that are trained, which the runner reads, and where it draws dropout from. */
+  readonly parameters: readonly Parameter[];
+  readonly dropout: Random;
+}
+
+/**
+ * All that changes while a task is trained. Between two steps it can be saved, and training that goes on from there gives the same
+ * tensors as training that never stopped.
+ */
+export class TrainingState {
+  readonly meter: ProgressMeter;
+  /** The epoch under way, from 1, how many of its batches are done, and what these add to its mean loss. */
+  epoch = 1;
+  batch = 0;
+  loss = 0;
+  /** Whether training has gone back once. */
+  backedOff = false;
+  start: Snapshot;
+  /** The epoch that training would end with; the start before the first has ended. */
+  kept: Snapshot;
+  /** What follows is of the descent under way: a new one begins where training goes back. */
+  optimizer!: AdamW;
+  average!: WeightAverage;
+  watch!: LossWatch;
+  bestF1: number | null = null;
+  /** The epoch of the lowest training loss. */
+  lowest: { readonly epoch: number; readonly loss: number } | null = null;
+  readonly #options: TrainingStateOptions;
+  readonly #order: Random;
+  /** Of `#order`, when the epoch began. */
+  #epochOrder: readonly number[];
+
+  constructor(options: TrainingStateOptions) {
+    const { shape, seed } = options;
+    this.#options = options;
+    this.meter = new ProgressMeter(shape.epochs * shape.stepsPerEpoch, shape.epochs);
+    this.#order = new Random(seed, 'order');
+    this.#epochOrder = this.#order.state;
+    this.start = { tensors: this.tensors(), logits: new Float32Array() };
+    this.kept = this.start;
+    this.#beginDescent();
+  }
+
+  /** Takes the tensors as they are now for the start. */
+  begin(): void {
+    this.start = { tensors: this.tensors(), logits: new Float32Array() };
+    this.kept = this.start;
+    this.#beginDescent();
+  }
+
+  /** The trained tensors as they are now. */
+  tensors(): ReadonlyMap<string, Tensor> {
+    return this.#named(this.#options.parameters.map(({ data }) => data.slice()));
+  }
+
+  /** Batches of the epoch under way that are not done yet, as numbers of examples. */
+  batchesLeft(lengths: ArrayLike<number>): number[][] {
+    this.#epochOrder = this.#order.state;
+    return lengthBatches(lengths, this.#options.hyperparameters.batch_size, this.#order).slice(this.batch);
+  }
+
+  nextEpoch(): void {
+    this.epoch += 1;
+    this.batch = 0;
+    this.loss = 0;
+  }
+
+  /** Begins a new descent from the kept epoch, or from the start. */
+  goBack(): void {
+    const { tensors, result } = this.kept;
+    for (const { name, data } of this.#options.parameters) data.set(tensors.get(name)!.data);
+    this.#beginDescent();
+    this.epoch = result?.epoch ?? 0;
+    this.nextEpoch();
+    this.meter.rewind(this.#stepsDone());
+    this.backedOff = true;
+  }
+
+  /** The state as it is now; its tensors are the ones in use. */
+  save(): SavedState {
+    const { steps, means, squares } = this.optimizer.state;
+    const { stepsRun, tokens, seconds } = this.meter.state;
+    const { result } = this.kept;
+    const { parameters, dropout } = this.#options;
+    const tensors = new Map<string, Tensor>();
+    const add = (kind: TensorKind, dataOf: (parameter: Parameter, index: number) => Float32Array) => {
+      for (const [i, each] of parameters.entries()) {
+        tensors.set(tensorName(kind, each.name), { shape: each.shape, data: dataOf(each, i) });
+      }
+    };
+    add('parameter', ({ data }) => data);
+    add('mean', (_, i) => means[i]!);
+    add('square', (_, i) => squares[i]!);
+    add('average', (_, i) => this.average.state.means[i]!);
+    add('start', ({ name }) => this.start.tensors.get(name)!.data);
+    if (result) {
+      const { labels, validationRows } = this.#options.shape;
+      add('kept', ({ name }) => this.kept.tensors.get(name)!.data);
+      tensors.set(LOGITS, { shape: [validationRows, labels], data: this.kept.logits });
+    }
+    return {
+      tensors,
+      position: {
+        epoch: this.epoch,
+        batch: this.batch,
+        loss: this.loss,
+        backed_off: this.backedOff,
+        kept: result ? { epoch: result.epoch, loss: result.loss } : null,
+        order: [...this.#epochOrder],
+        dropout: [...dropout.state],
+        descent: { steps, watched: this.watch.state.sum, best_f1: this.bestF1, lowest: this.lowest },
+        meter: { steps_run: stepsRun, tokens, seconds },
+      },
+    };
+  }
+
+  /** Goes on from a saved state that fits. `metricsOf` gives what logits of the validation examples come to. */
+  restore(saved: SavedState, metricsOf: (logits: Float32Array) => ValidationMetrics | null): void {
+    const { position, tensors } = saved;
+    const { parameters, dropout } = this.#options;
+    const allOf = (kind: TensorKind) =>
+      parameters.map(({ name }) => tensors.get(tensorName(kind, name))!.data);
+    const values = allOf('parameter');
+    for (const [i, { data }] of parameters.entries()) data.set(values[i]!);
+    const { steps, watched, best_f1, lowest } = position.descent;
+    this.optimizer.restore({ steps, means: allOf('mean'), squares: allOf('square') });
+    this.average.restore({ steps, means: allOf('average') });
+    this.watch.restore({ steps, sum: watched });
+    this.bestF1 = best_f1;
+    this.lowest = lowest;
+    this.epoch = position.epoch;
+    this.batch = position.batch;
+    this.loss = position.loss;
+    this.backedOff = position.backed_off;
+    this.#order.restore(position.order);
+    dropout.restore(position.dropout);
+    this.start = { tensors: this.#named(allOf('start')), logits: new Float32Array() };
+    this.kept = this.start;
+    if (position.kept) {
+      const logits = tensors.get(LOGITS)!.data;
+      const result = { ...position.kept, metrics: metricsOf(logits) };
+      this.kept = { tensors: this.#named(allOf('kept')), result, logits };
+    }
+    const { steps_run: stepsRun, tokens, seconds } = position.meter;
+    this.meter.restore({ step: this.#stepsDone(), stepsRun, tokens, seconds });
+  }
+
+  /** Steps of the descent's epochs before this one, and of it. */
+  #stepsDone(): number {
+    return (this.epoch - 1) * this.#options.shape.stepsPerEpoch + this.batch;
+  }
+
+  #beginDescent(): void {
+    const { parameters, hyperparameters: h, shape } = this.#options;
+    this.optimizer = new AdamW(parameters, { weightDecay: h.weight_decay });
+    this.average = new WeightAverage(parameters);
+    this.watch = new LossWatch(shape.labels, h.batch_size);
+    this.bestF1 = this.kept.result?.metrics?.f1 ?? null;
+    this.lowest = null;
+  }
+
+  /** Data of each parameter, in their order, as tensors by name. */
+  #named(data: readonly Float32Array[]): ReadonlyMap<string, Tensor> {
+    return new Map(this.#options.parameters.map(({ name, shape }, i) => [name, { shape, data: data[i]! }]));
+  }
+}
