@@ -2,12 +2,13 @@ import { unixNow } from './clock.ts';
 import { releaseInlineDatasets } from './db/adapter-creation.ts';
 import { forgetDeletions } from './db/adapter-deletion.ts';
 import { forgetChanges, settleAbandoned } from './db/changes.ts';
+import { releaseCheckpoints } from './db/checkpoints.ts';
 import { openDb } from './db/client.ts';
 import { purgeAnswers } from './db/idempotency.ts';
 import { requeueLapsed } from './db/leases.ts';
 import { forgetNodes } from './db/nodes.ts';
 import type { Env } from './env.ts';
-import { INLINE_PREFIX } from './object-keys.ts';
+import { CHECKPOINT_PREFIX, INLINE_PREFIX } from './object-keys.ts';
 import { sweepObjects } from './object-store.ts';
 
 /** A node silent for a day is gone; until then jobs for its base model may wait for it. */
@@ -25,6 +26,7 @@ export async function reapLeases(env: Env): Promise<void> {
   const now = unixNow();
   await requeueLapsed(db, now);
   await releaseInlineDatasets(db, INLINE_PREFIX, now);
+  await releaseCheckpoints(db, CHECKPOINT_PREFIX, now);
   await sweepObjects(env, db, now);
   await purgeAnswers(db, now);
   await forgetNodes(db, now - NODE_KEPT_SECONDS);

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
-import type { ResolvedTraining } from '../../shared/api/nodes.ts';
+import type { LeaseCheckpoint, ResolvedTraining } from '../../shared/api/nodes.ts';
 import type { FamilyName } from '../../shared/families.ts';
 import { JOB_STATUSES } from '../../shared/job-state.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
@@ -102,6 +102,11 @@ export const adapters = sqliteTable(
   ],
 );
 
+/** Where a saved training state lies, which attempt saved it, and its SHA-256. */
+export interface JobCheckpoint extends LeaseCheckpoint {
+  key: string;
+}
+
 /** Training jobs. A lease is `leaseToken` until `leaseUntil`; whatever acts on a running job must hold the token. */
 export const jobs = sqliteTable(
   'jobs',
@@ -133,6 +138,8 @@ export const jobs = sqliteTable(
     resolved: text({ mode: 'json' }).$type<ResolvedTraining>(),
     progress: text({ mode: 'json' }).$type<Progress>(),
     trainedTokens: integer('trained_tokens'),
+    /** The newest saved state of its training; the next attempt goes on from there. */
+    checkpoint: text({ mode: 'json' }).$type<JobCheckpoint>(),
     error: text({ mode: 'json' }).$type<{ code: string; message: string }>(),
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),

@@ -1,18 +1,21 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { bundleFile, MAX_FILE_BYTES, manifestEntry, sha256Hex } from '../../shared/adapter-format.ts';
 import {
-  type BundleFile,
-  bundleFile,
-  MAX_FILE_BYTES,
-  manifestEntry,
-  sha256Hex,
-} from '../../shared/adapter-format.ts';
-import { bundleManifestResponse, LEASE_TOKEN_HEADER } from '../../shared/api/nodes.ts';
+  bundleManifestResponse,
+  LEASE_TOKEN_HEADER,
+  leaseCheckpoint,
+  MAX_CHECKPOINT_BYTES,
+} from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import { unixNow } from '../clock.ts';
 import { findBundle } from '../db/adapters.ts';
+import { keepCheckpoint } from '../db/checkpoints.ts';
 import type { Db } from '../db/client.ts';
 import { findAnyJob, type JobRow } from '../db/jobs.ts';
 import type { AppEnv } from '../env.ts';
-import { attemptPrefix } from '../object-keys.ts';
+import { randomHex } from '../hashing.ts';
+import { attemptPrefix, checkpointKey } from '../object-keys.ts';
+import { deleteObjects } from '../object-store.ts';
 import { putStream, serveObject } from '../storage.ts';
 import { limitBytes, requestBytes } from '../upload/bytes.ts';
 import { json, problemResponse } from './responses.ts';
@@ -37,6 +40,22 @@ const adapterUpload = createRoute({
   hide: true,
   request: { params: z.object({ id: z.string(), file: bundleFile }), headers: token },
   responses: { 200: json('Stored', manifestEntry), default: problemResponse },
+});
+
+const checkpointUpload = createRoute({
+  method: 'put',
+  path: '/internal/jobs/{id}/checkpoint',
+  hide: true,
+  request: { params: z.object({ id: z.string() }), headers: token },
+  responses: { 200: json('Kept', leaseCheckpoint), default: problemResponse },
+});
+
+const checkpointDownload = createRoute({
+  method: 'get',
+  path: '/internal/jobs/{id}/checkpoint',
+  hide: true,
+  request: { params: z.object({ id: z.string() }), headers: token },
+  responses: { 200: binary, default: problemResponse },
 });
 
 const manifest = createRoute({
@@ -68,12 +87,32 @@ export const internalFiles = new OpenAPIHono<AppEnv>()
     const { id, file } = c.req.valid('param');
     const db = c.get('db');
     const job = await leasedJob(db, id, c.req.valid('header')[LEASE_TOKEN_HEADER]!);
-    const maxBytes = MAX_FILE_BYTES[file];
-    if (Number(c.req.header('content-length') ?? 0) > maxBytes) throw tooLarge(file);
     // The attempt is part of the key, so that a stale node overwrites nothing.
     const key = attemptPrefix(id, job.attempt) + file;
-    const chunks = limitBytes(requestBytes(c.req.raw), maxBytes, () => tooLarge(file));
+    const chunks = boundedBody(c.req.raw, MAX_FILE_BYTES[file], file);
     return c.json({ name: file, ...(await putStream(c.env, db, key, chunks)) }, 200);
+  })
+  .openapi(checkpointUpload, async (c) => {
+    const { id } = c.req.valid('param');
+    const held = c.req.valid('header')[LEASE_TOKEN_HEADER]!;
+    const db = c.get('db');
+    const { attempt, checkpoint: earlier } = await leasedJob(db, id, held);
+    const key = checkpointKey(id, attempt, randomHex(8));
+    const chunks = boundedBody(c.req.raw, MAX_CHECKPOINT_BYTES, 'a checkpoint');
+    const { sha256 } = await putStream(c.env, db, key, chunks);
+    if (!(await keepCheckpoint(db, { id, token: held }, { key, attempt, sha256 }, unixNow()))) {
+      await deleteObjects(c.env, db, [key]);
+      throw leaseLost(id);
+    }
+    if (earlier) await deleteObjects(c.env, db, [earlier.key]);
+    return c.json({ attempt, sha256 }, 200);
+  })
+  .openapi(checkpointDownload, async (c) => {
+    const { id } = c.req.valid('param');
+    const { checkpoint } = await leasedJob(c.get('db'), id, c.req.valid('header')[LEASE_TOKEN_HEADER]!);
+    const missing = new AppError('file_not_found', `Job ${id} has no checkpoint.`);
+    if (checkpoint === null) throw missing;
+    return serveObject(c.env, checkpoint.key, { 'content-type': 'application/octet-stream' }, missing);
   })
   .openapi(manifest, async (c) => {
     const { bundle } = c.req.valid('param');
@@ -92,9 +131,13 @@ async function leasedJob(db: Db, id: string, held: string): Promise<JobRow> {
   const job = await findAnyJob(db, id);
   if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
   if (job.status !== 'running' || job.leaseToken !== held) {
-    throw new AppError('lease_lost', `The lease of job ${id} is not yours any more; stop working on it.`);
+    throw leaseLost(id);
   }
   return job;
+}
+
+function leaseLost(id: string): AppError {
+  return new AppError('lease_lost', `The lease of job ${id} is not yours any more; stop working on it.`);
 }
 
 async function readBundle(db: Db, bundle: string) {
@@ -107,6 +150,9 @@ function unknownBundle(bundle: string): AppError {
   return new AppError('adapter_not_found', `There is no adapter of bundle ${bundle}.`);
 }
 
-function tooLarge(file: BundleFile): AppError {
-  return new AppError('payload_too_large', `${file} may have at most ${MAX_FILE_BYTES[file]} bytes.`);
+/** A request's body as it arrives, at most `maxBytes`, whether or not its length is declared. */
+function boundedBody(request: Request, maxBytes: number, what: string): AsyncGenerator<Uint8Array> {
+  const tooLarge = () => new AppError('payload_too_large', `${what} may have at most ${maxBytes} bytes.`);
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
+  return limitBytes(requestBytes(request), maxBytes, tooLarge);
 }

@@ -80,6 +80,7 @@ export const internalNodes = new OpenAPIHono<AppEnv>()
   });
 
 function viewLease(job: JobRow): JobLease {
+  const { checkpoint } = job;
   return {
     job_id: job.id,
     token: job.leaseToken!,
@@ -94,5 +95,6 @@ function viewLease(job: JobRow): JobLease {
     has_validation_file: job.validationKey !== null,
     seed: job.seed,
     lease_seconds: LEASE_SECONDS,
+    checkpoint: checkpoint && { attempt: checkpoint.attempt, sha256: checkpoint.sha256 },
   };
 }

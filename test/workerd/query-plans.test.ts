@@ -4,6 +4,7 @@ import { deleteAdapters } from '../../edge/db/adapter-deletion.ts';
 import { findAdapter, findBundle, findServable, pageOfAdapters } from '../../edge/db/adapters.ts';
 import { findTenant } from '../../edge/db/api-keys.ts';
 import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/changes.ts';
+import { keepCheckpoint, releaseCheckpoints } from '../../edge/db/checkpoints.ts';
 import { openDb } from '../../edge/db/client.ts';
 import { completeJob, failJob } from '../../edge/db/completion.ts';
 import { claimKey, keepAnswer, purgeAnswers } from '../../edge/db/idempotency.ts';
@@ -86,6 +87,8 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   const { seq } = await proposeChange(db, 't', 'a', 1);
   await settleChange(db, seq);
   await settleAbandoned(db, 1);
+  await keepCheckpoint(db, { id: 'ftjob_1', token }, { key: 'k', attempt: 1, sha256: 'a' }, 1);
+  await releaseCheckpoints(db, 'checkpoints/', 1);
   await takeExpiredObjects(db, 1, 10);
   await claimKey(db, { tenant: 't', key: 'k' }, 'h', 1);
   await keepAnswer(db, { tenant: 't', key: 'k' }, { status: 200, body: '', location: null });
