@@ -45,6 +45,7 @@ const environment = z.object({
   WEFT_MEMORY_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 512 * MEBIBYTE),
   WEFT_QUEUE_TOKENS: integer(2 * MAX_REQUEST_TOKENS, 1e9, 4 * MAX_REQUEST_TOKENS),
   WEFT_BATCH_TOKENS: integer(512, 65_536, 4096),
+  WEFT_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(30),
 });
 
 /** What the daemon was started with; every path is absolute. */
@@ -72,6 +73,8 @@ export interface NodeConfig {
   queueTokens: number;
   /** Padded tokens of one run. */
   batchTokens: number;
+  /** Seconds of training after which its state is saved again; 0 saves it after each step. */
+  checkpointSeconds: number;
 }
 
 /** A setting that cannot be used; the message names every variable at fault. */
@@ -108,6 +111,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): N
     memoryBytes: values.WEFT_MEMORY_BYTES,
     queueTokens: values.WEFT_QUEUE_TOKENS,
     batchTokens: values.WEFT_BATCH_TOKENS,
+    checkpointSeconds: values.WEFT_CHECKPOINT_SECONDS,
   };
 }
 

@@ -13,6 +13,7 @@ import {
   type HeartbeatResponse,
   heartbeatResponse,
   LEASE_TOKEN_HEADER,
+  MAX_CHECKPOINT_BYTES,
   type RegisterNode,
   type RegisterNodeResponse,
   registerNodeResponse,
@@ -104,18 +105,18 @@ export class EdgeClient {
     file: string,
     signal?: AbortSignal,
   ): Promise<void> {
-    const call = (s: AbortSignal | undefined): Call => ({
-      method: 'PUT',
-      path: `/internal/jobs/${job.id}/adapter/${name}`,
-      token: job.token,
-      timeout: this.#timeouts.transfer,
-      signal: s,
-      body: async () => ({
-        stream: Readable.toWeb(createReadStream(file)) as ReadableStream,
-        bytes: (await stat(file)).size,
-      }),
-    });
-    return this.#repeat((s) => this.#done(call(s)), signal);
+    return this.#upload({ path: `/internal/jobs/${job.id}/adapter/${name}`, token: job.token, file, signal });
+  }
+
+  /** Streams a job's saved training state to the edge, which keeps the newest. The file must stay as it is meanwhile. */
+  uploadCheckpoint(job: { id: string; token: string }, file: string, signal?: AbortSignal): Promise<void> {
+    return this.#upload({ path: `/internal/jobs/${job.id}/checkpoint`, token: job.token, file, signal });
+  }
+
+  /** Streams what `uploadCheckpoint` last sent, in whichever attempt, into a file. The caller checks the hash. */
+  downloadCheckpoint(job: { id: string; token: string }, file: string, signal?: AbortSignal): Promise<void> {
+    const path = `/internal/jobs/${job.id}/checkpoint`;
+    return this.#download({ path, token: job.token, file, maxBytes: MAX_CHECKPOINT_BYTES, signal });
   }
 
   /**
@@ -136,6 +137,27 @@ export class EdgeClient {
       timeout: this.#timeouts.call,
       signal,
     };
+  }
+
+  #upload(upload: {
+    path: string;
+    token: string;
+    file: string;
+    signal: AbortSignal | undefined;
+  }): Promise<void> {
+    const { path, token, file } = upload;
+    const call = (signal: AbortSignal | undefined): Call => ({
+      method: 'PUT',
+      path,
+      token,
+      timeout: this.#timeouts.transfer,
+      signal,
+      body: async () => ({
+        stream: Readable.toWeb(createReadStream(file)) as ReadableStream,
+        bytes: (await stat(file)).size,
+      }),
+    });
+    return this.#repeat((signal) => this.#done(call(signal)), upload.signal);
   }
 
   #download(download: {

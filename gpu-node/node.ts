@@ -36,7 +36,10 @@ export interface RunningNode {
   readonly url: string;
   /** Resolves once the edge has taken it. */
   readonly registered: Promise<void>;
-  /** Leases no more, hands a running job back, finishes the classifications under way, then ends. */
+  /**
+   * Leases no more, saves a running job's training and hands it back, finishes the classifications under way, then ends. The job
+   * takes 8 s at most.
+   */
   stop(): Promise<void>;
 }
 
@@ -114,6 +117,7 @@ async function open(parts: Parts): Promise<RunningNode> {
     autoPrecision,
     device,
     threads: config.threads,
+    checkpointInterval: 1000 * config.checkpointSeconds,
     trainer: TRAINER,
     log,
     onChange: () => presence.wake(),

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { constants, setPriority } from 'node:os';
 import { type FromTrainer, fromTrainer, type ToTrainer, type TrainingSpec } from './train/protocol.ts';
 
-/** Milliseconds a training process has to end by itself once told to. */
-const STOP_GRACE_MS = 3000;
+/** Milliseconds a training process has to end by itself once told to: to finish a step, and to save its state. */
+const STOP_GRACE_MS = 4000;
 const STDERR_TAIL = 4000;
 
 export type TrainingResult = Extract<FromTrainer, { type: 'done' }>;

@@ -68,13 +68,13 @@ export class CheckpointFile {
   /** Saves the state: beside the file first, so that a file of that name is always whole. */
   async save(state: SavedState): Promise<void> {
     const { file, task, machine, onSaved } = this.#options;
-    const bytes = encodeCheckpoint({ ...state, task, machine });
-    if (bytes.byteLength > MAX_CHECKPOINT_BYTES) {
-      this.#warn(`it has ${bytes.byteLength} bytes, at most ${MAX_CHECKPOINT_BYTES} are kept`);
+    const bytes = [...state.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+    if (bytes > MAX_CHECKPOINT_BYTES) {
+      this.#warn(`it has ${bytes} bytes, at most ${MAX_CHECKPOINT_BYTES} are kept`);
       return;
     }
     try {
-      await writeFile(`${file}.part`, bytes);
+      await writeFile(`${file}.part`, encodeCheckpoint({ ...state, task, machine }));
       await rename(`${file}.part`, file);
     } catch (error) {
       console.error(error);

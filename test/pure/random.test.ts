@@ -12,6 +12,15 @@ describe('Random', () => {
     expect(draw(42, 'init')).not.toEqual(draw(42, 'order'));
   });
 
+  it('goes on from where another was', () => {
+    const first = new Random(42, 'order');
+    for (let i = 0; i < 5; i++) first.uint32();
+    const second = new Random(1, 'else');
+    second.restore(first.state);
+    const draws = (random: Random) => Array.from({ length: 8 }, () => random.uint32());
+    expect(draws(second)).toEqual(draws(first));
+  });
+
   it('draws standard normal numbers', () => {
     const random = new Random(1, 'normal');
     const draws = Array.from({ length: 20_000 }, () => random.normal());

@@ -30,3 +30,17 @@ it('goes back, and keeps its rate', () => {
   now = 8000;
   expect(meter.advance(400, 0.7)).toMatchObject({ step: 2, eta_seconds: 12 });
 });
+
+it('goes on from where another was, without the time in between', () => {
+  let now = 0;
+  const first = new ProgressMeter(8, 4, () => now);
+  now = 2000;
+  first.advance(100, 9);
+  const { state } = first;
+  now = 50_000;
+  const second = new ProgressMeter(8, 4, () => now);
+  second.restore(state);
+  now = 52_000;
+  expect(second.advance(300, 0.7)).toMatchObject({ step: 2, tokens_per_second: 100, eta_seconds: 12 });
+  expect(second.tokens).toBe(400);
+});
