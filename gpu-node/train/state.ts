@@ -49,9 +49,9 @@ export class TrainingState {
   loss = 0;
   /** Whether training has gone back once. */
   backedOff = false;
-  start: Snapshot;
+  start!: Snapshot;
   /** The epoch that training would end with; the start before the first has ended. */
-  kept: Snapshot;
+  kept!: Snapshot;
   /** What follows is of the descent under way: a new one begins where training goes back. */
   optimizer!: AdamW;
   average!: WeightAverage;
@@ -70,9 +70,7 @@ export class TrainingState {
     this.meter = new ProgressMeter(shape.epochs * shape.stepsPerEpoch, shape.epochs);
     this.#order = new Random(seed, 'order');
     this.#epochOrder = this.#order.state;
-    this.start = { tensors: this.tensors(), logits: new Float32Array() };
-    this.kept = this.start;
-    this.#beginDescent();
+    this.begin();
   }
 
   /** Takes the tensors as they are now for the start. */
@@ -89,7 +87,7 @@ export class TrainingState {
 
   /** Batches of the epoch under way that are not done yet, as numbers of examples. */
   batchesLeft(lengths: ArrayLike<number>): number[][] {
-    this.#epochOrder = this.#order.state;
+    this.#order.restore(this.#epochOrder);
     return lengthBatches(lengths, this.#options.hyperparameters.batch_size, this.#order).slice(this.batch);
   }
 
@@ -97,6 +95,7 @@ export class TrainingState {
     this.epoch += 1;
     this.batch = 0;
     this.loss = 0;
+    this.#epochOrder = this.#order.state;
   }
 
   /** Begins a new descent from the kept epoch, or from the start. */
@@ -166,7 +165,7 @@ export class TrainingState {
     this.batch = position.batch;
     this.loss = position.loss;
     this.backedOff = position.backed_off;
-    this.#order.restore(position.order);
+    this.#epochOrder = position.order;
     dropout.restore(position.dropout);
     this.start = { tensors: this.#named(allOf('start')), logits: new Float32Array() };
     this.kept = this.start;
