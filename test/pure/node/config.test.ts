@@ -34,6 +34,14 @@ describe('readConfig', () => {
     expect(() => read(2 * 256 * 512 - 1)).toThrow('WEFT_QUEUE_TOKENS');
   });
 
+  it('saves training every half minute, unless told otherwise', () => {
+    const read = (seconds: string) =>
+      readConfig({ ...secret, WEFT_CHECKPOINT_SECONDS: seconds }).checkpointSeconds;
+    expect([read(''), read('0'), read('2.5')]).toEqual([30, 0, 2.5]);
+    expect(() => read('-1')).toThrow('WEFT_CHECKPOINT_SECONDS');
+    expect(() => read('often')).toThrow('WEFT_CHECKPOINT_SECONDS');
+  });
+
   it('names every variable that cannot be used, and shows none of their values', () => {
     const read = () =>
       readConfig({ WEFT_NODE_SECRET: 'short', WEFT_NODE_PORT: '70000', WEFT_EDGE_URL: 'ftp://x' });
