@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, type ForkOptions, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -34,11 +34,13 @@ function startTrainer(spec: TrainingSpec, command: ForkOptions = { execArgv: [] 
 function interrupt(end: (child: ChildProcess) => void, when: FromTrainer['type'] = 'progress') {
   return withFolder(async (folder) => {
     const spec = await writeTrainingSpec(folder, toyTexts(60, 1), toyTexts(60, 1));
-    const { child, messages, ended } = startTrainer({ ...spec, hyperparameters: ENDLESS });
+    const checkpoint = { file: join(folder, 'checkpoint'), interval: 3_600_000, resume: null };
+    const { child, messages, ended } = startTrainer({ ...spec, hyperparameters: ENDLESS, checkpoint });
     while (!messages.some(({ type }) => type === when)) await once(child, 'message');
     end(child);
     const [[code]] = await ended;
-    return { code, types: messages.map(({ type }) => type) };
+    const saved = existsSync(checkpoint.file);
+    return { code, saved, types: messages.map(({ type }) => type) };
   });
 }
 
@@ -82,9 +84,10 @@ describe('a training process', () => {
     ['when told to', (child) => child.send({ type: 'stop' } satisfies ToTrainer)],
     ['on SIGTERM', (child) => child.kill('SIGTERM')],
     ['when the daemon is gone', (child) => child.disconnect()],
-  ])('stops %s, and says nothing more', async (_, end) => {
-    const { code, types } = await interrupt(end);
+  ])('stops %s, saves its state, and says no result', async (_, end) => {
+    const { code, saved, types } = await interrupt(end);
     expect(code).toBe(0);
+    expect(saved).toBe(true);
     expect(types).not.toContain('done');
     expect(types).not.toContain('failed');
   });
@@ -96,6 +99,12 @@ describe('a training process', () => {
     );
     expect(code).toBe(0);
     expect(types).not.toContain('failed');
+    expect(types).not.toContain('checkpoint');
+  });
+
+  it('tells the daemon that it has saved its state', async () => {
+    const { types } = await interrupt((child) => child.send({ type: 'stop' } satisfies ToTrainer));
+    expect(types.at(-1)).toBe('checkpoint');
   });
 
   it('stops while it reads a dataset that has no end', () =>
