@@ -35,9 +35,8 @@ export const trainingPosition = z.strictObject({
   backed_off: z.boolean(),
   /** The epoch that is kept so far and its mean loss; null before the first has ended. */
   kept: epochLoss.nullable(),
-  /** The order's generator as it was when the epoch began, and that of dropout as it is. */
+  /** The order's generator as it was when the epoch began. Dropout is drawn by `steps_run`. */
   order: randomState,
-  dropout: randomState,
   /** Of the descent under way: its steps, what its loss watch has summed, the best F1 and the epoch of the lowest loss so far. */
   descent: z.strictObject({
     steps: count,

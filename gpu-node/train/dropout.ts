@@ -15,28 +15,26 @@ export function keepProbability(dropout: number): number {
  * The buffers are reused, so a draw invalidates the one before.
  */
 export class DropoutMasks {
-  readonly random: Random;
   readonly #masks: readonly DropoutMask[];
   readonly #table: Uint16Array;
   readonly #buffers = new Map<string, Uint32Array>();
 
-  constructor(masks: readonly DropoutMask[], keep: number, random: Random) {
+  constructor(masks: readonly DropoutMask[], keep: number) {
     this.#masks = masks;
-    this.random = random;
     this.#table = pairTable(keep * LEVELS);
   }
 
   /** Feeds for a batch of `rows` texts of `length` tokens. */
-  draw(rows: number, length: number): Feeds {
+  draw(rows: number, length: number, random: Random): Feeds {
     const feeds = this.#masks.map(({ name, features, perToken }) => {
       const shape = perToken ? [length, rows, features] : [rows, features];
       const size = shape.reduce((product, dim) => product * dim, 1);
-      return [name, tensor('bool', shape, this.#fill(name, size))] as const;
+      return [name, tensor('bool', shape, this.#fill(name, size, random))] as const;
     });
     return Object.fromEntries(feeds);
   }
 
-  #fill(name: string, size: number): Uint8Array {
+  #fill(name: string, size: number, random: Random): Uint8Array {
     const words = Math.ceil(size / 4);
     let buffer = this.#buffers.get(name);
     if (!buffer || buffer.length < words) {
@@ -45,8 +43,8 @@ export class DropoutMasks {
     }
     const table = this.#table;
     for (let i = 0; i < words; i++) {
-      const random = this.random.uint32();
-      buffer[i] = table[random & 0xffff]! | (table[random >>> 16]! << 16);
+      const bytes = random.uint32();
+      buffer[i] = table[bytes & 0xffff]! | (table[bytes >>> 16]! << 16);
     }
     return new Uint8Array(buffer.buffer, 0, size);
   }

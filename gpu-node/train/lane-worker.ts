@@ -4,6 +4,8 @@ import { serveCalls } from '../runtime/worker-thread.ts';
 import { Lane, type LaneSetup, type Part } from './lane.ts';
 
 export interface StepCall {
+  /** Of the step, among all of the training. */
+  readonly number: number;
   readonly parameters: readonly Float32Array[];
   readonly parts: readonly Part[];
 }
@@ -23,7 +25,7 @@ const handlers = {
   ready: async (_: null) => {
     await lane;
   },
-  step: async ({ parameters, parts }: StepCall) => (await lane).step(parameters, parts),
+  step: async ({ number, parameters, parts }: StepCall) => (await lane).step(number, parameters, parts),
   evaluate: async ({ output, parameters, batches }: EvaluateCall) =>
     (await lane).evaluate(output, parameters, batches),
 };

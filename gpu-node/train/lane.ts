@@ -45,21 +45,29 @@ export class Lane {
   private constructor(setup: LaneSetup, training: Session) {
     this.#setup = setup;
     this.#training = training;
-    this.#masks = new DropoutMasks(setup.masks, setup.keep, new Random(setup.seed, `dropout ${setup.lane}`));
+    this.#masks = new DropoutMasks(setup.masks, setup.keep);
   }
 
   static async create(setup: LaneSetup): Promise<Lane> {
     return new Lane(setup, await Session.create(setup.training, { ...setup.options, name: 'training' }));
   }
 
-  /** Loss and gradients of the parts, each times its share, summed in their order. */
-  async step(parameters: readonly Float32Array[], parts: readonly Part[]): Promise<StepResult> {
+  /**
+   * Loss and gradients of the parts, each times its share, summed in their order. `number` tells the step's dropout from that of others: no
+   * state outlives a step.
+   */
+  async step(
+    number: number,
+    parameters: readonly Float32Array[],
+    parts: readonly Part[],
+  ): Promise<StepResult> {
+    const random = new Random(this.#setup.seed, `dropout ${this.#setup.lane} ${number}`);
     const gradients = parameters.map(({ length }) => new Float32Array(length));
     let loss = 0;
     for (const { tokens, labels, share } of parts) {
       const outputs = await this.#training.run({
         ...this.#feeds(parameters, tokens),
-        ...this.#masks.draw(tokens.rows, tokens.length),
+        ...this.#masks.draw(tokens.rows, tokens.length, random),
         labels: tensor('int32', [tokens.rows], labels),
       });
       loss += share * floats(outputs, 'loss')[0]!;

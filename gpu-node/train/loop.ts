@@ -95,7 +95,7 @@ class Training {
 
   constructor(input: TrainingInput, runner: TrainingRunner) {
     const { hyperparameters, labels, training, validation, seed } = input;
-    const { parameters, dropout } = runner;
+    const { parameters } = runner;
     this.#input = input;
     this.#runner = runner;
     this.#shape = {
@@ -105,7 +105,7 @@ class Training {
       epochs: hyperparameters.epochs,
       stepsPerEpoch: Math.ceil(training.lengths.length / hyperparameters.batch_size),
     };
-    this.#state = new TrainingState({ shape: this.#shape, hyperparameters, seed, parameters, dropout });
+    this.#state = new TrainingState({ shape: this.#shape, hyperparameters, seed, parameters });
   }
 
   async run(): Promise<TrainingOutcome> {
@@ -125,7 +125,8 @@ class Training {
   async #begin(): Promise<void> {
     const saved = await this.#input.checkpoints?.load(this.#shape);
     if (saved) this.#state.restore(saved, (logits) => this.#metricsOf(logits));
-    else await this.#startFromProbe();
+    this.#runner.steps = this.#state.meter.stepsRun;
+    if (!saved) await this.#startFromProbe();
   }
 
   #outcome(): TrainingOutcome {

@@ -34,6 +34,11 @@ export class ProgressMeter {
     return this.#step;
   }
 
+  /** Steps run, those counted that it went back behind. */
+  get stepsRun(): number {
+    return this.#stepsRun;
+  }
+
   /** Tokens trained on, padding not counted. */
   get tokens(): number {
     return this.#tokens;

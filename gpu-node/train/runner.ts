@@ -47,6 +47,8 @@ const PARTS_EVALUATED = 8;
  */
 export class TrainingRunner {
   readonly parameters: readonly Parameter[];
+  /** Steps run so far: each draws its dropout by its number. */
+  steps = 0;
   readonly #task: TrainingTask;
   readonly #lanes: readonly WorkerThread<LaneHandlers>[];
   readonly #runTokens: number;
@@ -92,11 +94,6 @@ export class TrainingRunner {
     }
   }
 
-  /** Where dropout's masks come from. */
-  get dropout(): Random {
-    return this.#masks.random;
-  }
-
   /** Loss of a batch, the mean weighted by class, and its gradients. */
   async step(batch: readonly TrainingExample[]): Promise<StepResult> {
     const total = this.#weightOf(batch);
@@ -108,8 +105,9 @@ export class TrainingRunner {
       }),
     );
     const parameters = this.#elements();
+    const number = this.steps++;
     const [first, ...others] = await this.#onLanes(parts, (lane, share) =>
-      lane.call('step', { parameters, parts: share }),
+      lane.call('step', { number, parameters, parts: share }),
     );
     const { gradients } = first!;
     let { loss } = first!;

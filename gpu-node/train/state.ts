@@ -32,9 +32,8 @@ export interface TrainingStateOptions {
   readonly shape: TrainingShape;
   readonly hyperparameters: Hyperparameters;
   readonly seed: number;
-  /** The tensors that are trained, which the runner reads, and where it draws dropout from. */
+  /** The tensors that are trained, which the runner reads. */
   readonly parameters: readonly Parameter[];
-  readonly dropout: Random;
 }
 
 /**
@@ -114,7 +113,7 @@ export class TrainingState {
     const { steps, means, squares } = this.optimizer.state;
     const { stepsRun, tokens, seconds } = this.meter.state;
     const { result } = this.kept;
-    const { parameters, dropout } = this.#options;
+    const { parameters } = this.#options;
     const tensors = new Map<string, Tensor>();
     const add = (kind: TensorKind, dataOf: (parameter: Parameter, index: number) => Float32Array) => {
       for (const [i, each] of parameters.entries()) {
@@ -140,7 +139,6 @@ export class TrainingState {
         backed_off: this.backedOff,
         kept: result ? { epoch: result.epoch, loss: result.loss } : null,
         order: [...this.#epochOrder],
-        dropout: [...dropout.state],
         descent: { steps, watched: this.watch.state.sum, best_f1: this.bestF1, lowest: this.lowest },
         meter: { steps_run: stepsRun, tokens, seconds },
       },
@@ -150,7 +148,7 @@ export class TrainingState {
   /** Goes on from a saved state that fits. `metricsOf` gives what logits of the validation examples come to. */
   restore(saved: SavedState, metricsOf: (logits: Float32Array) => ValidationMetrics | null): void {
     const { position, tensors } = saved;
-    const { parameters, dropout } = this.#options;
+    const { parameters } = this.#options;
     const allOf = (kind: TensorKind) =>
       parameters.map(({ name }) => tensors.get(tensorName(kind, name))!.data);
     const values = allOf('parameter');
@@ -166,7 +164,6 @@ export class TrainingState {
     this.loss = position.loss;
     this.backedOff = position.backed_off;
     this.#epochOrder = position.order;
-    dropout.restore(position.dropout);
     this.start = { tensors: this.#named(allOf('start')), logits: new Float32Array() };
     this.kept = this.start;
     if (position.kept) {

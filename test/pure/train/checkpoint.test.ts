@@ -27,7 +27,6 @@ const POSITION: TrainingPosition = {
   backed_off: false,
   kept: { epoch: 1, loss: 1 / 3 },
   order: [1, 2, 3, 0xffffffff],
-  dropout: [0, 0, 0, 7],
   descent: { steps: 13, watched: 0.7, best_f1: 0.9, lowest: { epoch: 1, loss: 1 / 3 } },
   meter: { steps_run: 13, tokens: 1000, seconds: 1.5 },
 };
@@ -118,11 +117,11 @@ describe('a crafted checkpoint', () => {
     ['whose F1 is above 1', withDescent({ best_f1: 1.5 }), /descent.best_f1/],
     ['whose order has no state', withPosition({ order: [0, 0, 0, 0] }), /order: is all zeros/],
     [
-      'whose dropout has too many numbers',
-      withPosition({ dropout: [1, 2, 3, 4, 5] }),
-      /wrong position.dropout/,
+      'whose order has too many numbers',
+      withPosition({ order: [1, 2, 3, 4, 5] }),
+      /wrong position.order/,
     ],
-    ['whose dropout has no integers', withPosition({ dropout: [1, 2, 3, 4.5] }), /position.dropout.3/],
+    ['whose order has no integers', withPosition({ order: [1, 2, 3, 4.5] }), /position.order.3/],
     [
       'that ran a negative time',
       withPosition({ meter: { steps_run: 1, tokens: 1, seconds: -1 } }),

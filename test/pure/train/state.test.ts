@@ -19,17 +19,17 @@ function newState() {
     { name: 'b', shape: [4], data: Float32Array.from({ length: 4 }, () => random.normal()) },
   ];
   const shape = { parameters, labels: 2, validationRows: 3, epochs: 4, stepsPerEpoch: 5 };
-  const dropout = new Random(1, 'dropout');
-  const options = { shape, hyperparameters: TOY_HYPERPARAMETERS, seed: 1, parameters, dropout };
-  return { state: new TrainingState(options), parameters, dropout, shape };
+  const options = { shape, hyperparameters: TOY_HYPERPARAMETERS, seed: 1, parameters };
+  return { state: new TrainingState(options), parameters, shape };
 }
 
 type Subject = ReturnType<typeof newState>;
 
 /** Runs what is left of the epoch, up to `most` steps, on gradients that are random. */
-function step({ state, parameters, dropout }: Subject, most: number): void {
+function step({ state, parameters }: Subject, most: number): void {
+  const random = new Random(state.meter.step, 'gradients');
   for (const batch of state.batchesLeft(LENGTHS).slice(0, most)) {
-    const gradients = parameters.map(({ data }) => data.map(() => dropout.normal() + batch[0]!));
+    const gradients = parameters.map(({ data }) => data.map(() => random.normal() + batch[0]!));
     state.meter.advance(batch.length, 0.5);
     state.watch.step(0.5 + 0.1 * state.batch, 1);
     state.optimizer.step(gradients, 0.01);
