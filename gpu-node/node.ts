@@ -170,8 +170,7 @@ async function open(parts: Parts): Promise<RunningNode> {
       end.abort();
       // A lease may still be in the answer under way: the job it starts is handed back too.
       await beating;
-      await presence.leave();
-      await jobs.shutdown();
+      await Promise.all([presence.leave(), jobs.shutdown()]);
       await closeServer(server);
       await classifier.stop();
       await identity.release();
