@@ -116,11 +116,7 @@ describe('a crafted checkpoint', () => {
     ],
     ['whose F1 is above 1', withDescent({ best_f1: 1.5 }), /descent.best_f1/],
     ['whose order has no state', withPosition({ order: [0, 0, 0, 0] }), /order: is all zeros/],
-    [
-      'whose order has too many numbers',
-      withPosition({ order: [1, 2, 3, 4, 5] }),
-      /wrong position.order/,
-    ],
+    ['whose order has too many numbers', withPosition({ order: [1, 2, 3, 4, 5] }), /wrong position.order/],
     ['whose order has no integers', withPosition({ order: [1, 2, 3, 4.5] }), /position.order.3/],
     [
       'that ran a negative time',
