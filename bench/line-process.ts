@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+const ENVIRONMENT = {
+  PYTHONDONTWRITEBYTECODE: '1',
+  PYTHONWARNINGS: 'ignore',
+  HF_HUB_OFFLINE: '1',
+  HF_HUB_DISABLE_PROGRESS_BARS: '1',
+  TRANSFORMERS_VERBOSITY: 'error',
+};
+
+/** A child process that is spoken to in lines of JSON: a setup first, which it answers when it is ready. */
+export class LineProcess<Ready = unknown> {
+  readonly #command: string;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  /** What it answered its setup with. */
+  readonly ready: Ready;
+
+  private constructor(command: string, child: ChildProcess, lines: AsyncIterator<string>, ready: Ready) {
+    this.#command = command;
+    this.#child = child;
+    this.#lines = lines;
+    this.ready = ready;
+  }
+
+  /** @throws where it cannot be started, or ends before it is ready; its own message is on stderr */
+  static async start<Ready>(command: readonly string[], setup: unknown): Promise<LineProcess<Ready>> {
+    const [program, ...args] = command as [string, ...string[]];
+    const child = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...ENVIRONMENT },
+    });
+    await once(child, 'spawn');
+    // A write to one that has ended is told by the answer that never comes.
+    child.stdin.on('error', () => {});
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    child.stdin.write(`${JSON.stringify(setup)}\n`);
+    return new LineProcess<Ready>(command.join(' '), child, lines, await nextOf<Ready>(lines, command[1]!));
+  }
+
+  /** Its answer to a message. */
+  async ask<Answer>(message: unknown): Promise<Answer> {
+    this.send(message);
+    return nextOf<Answer>(this.#lines, this.#command);
+  }
+
+  send(message: unknown): void {
+    this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** What it says next. */
+  next<Answer>(): Promise<Answer> {
+    return nextOf<Answer>(this.#lines, this.#command);
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Ends it, by the end of its input. */
+  async stop(): Promise<void> {
+    const exited = once(this.#child, 'exit');
+    this.#child.stdin?.end();
+    await exited;
+  }
+}
+
+async function nextOf<T>(lines: AsyncIterator<string>, command: string): Promise<T> {
+  const { value, done } = await lines.next();
+  if (done) throw new Error(`${command} ended; WEFT_PYTHON must have torch, transformers and peft`);
+  return JSON.parse(value) as T;
+}

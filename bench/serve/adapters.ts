@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BaseModelSource, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
+import { matchTargets } from '../../gpu-node/peft/targets.ts';
+import { Random } from '../../gpu-node/random.ts';
+import { writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
+import { adapterConfigJson } from '../../shared/adapter-config.ts';
+import { classifierTensorName, loraTensorName } from '../../shared/adapter-description.ts';
+import { canonicalManifest, PEFT_PREFIX } from '../../shared/adapter-format.ts';
+import type { BasePrecision, LoraConfig } from '../../shared/peft-config.ts';
+import type { Tensor } from '../../shared/safetensors.ts';
+
+export interface AdapterShape {
+  readonly precision: BasePrecision;
+  readonly r: number;
+  readonly labels: number;
+  /** Tokens that a text is cut to. */
+  readonly maxLength: number;
+}
+
+export interface WrittenAdapter {
+  /** SHA-256 of its manifest, by which a node knows it. */
+  readonly bundle: string;
+  /** Holds its files, in HF PEFT's format. */
+  readonly folder: string;
+}
+
+const TARGETS = ['query', 'value'];
+/** Small enough that a layer's output stays near the base model's. */
+const DEVIATION = 0.02;
+/** Weights are windows of one pool of random numbers: drawing each would take a minute for a thousand adapters. */
+const POOL = 2 ** 21;
+
+/** Writes adapters of random weights into a node's cache folder, which needs no edge to serve them then. */
+export async function writeAdapters(
+  cache: string,
+  source: BaseModelSource,
+  count: number,
+  shape: AdapterShape,
+): Promise<WrittenAdapter[]> {
+  const { architecture } = await outlineBaseModel(source);
+  const layers = matchTargets(TARGETS, architecture.linears('mean'));
+  const random = new Random(1, `adapters ${Object.values(shape)}`);
+  const pool = Float32Array.from({ length: POOL }, () => DEVIATION * random.normal());
+  const draw = (...dims: number[]): Tensor => {
+    const length = dims.reduce((a, b) => a * b, 1);
+    const start = random.below(POOL - length);
+    return { shape: dims, data: pool.subarray(start, start + length) };
+  };
+  const plain = (name: string) => name.slice(PEFT_PREFIX.length);
+  const config = adapterConfigJson({
+    method: method(shape),
+    modules: layers.map(({ name }) => name),
+    baseModel: source.id,
+    revision: null,
+  });
+  const weft = {
+    format: 1 as const,
+    labels: Array.from({ length: shape.labels }, (_, i) => `label ${i}`),
+    pooling: 'mean' as const,
+    max_length: shape.maxLength,
+    base_model: source.id,
+    base_model_sha256: source.sha256,
+    base_precision: shape.precision,
+    metrics: null,
+  };
+  await mkdir(cache, { recursive: true });
+  const written: WrittenAdapter[] = [];
+  for (let i = 0; i < count; i++) {
+    const tensors = new Map<string, Tensor>(
+      layers.flatMap(({ name, inFeatures, outFeatures }) => [
+        [plain(loraTensorName(name, 'A')), draw(shape.r, inFeatures)],
+        [plain(loraTensorName(name, 'B')), draw(outFeatures, shape.r)],
+      ]),
+    );
+    tensors.set(plain(classifierTensorName('weight')), draw(shape.labels, architecture.hiddenSize));
+    tensors.set(plain(classifierTensorName('bias')), draw(shape.labels));
+    const partial = await mkdtemp(join(cache, 'partial-'));
+    const manifest = await writeAdapterFiles(partial, { config, tensors, weft });
+    const bundle = createHash('sha256').update(canonicalManifest(manifest)).digest('hex');
+    const folder = join(cache, bundle);
+    await rm(folder, { recursive: true, force: true });
+    await rename(partial, folder);
+    written.push({ bundle, folder });
+  }
+  return written;
+}
+
+function method({ precision, r }: AdapterShape): LoraConfig {
+  return {
+    type: 'lora',
+    r,
+    alpha: 2 * r,
+    dropout: 0,
+    use_rslora: false,
+    use_dora: false,
+    target_modules: TARGETS,
+    pooling: 'mean',
+    base_precision: precision,
+  };
+}

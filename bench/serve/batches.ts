@@ -1,0 +1,144 @@
+/** Batches alone, without a server: from token ids to logits. */
+import { loadTokenizer } from '../../gpu-node/data/tokenizer.ts';
+import { installTransformersJs } from '../peers/install.ts';
+import { median, quartiles } from '../statistics.ts';
+import type { WrittenAdapter } from './adapters.ts';
+import { type BatchRow, BatchRunner, type BatchSetup } from './batch-runner.ts';
+import { type Bench, freshAdapters } from './bench.ts';
+import type { Measured } from './figure.ts';
+
+/** Runs at the start of each side that are not counted: they allocate, and the first loads every adapter. */
+const WARMUP = 3;
+
+/** 32 rows on 32 adapters, of texts cut at `length` tokens; how many times as fast as HF PEFT at best. */
+export async function againstPeft(bench: Bench, length: number): Promise<Measured> {
+  const setup = setupFor(bench, await freshAdapters(bench, 32));
+  const ours = await startAll(bench, 'weft', setup, ['fp32', 'int8']);
+  const peers = await startAll(bench, 'peft', setup, ['fp32', 'autocast', 'bf16']);
+  const batches = await batchesOfTexts(bench, { rows: 32, length, adapters: 32 });
+  const difference = await takeTurns([...ours, ...peers], batches, [ours[0]!, peers[0]!]);
+  return compared(ours, peers, `logits in fp32 differ by at most ${difference.toExponential(1)}`);
+}
+
+/** The same batch beside encoder and pooling alone, in each precision; the bare base model's time over Weft's. */
+export async function againstBareBase(bench: Bench): Promise<Measured> {
+  const setup = setupFor(bench, await freshAdapters(bench, 32));
+  const ours = await startAll(bench, 'weft', setup, ['fp32']);
+  const bare = await startAll(bench, 'weft', { ...setup, adapters: [] }, ['fp32']);
+  await takeTurns([...ours, ...bare], await batchesOfTexts(bench, { rows: 32, length: 64, adapters: 32 }));
+  return compared(ours, bare);
+}
+
+/** One adapter in fp32 on rows of one length; how many times as fast as transformers.js. */
+export async function againstTransformersJs(bench: Bench): Promise<Measured> {
+  const [adapter] = await freshAdapters(bench, 1);
+  const model = await installTransformersJs(bench, adapter!);
+  const setup = { ...setupFor(bench, [adapter!]), model };
+  const ours = await startAll(bench, 'weft', setup, ['fp32']);
+  const peers = await startAll(bench, 'transformers.js', setup, ['fp32']);
+  const batches = await batchesOfTexts(bench, { rows: 32, length: 64, adapters: 1, full: true });
+  const difference = await takeTurns([...ours, ...peers], batches, [ours[0]!, peers[0]!]);
+  return compared(ours, peers, `logits differ by at most ${difference.toExponential(1)}`);
+}
+
+/** 64 rows on 64 adapters beside the same rows on one of them. */
+export async function distinctAgainstOne(bench: Bench): Promise<Measured> {
+  const setup = setupFor(bench, await freshAdapters(bench, 64));
+  const [distinct, one] = (await startAll(bench, 'weft', setup, ['fp32', 'fp32'])) as [
+    BatchRunner,
+    BatchRunner,
+  ];
+  const batches = await batchesOfTexts(bench, { rows: 64, length: 32, adapters: 64 });
+  for (const [i, batch] of batches.entries()) {
+    const same = batch.map(({ ids }) => ({ ids, adapter: 0 }));
+    for (const side of i % 2 ? [distinct, one] : [one, distinct]) {
+      await timed(side, side === one ? same : batch, i);
+    }
+  }
+  await Promise.all([distinct.stop(), one.stop()]);
+  const ratios = one.times.map((ms, i) => ms / distinct.times[i]!);
+  return { value: median(ratios), detail: [`64 adapters ${show(distinct)}`, `one ${show(one)}`] };
+}
+
+type Setup = Omit<BatchSetup, 'precision'>;
+
+function setupFor({ source: base, threads, peers }: Bench, adapters: readonly WrittenAdapter[]): Setup {
+  return { base, threads, peers, adapters: adapters.map(({ folder }) => folder) };
+}
+
+function startAll(
+  { python }: Bench,
+  kind: Parameters<typeof BatchRunner.start>[0],
+  setup: Setup,
+  precisions: readonly string[],
+): Promise<BatchRunner[]> {
+  return Promise.all(precisions.map((precision) => BatchRunner.start(kind, python, { ...setup, precision })));
+}
+
+interface BatchShape {
+  readonly rows: number;
+  /** Tokens that a text is cut to. */
+  readonly length: number;
+  /** Row i is on adapter i modulo this. */
+  readonly adapters: number;
+  /** Whether texts are strung together until every row has all of its tokens: nothing is padding then. */
+  readonly full?: boolean;
+}
+
+async function batchesOfTexts({ texts, rounds, source }: Bench, shape: BatchShape): Promise<BatchRow[][]> {
+  const { rows, length, adapters, full = false } = shape;
+  const tokenizer = await loadTokenizer(source.folder);
+  const next = () => {
+    let text = texts.take(1)[0]!.text;
+    let { ids } = tokenizer.encode(text, length);
+    while (full && ids.length < length) {
+      text += ` ${texts.take(1)[0]!.text}`;
+      ({ ids } = tokenizer.encode(text, length));
+    }
+    return [...ids];
+  };
+  const batch = () => Array.from({ length: rows }, (_, row) => ({ ids: next(), adapter: row % adapters }));
+  return Array.from({ length: rounds + WARMUP }, batch);
+}
+
+/** Runs every batch on every side, in alternating order, and ends them. Returns how far the logits of `alike` are apart at most. */
+async function takeTurns(
+  sides: readonly BatchRunner[],
+  batches: readonly (readonly BatchRow[])[],
+  alike: readonly BatchRunner[] = [],
+): Promise<number> {
+  let furthest = 0;
+  for (const [i, batch] of batches.entries()) {
+    const logits = new Map<BatchRunner, readonly number[]>();
+    for (const side of i % 2 ? sides : sides.toReversed()) logits.set(side, await timed(side, batch, i));
+    const [one, other] = alike.map((side) => logits.get(side)!);
+    for (const [k, logit] of (one ?? []).entries())
+      furthest = Math.max(furthest, Math.abs(logit - other![k]!));
+  }
+  await Promise.all(sides.map((side) => side.stop()));
+  return furthest;
+}
+
+async function timed(side: BatchRunner, batch: readonly BatchRow[], round: number): Promise<number[]> {
+  const { ms, logits } = await side.run(batch);
+  if (round >= WARMUP) side.times.push(ms);
+  return logits.flat();
+}
+
+/** The best of the peers beside the best of ours, turn by turn. */
+function compared(ours: readonly BatchRunner[], peers: readonly BatchRunner[], ...notes: string[]): Measured {
+  const [best, peer] = [fastest(ours), fastest(peers)];
+  const ratios = best.times.map((ms, i) => peer.times[i]! / ms);
+  const versions = [...new Set([...ours, ...peers].map(({ versions }) => versions))];
+  const times = [...ours, ...peers].map((side) => `${side.name} ${show(side)}`);
+  return { value: median(ratios), detail: [...times, ...notes, versions.join('; ')] };
+}
+
+function fastest(sides: readonly BatchRunner[]): BatchRunner {
+  return sides.reduce((best, side) => (median(side.times) < median(best.times) ? side : best));
+}
+
+function show({ times }: BatchRunner): string {
+  const [low, high] = quartiles(times);
+  return `${median(times).toFixed(1)} ms (${low.toFixed(1)}-${high.toFixed(1)})`;
+}

@@ -1,0 +1,58 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLog } from '../../gpu-node/log.ts';
+import type { BaseModelSource } from '../../gpu-node/models/open-base-model.ts';
+import { locateBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
+import { homeFolder } from '../../scripts/home.ts';
+import { type AdapterShape, type WrittenAdapter, writeAdapters } from './adapters.ts';
+import { Texts } from './texts.ts';
+
+export interface BenchOptions {
+  /** Folder of the texts. */
+  readonly data: string;
+  /** A base model's registry id or folder. */
+  readonly base: string;
+  readonly threads: number;
+  readonly python: string;
+  /** Turns of each side; a figure may take several batches or many requests a turn. */
+  readonly rounds: number;
+}
+
+/** What every measurement starts from. */
+export interface Bench extends BenchOptions {
+  readonly source: BaseModelSource;
+  readonly texts: Texts;
+  /** The home of the daemons that are measured. */
+  readonly home: string;
+  /** What is installed for peers alone. */
+  readonly peers: string;
+}
+
+export async function openBench(options: BenchOptions): Promise<Bench> {
+  const platform = homeFolder();
+  const home = join(platform, 'bench');
+  const located = await locateBaseModel(options.base, {
+    home: platform,
+    log: createLog(process.stderr, true),
+  });
+  return {
+    ...options,
+    source: { ...located, weightsFolder: join(home, 'weights') },
+    texts: await Texts.read(options.data),
+    home,
+    peers: join(platform, 'peers'),
+  };
+}
+
+const SHAPE: AdapterShape = { precision: 'fp32', r: 8, labels: 4, maxLength: 128 };
+
+/** Adapters in the daemon's cache folder, where nothing else lies then. */
+export async function freshAdapters(
+  { home, source }: Bench,
+  count: number,
+  shape: Partial<AdapterShape> = {},
+): Promise<WrittenAdapter[]> {
+  const cache = join(home, 'cache', 'adapters');
+  await rm(cache, { recursive: true, force: true });
+  return writeAdapters(cache, source, count, { ...SHAPE, ...shape });
+}

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Bench } from './bench.ts';
+
+const MAIN = fileURLToPath(new URL('../../gpu-node/main.ts', import.meta.url));
+const SECRET = 'secret-of-the-bench';
+/** Nothing listens there: a daemon serves what is in its cache without an edge, and goes on trying to reach one. */
+const NO_EDGE = 'http://127.0.0.1:9';
+
+/** A server of `POST {rows: [{bundle, text}]}`, as the node daemon is one. */
+export interface Served {
+  readonly url: string;
+  readonly token: string;
+}
+
+/** A node daemon in a process of its own, on the adapters that lie in its cache folder. */
+export class Daemon implements Served, AsyncDisposable {
+  readonly url: string;
+  readonly token = SECRET;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child;
+    this.url = `${url}/internal/classify`;
+  }
+
+  static async start({ home, source, threads }: Bench): Promise<Daemon> {
+    const child = spawn(process.execPath, [MAIN], {
+      env: {
+        ...process.env,
+        WEFT_EDGE_URL: NO_EDGE,
+        WEFT_NODE_SECRET: SECRET,
+        WEFT_HOME: home,
+        WEFT_BASE_MODEL: source.folder,
+        WEFT_THREADS: String(threads),
+      },
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    });
+    const lines = createInterface({ input: child.stdout! });
+    for await (const line of lines) {
+      const { message, url } = JSON.parse(line) as { message: string; url?: string };
+      if (message !== 'listens') continue;
+      child.stdout!.resume();
+      return new Daemon(child, url!);
+    }
+    throw new Error('the node daemon ended before it listened');
+  }
+
+  /** What the process holds, in bytes: private memory, and pages of files that it has mapped and touched. */
+  async memory(): Promise<{ anonymous: number; mapped: number }> {
+    const lines = await readFile(`/proc/${this.#child.pid}/smaps_rollup`, 'utf8');
+    const bytesOf = (field: string) =>
+      Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(lines)![1]) * 1024;
+    return { anonymous: bytesOf('Anonymous'), mapped: bytesOf('Rss') - bytesOf('Anonymous') };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await once(this.#child, 'exit');
+  }
+}

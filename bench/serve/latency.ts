@@ -1,0 +1,123 @@
+/** Latencies through the node daemon: of adapters that are not in memory, and of one client beside others. */
+import { median, quantile } from '../statistics.ts';
+import type { WrittenAdapter } from './adapters.ts';
+import { type Bench, freshAdapters } from './bench.ts';
+import { Daemon, type Served } from './daemon.ts';
+import type { Measured } from './figure.ts';
+import { type Load, LoadProcess } from './load.ts';
+import { requestBody } from './throughput.ts';
+
+const SHAPE = { precision: 'int8' } as const;
+/** Warm answers before anything is counted: the session is built. */
+const WARMUP = 50;
+/** Cold adapters that come in a turn, one as often as this. */
+const COLD = { count: 200, everyMs: 10, connections: 4 };
+/** Texts that the flood sends in a turn. */
+const FLOOD = { count: 2048, connections: 64 };
+/** Turns beside others: a hundred samples of the steady client in each. */
+const MOST_TURNS = 5;
+
+/** The first answer of an adapter that lies on disk, less a warm answer to such a text; in milliseconds. */
+export async function coldAboveWarm(bench: Bench): Promise<Measured> {
+  const pairs = 10 * bench.rounds;
+  const [warm, ...cold] = await freshAdapters(bench, 1 + pairs, SHAPE);
+  await using stack = new AsyncDisposableStack();
+  const { url, token } = stack.use(await Daemon.start(bench));
+  const load = stack.use(await LoadProcess.start());
+  const ask = (adapters: readonly WrittenAdapter[]) =>
+    load.run({ url, token, bodies: bodiesFor(bench, adapters), connections: 1 });
+  await ask(Array.from({ length: WARMUP }, () => warm!));
+  const { latencies } = await ask(cold.flatMap((adapter) => [warm!, adapter]));
+  const ofEvery = (odd: number) => median(latencies.filter((_, i) => i % 2 === odd));
+  const [warmMs, coldMs] = [ofEvery(0), ofEvery(1)];
+  const detail = `cold ${coldMs.toFixed(2)} ms, warm ${warmMs.toFixed(2)} ms, medians of ${pairs} in turn`;
+  return { value: coldMs - warmMs, detail: [detail] };
+}
+
+/** The 99th percentile of a steady client's hot adapter while 200 others are loaded, as a multiple of that in calm. */
+export async function hotBesideCold(bench: Bench): Promise<Measured> {
+  const turns = Math.min(bench.rounds, MOST_TURNS);
+  const { count, everyMs, connections } = COLD;
+  const [hot, ...cold] = await freshAdapters(bench, 1 + count * turns, SHAPE);
+  await using client = await SteadyClient.start(bench, hot!, 10);
+  for (let turn = 0; turn < turns; turn++) {
+    const adapters = cold.slice(count * turn, count * (turn + 1));
+    await client.turn({ bodies: bodiesFor(bench, adapters), connections, everyMs });
+  }
+  return client.measured(`${count} cold adapters load`);
+}
+
+/** The same of a tenant that sends a text now and then while another sends as fast as it is answered. */
+export async function quietBesideFlood(bench: Bench): Promise<Measured> {
+  const [quiet, flooding] = await freshAdapters(bench, 2, SHAPE);
+  await using client = await SteadyClient.start(bench, quiet!, 25);
+  const { count, connections } = FLOOD;
+  const flood = Array.from({ length: count }, () => flooding!);
+  for (let turn = 0; turn < Math.min(bench.rounds, MOST_TURNS); turn++) {
+    await client.turn({ bodies: bodiesFor(bench, flood), connections });
+  }
+  return client.measured('another tenant floods');
+}
+
+/** A text to each. */
+function bodiesFor({ texts }: Bench, adapters: readonly WrittenAdapter[]): string[] {
+  const taken = texts.take(adapters.length);
+  return adapters.map((adapter, i) => requestBody(adapter, taken[i]!));
+}
+
+/** A client of one adapter on a daemon of its own, alone and beside other requests in turn. */
+class SteadyClient implements AsyncDisposable {
+  readonly #bench: Bench;
+  readonly #adapter: WrittenAdapter;
+  readonly #everyMs: number;
+  readonly #stack = new AsyncDisposableStack();
+  readonly #latencies: Record<'calm' | 'beside', number[]> = { calm: [], beside: [] };
+  #served!: Served;
+  #own!: LoadProcess;
+  #others!: LoadProcess;
+
+  private constructor(bench: Bench, adapter: WrittenAdapter, everyMs: number) {
+    this.#bench = bench;
+    this.#adapter = adapter;
+    this.#everyMs = everyMs;
+  }
+
+  /** Sends a text every `everyMs` milliseconds. */
+  static async start(bench: Bench, adapter: WrittenAdapter, everyMs: number): Promise<SteadyClient> {
+    const client = new SteadyClient(bench, adapter, everyMs);
+    client.#served = client.#stack.use(await Daemon.start(bench));
+    client.#own = client.#stack.use(await LoadProcess.start());
+    client.#others = client.#stack.use(await LoadProcess.start());
+    await client.#own.run(client.#load(WARMUP));
+    return client;
+  }
+
+  /** Sends beside the others until they are answered, then as many texts in calm. */
+  async turn(others: Omit<Load, keyof Served>): Promise<void> {
+    const { url, token } = this.#served;
+    const beside = this.#own.begin(this.#load(others.bodies.length));
+    await this.#others.run({ ...others, url, token });
+    const { latencies } = await beside.end();
+    const calm = await this.#own.run(this.#load(latencies.length));
+    this.#latencies.beside.push(...latencies);
+    this.#latencies.calm.push(...calm.latencies);
+  }
+
+  measured(what: string): Measured {
+    const { calm, beside } = this.#latencies;
+    const p99 = (latencies: readonly number[]) => quantile(latencies, 0.99);
+    const show = (latencies: readonly number[]) =>
+      `p50 ${median(latencies).toFixed(2)} ms, p99 ${p99(latencies).toFixed(2)} ms of ${latencies.length}`;
+    return { value: p99(beside) / p99(calm), detail: [`${what}: ${show(beside)}`, `in calm: ${show(calm)}`] };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+
+  #load(count: number): Load {
+    const adapters = Array.from({ length: count }, () => this.#adapter);
+    const { url, token } = this.#served;
+    return { url, token, bodies: bodiesFor(this.#bench, adapters), connections: 4, everyMs: this.#everyMs };
+  }
+}

@@ -1,0 +1,26 @@
+/** Memory of the node daemon's process. */
+import { type Bench, freshAdapters } from './bench.ts';
+import { Daemon } from './daemon.ts';
+import type { Measured } from './figure.ts';
+import { LoadProcess } from './load.ts';
+import { askEachOnce } from './throughput.ts';
+
+/** In MB, with a thousand adapters of r 8 known, each asked once, 64 slots; pages of mapped files included. */
+export async function ofManyAdapters(bench: Bench): Promise<Measured> {
+  const adapters = await freshAdapters(bench, 1000, { precision: 'int8' });
+  await using daemon = await Daemon.start(bench);
+  await using load = await LoadProcess.start();
+  const before = await daemon.memory();
+  await askEachOnce(bench, daemon, load, adapters);
+  const after = await daemon.memory();
+  const show = ({ anonymous, mapped }: typeof after) =>
+    `${megabytes(anonymous)} MB private, ${megabytes(mapped)} MB of mapped files`;
+  return {
+    value: megabytes(after.anonymous + after.mapped),
+    detail: [`at the start ${show(before)}`, `then ${show(after)}`],
+  };
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
+}

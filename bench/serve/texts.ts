@@ -1,0 +1,61 @@
+import { access, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A text, and which task it is of. */
+export interface TaskText {
+  readonly task: number;
+  readonly text: string;
+}
+
+/** Real texts of one or several tasks in turn; none is handed out twice. */
+export class Texts {
+  readonly #tasks: readonly (readonly string[])[];
+  #taken = 0;
+
+  private constructor(tasks: readonly (readonly string[])[]) {
+    this.#tasks = tasks;
+  }
+
+  /** `folder` holds JSONL files of `{"text", "label"}` lines, or a folder of such for each task. */
+  static async read(folder: string): Promise<Texts> {
+    const isTask = await access(join(folder, 'train.jsonl')).then(
+      () => true,
+      () => false,
+    );
+    const folders = isTask ? [folder] : (await foldersIn(folder)).map((name) => join(folder, name));
+    const tasks = (await Promise.all(folders.map(distinctTexts))).filter(({ length }) => length > 0);
+    if (tasks.length === 0) throw new Error(`${folder} holds no texts`);
+    return new Texts(tasks);
+  }
+
+  get tasks(): number {
+    return this.#tasks.length;
+  }
+
+  /** The next texts, of each task in turn. Where a task's are used up they come again, a number behind each. */
+  take(count: number): TaskText[] {
+    return Array.from({ length: count }, () => {
+      const task = this.#taken % this.#tasks.length;
+      const nth = Math.floor(this.#taken++ / this.#tasks.length);
+      const texts = this.#tasks[task]!;
+      const lap = Math.floor(nth / texts.length);
+      const text = texts[nth % texts.length]!;
+      return { task, text: lap === 0 ? text : `${text} ${lap}` };
+    });
+  }
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
+}
+
+async function distinctTexts(folder: string): Promise<string[]> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort();
+  const contents = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')));
+  const lines = contents.flatMap((content) => content.split('\n').filter(Boolean));
+  return [...new Set(lines.map((line) => (JSON.parse(line) as { text: string }).text))];
+}

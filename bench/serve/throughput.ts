@@ -1,0 +1,143 @@
+/** Requests a second through whole servers, one text a request. */
+import { Random } from '../../gpu-node/random.ts';
+import { median, quartiles } from '../statistics.ts';
+import type { WrittenAdapter } from './adapters.ts';
+import { type Bench, freshAdapters } from './bench.ts';
+import { Daemon, type Served } from './daemon.ts';
+import type { Measured } from './figure.ts';
+import { LoadProcess } from './load.ts';
+import { PeerServer } from './peer-server.ts';
+import type { TaskText } from './texts.ts';
+
+const CONNECTIONS = 64;
+/** Requests of a side's turn. */
+const TURN = 384;
+/** Turns at the start that are not counted: sessions are built, adapters loaded. */
+const WARMUP = 1;
+
+/** Texts of all tasks, an adapter each; how many times as many requests a second as the PEFT server answers at best. */
+export async function againstPeftServer(bench: Bench): Promise<Measured> {
+  return againstServers(bench, 'peft', ['autocast', 'bf16'], bench.texts.tasks);
+}
+
+/** The same on one adapter, against a transformers.js server. */
+export async function againstTransformersJsServer(bench: Bench): Promise<Measured> {
+  return againstServers(bench, 'transformers.js', ['fp32', 'q8'], 1);
+}
+
+async function againstServers(
+  bench: Bench,
+  kind: Parameters<typeof PeerServer.start>[0],
+  precisions: readonly string[],
+  tasks: number,
+): Promise<Measured> {
+  const adapters = await freshAdapters(bench, tasks, { precision: 'int8' });
+  await using stack = new AsyncDisposableStack();
+  const ours = new Side('weft int8', stack.use(await Daemon.start(bench)));
+  const peers: Side[] = [];
+  const versions = new Set<string>();
+  for (const precision of precisions) {
+    const server = stack.use(await PeerServer.start(kind, precision, bench, adapters));
+    peers.push(new Side(server.name, server));
+    versions.add(server.versions);
+  }
+  const load = stack.use(await LoadProcess.start());
+  const ofTask = ({ task }: TaskText) => adapters[task % adapters.length]!;
+  for (let round = 0; round < bench.rounds + WARMUP; round++) {
+    const texts = bench.texts.take(TURN);
+    const sides = [ours, ...peers];
+    for (const side of round % 2 ? sides : sides.toReversed()) {
+      await side.turn(
+        load,
+        texts.map((text) => requestBody(ofTask(text), text)),
+        round,
+      );
+    }
+  }
+  const best = peers.reduce((a, b) => (median(a.rates) >= median(b.rates) ? a : b));
+  const ratios = ours.rates.map((rate, i) => rate / best.rates[i]!);
+  return { value: median(ratios), detail: [...[ours, ...peers].map(String), ...versions] };
+}
+
+/** A thousand adapters asked for by Zipf's law beside five, on one daemon that has loaded each once. */
+export async function manyAgainstFew(bench: Bench): Promise<Measured> {
+  const adapters = await freshAdapters(bench, 1000, { precision: 'int8' });
+  await using stack = new AsyncDisposableStack();
+  const daemon = stack.use(await Daemon.start(bench));
+  const load = stack.use(await LoadProcess.start());
+  await askEachOnce(bench, daemon, load, adapters);
+  const many = new Side('1,000 adapters by Zipf', daemon);
+  const few = new Side('5 adapters', daemon);
+  const zipf = zipfDraws(adapters.length);
+  for (let round = 0; round < bench.rounds + WARMUP; round++) {
+    const turns = [
+      () =>
+        many.turn(
+          load,
+          bench.texts.take(TURN).map((text) => requestBody(adapters[zipf()]!, text)),
+          round,
+        ),
+      () =>
+        few.turn(
+          load,
+          bench.texts.take(TURN).map((text, i) => requestBody(adapters[i % 5]!, text)),
+          round,
+        ),
+    ];
+    for (const turn of round % 2 ? turns : turns.toReversed()) await turn();
+  }
+  return {
+    value: median(many.rates.map((rate, i) => rate / few.rates[i]!)),
+    detail: [String(many), String(few)],
+  };
+}
+
+/** Loads every adapter, by a text to each. */
+export async function askEachOnce(
+  { texts }: Bench,
+  { url, token }: Served,
+  load: LoadProcess,
+  adapters: readonly WrittenAdapter[],
+): Promise<void> {
+  const bodies = adapters.map((adapter) => requestBody(adapter, texts.take(1)[0]!));
+  await load.run({ url, token, bodies, connections: CONNECTIONS });
+}
+
+/** A request of one text, as the edge makes it. */
+export function requestBody({ bundle }: WrittenAdapter, { text }: Pick<TaskText, 'text'>): string {
+  return JSON.stringify({ rows: [{ bundle, text }] });
+}
+
+/** A server, or one sort of requests to it, and what it answered a second in each turn. */
+class Side {
+  readonly rates: number[] = [];
+  readonly #name: string;
+  readonly #served: Served;
+
+  constructor(name: string, served: Served) {
+    this.#name = name;
+    this.#served = served;
+  }
+
+  async turn(load: LoadProcess, bodies: readonly string[], round: number): Promise<void> {
+    const { url, token } = this.#served;
+    const { ms } = await load.run({ url, token, bodies, connections: CONNECTIONS });
+    if (round >= WARMUP) this.rates.push((1000 * bodies.length) / ms);
+  }
+
+  toString(): string {
+    const [low, high] = quartiles(this.rates);
+    return `${this.#name} ${median(this.rates).toFixed(0)} requests/s (${low.toFixed(0)}-${high.toFixed(0)})`;
+  }
+}
+
+/** Draws of 0 to `count` - 1, k in proportion to 1 / (k + 1). */
+function zipfDraws(count: number): () => number {
+  const random = new Random(1, 'zipf');
+  let total = 0;
+  const upTo = Array.from({ length: count }, (_, k) => (total += 1 / (k + 1)));
+  return () => {
+    const drawn = random.uniform() * total;
+    return upTo.findIndex((sum) => drawn < sum);
+  };
+}
