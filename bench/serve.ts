@@ -51,7 +51,7 @@ for (const figure of FIGURES.filter(({ name }) => wanted.includes(name))) {
   const unit = figure.unit ? ` ${figure.unit}` : '';
   const verdict = isMet(figure, value) ? 'met' : 'missed';
   console.log(
-    `${figure.name.padEnd(16)}${value.toFixed(2)}${unit} (${word} ${aim}${unit}: ${verdict})  ${figure.what}`,
+    `${figure.name.padEnd(24)}${value.toFixed(2)}${unit} (${word} ${aim}${unit}: ${verdict})  ${figure.what}`,
   );
-  for (const line of detail) console.log(`${' '.repeat(16)}${line}`);
+  for (const line of detail) console.log(`${' '.repeat(24)}${line}`);
 }

@@ -49,7 +49,9 @@ def main(base: Path, adapter: Path, folder: Path) -> None:
     config["id2label"] = dict(enumerate(labels))
     config["label2id"] = {label: i for i, label in enumerate(labels)}
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer", "model_max_length": 512}))
+    tokens = {f"{name}_token": f"[{name.upper()}]" for name in ["unk", "sep", "pad", "cls", "mask"]}
+    tokenizer = {"tokenizer_class": "BertTokenizer", "model_max_length": 512, **tokens}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     shutil.copy(base / "tokenizer.json", folder)
 
 
