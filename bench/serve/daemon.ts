@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Bench } from './bench.ts';
+import { startStandInEdge } from './stand-in-edge.ts';
 
 const MAIN = fileURLToPath(new URL('../../gpu-node/main.ts', import.meta.url));
 const SECRET = 'secret-of-the-bench';
-/** Nothing listens there: a daemon serves what is in its cache without an edge, and goes on trying to reach one. */
-const NO_EDGE = 'http://127.0.0.1:9';
 
 /** A server of `POST {rows: [{bundle, text}]}`, as the node daemon is one. */
 export interface Served {
@@ -21,17 +21,20 @@ export class Daemon implements Served, AsyncDisposable {
   readonly url: string;
   readonly token = SECRET;
   readonly #child: ChildProcess;
+  readonly #edge: Server;
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess, url: string, edge: Server) {
     this.#child = child;
+    this.#edge = edge;
     this.url = `${url}/internal/classify`;
   }
 
   static async start({ home, source, threads }: Bench): Promise<Daemon> {
+    const edge = await startStandInEdge();
     const child = spawn(process.execPath, [MAIN], {
       env: {
         ...process.env,
-        WEFT_EDGE_URL: NO_EDGE,
+        WEFT_EDGE_URL: edge.url,
         WEFT_NODE_SECRET: SECRET,
         WEFT_HOME: home,
         WEFT_BASE_MODEL: source.folder,
@@ -40,11 +43,13 @@ export class Daemon implements Served, AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
     const lines = createInterface({ input: child.stdout! });
+    let address = '';
     for await (const line of lines) {
       const { message, url } = JSON.parse(line) as { message: string; url?: string };
-      if (message !== 'listens') continue;
+      if (message === 'listens') address = url!;
+      if (message !== 'registered') continue;
       child.stdout!.resume();
-      return new Daemon(child, url!);
+      return new Daemon(child, address, edge.server);
     }
     throw new Error('the node daemon ended before it listened');
   }
@@ -60,5 +65,7 @@ export class Daemon implements Served, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGKILL');
     await once(this.#child, 'exit');
+    this.#edge.closeAllConnections();
+    this.#edge.close();
   }
 }
