@@ -13,7 +13,7 @@ const WARMUP = 50;
 /** Cold adapters that come in a turn, one as often as this. */
 const COLD = { count: 200, everyMs: 10, connections: 4 };
 /** Texts that the flood sends in a turn. */
-const FLOOD = { count: 2048, connections: 64 };
+const FLOOD = { count: 1024, connections: 64 };
 /** Turns beside others: a hundred samples of the steady client in each. */
 const MOST_TURNS = 5;
 
@@ -54,15 +54,15 @@ export async function quietBesideFlood(bench: Bench): Promise<Measured> {
   const { count, connections } = FLOOD;
   const flood = Array.from({ length: count }, () => flooding!);
   for (let turn = 0; turn < Math.min(bench.rounds, MOST_TURNS); turn++) {
-    await client.turn({ bodies: bodiesFor(bench, flood), connections });
+    await client.turn({ bodies: bodiesFor(bench, flood, 'flood'), connections });
   }
   return client.measured('another tenant floods');
 }
 
 /** A text to each. */
-function bodiesFor({ texts }: Bench, adapters: readonly WrittenAdapter[]): string[] {
+function bodiesFor({ texts }: Bench, adapters: readonly WrittenAdapter[], tenant?: string): string[] {
   const taken = texts.take(adapters.length);
-  return adapters.map((adapter, i) => requestBody(adapter, taken[i]!));
+  return adapters.map((adapter, i) => requestBody(adapter, taken[i]!, tenant));
 }
 
 /** A client of one adapter on a daemon of its own, alone and beside other requests in turn. */

@@ -106,9 +106,13 @@ export async function askEachOnce(
   await load.run({ url, token, bodies, connections: CONNECTIONS });
 }
 
-/** A request of one text, as the edge makes it. */
-export function requestBody({ bundle }: WrittenAdapter, { text }: Pick<TaskText, 'text'>): string {
-  return JSON.stringify({ rows: [{ bundle, text }] });
+/** A request of one text, as the edge makes it for a tenant. */
+export function requestBody(
+  { bundle }: WrittenAdapter,
+  { text }: Pick<TaskText, 'text'>,
+  tenant = 'bench',
+): string {
+  return JSON.stringify({ rows: [{ bundle, text }], tenant });
 }
 
 /** A server, or one sort of requests to it, and what it answered a second in each turn. */
