@@ -1,14 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-
-const ENVIRONMENT = {
-  PYTHONDONTWRITEBYTECODE: '1',
-  PYTHONWARNINGS: 'ignore',
-  HF_HUB_OFFLINE: '1',
-  HF_HUB_DISABLE_PROGRESS_BARS: '1',
-  TRANSFORMERS_VERBOSITY: 'error',
-};
+import { PYTHON_ENVIRONMENT } from '../scripts/parity/python.ts';
 
 /** A child process that is spoken to in lines of JSON: a setup first, which it answers when it is ready. */
 export class LineProcess<Ready = unknown> {
@@ -30,7 +23,7 @@ export class LineProcess<Ready = unknown> {
     const [program, ...args] = command as [string, ...string[]];
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, ...ENVIRONMENT },
+      env: { ...process.env, ...PYTHON_ENVIRONMENT },
     });
     await once(child, 'spawn');
     // A write to one that has ended is told by the answer that never comes.

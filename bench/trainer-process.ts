@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { BaseModelSource } from '../gpu-node/models/open-base-model.ts';
 import type { TrainingExample } from '../gpu-node/train/parts.ts';
+import { LineProcess } from './line-process.ts';
 
 export interface TrainerSetup {
   readonly base: BaseModelSource;
@@ -43,20 +41,14 @@ const COMMANDS = {
 
 /** A trainer that makes one step when told to, and idles else. */
 export class TrainerProcess {
-  readonly versions: string;
-  readonly parameters: Ready['parameters'];
   /** Milliseconds from the start of the process until its first step is done; undefined before. */
   firstStepMs: number | undefined;
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
+  readonly #process: LineProcess<Ready>;
   readonly #started: number;
 
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>, started: number, ready: Ready) {
-    this.#child = child;
-    this.#lines = lines;
+  private constructor(process: LineProcess<Ready>, started: number) {
+    this.#process = process;
     this.#started = started;
-    this.versions = ready.versions;
-    this.parameters = ready.parameters;
   }
 
   /** Starts a trainer. @throws when it ends before it is ready; its own message is on stderr. */
@@ -66,33 +58,29 @@ export class TrainerProcess {
     setup: TrainerSetup,
   ): Promise<TrainerProcess> {
     const started = performance.now();
-    const [command, ...args] = COMMANDS[kind](python) as [string, ...string[]];
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    await once(child, 'spawn');
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    child.stdin.write(`${JSON.stringify(setup)}\n`);
-    return new TrainerProcess(child, lines, started, await nextOf<Ready>(lines));
+    return new TrainerProcess(await LineProcess.start<Ready>(COMMANDS[kind](python), setup), started);
+  }
+
+  get versions(): string {
+    return this.#process.ready.versions;
+  }
+
+  get parameters(): Ready['parameters'] {
+    return this.#process.ready.parameters;
   }
 
   async step(batch: readonly TrainingExample[]): Promise<Step> {
-    const rows = batch.map(({ ids, label }) => ({ ids: Array.from(ids), label }));
-    this.#child.stdin?.write(`${JSON.stringify(rows)}\n`);
-    const step = await nextOf<Step>(this.#lines);
+    const step = await this.#process.ask<Step>(
+      batch.map(({ ids, label }) => ({ ids: Array.from(ids), label })),
+    );
     this.firstStepMs ??= performance.now() - this.#started;
     return step;
   }
 
   /** Ends the trainer. Returns the most memory that it ever held, in MiB. */
   async stop(): Promise<number> {
-    this.#child.stdin?.end();
-    const { peakMiB } = await nextOf<{ peakMiB: number }>(this.#lines);
-    await once(this.#child, 'exit');
-    return peakMiB;
+    const last = this.#process.next<{ peakMiB: number }>();
+    await this.#process.stop();
+    return (await last).peakMiB;
   }
-}
-
-async function nextOf<T>(lines: AsyncIterator<string>): Promise<T> {
-  const { value, done } = await lines.next();
-  if (done) throw new Error('a trainer ended; HF PEFT needs torch, transformers and peft');
-  return JSON.parse(value) as T;
 }

@@ -1,15 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { PYTHON_ENVIRONMENT } from '../parity/python.ts';
 
 const STDERR_TAIL = 2000;
-const ENVIRONMENT = {
-  PYTHONDONTWRITEBYTECODE: '1',
-  PYTHONWARNINGS: 'ignore',
-  HF_HUB_OFFLINE: '1',
-  HF_HUB_DISABLE_PROGRESS_BARS: '1',
-  TRANSFORMERS_VERBOSITY: 'error',
-};
 
 /** A Python script that is spoken to in lines of JSON. */
 export class PythonProcess {
@@ -23,7 +17,7 @@ export class PythonProcess {
     this.#python = python;
     this.#child = spawn(python, [script], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...ENVIRONMENT },
+      env: { ...process.env, ...PYTHON_ENVIRONMENT },
     });
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
     this.#child.stderr!.setEncoding('utf8').on('data', (more: string) => {

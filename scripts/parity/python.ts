@@ -5,6 +5,15 @@ import { join } from 'node:path';
 
 const REQUIREMENTS = 'scripts/fixtures/requirements.txt';
 
+/** A Python of HF's libraries that leaves no files, says nothing of its own and asks no hub. */
+export const PYTHON_ENVIRONMENT = {
+  PYTHONDONTWRITEBYTECODE: '1',
+  PYTHONWARNINGS: 'ignore',
+  HF_HUB_OFFLINE: '1',
+  HF_HUB_DISABLE_PROGRESS_BARS: '1',
+  TRANSFORMERS_VERBOSITY: 'error',
+};
+
 /**
  * A Python that has torch and HF PEFT: `WEFT_PYTHON`, else a virtual environment under `home` that is made the first
  * time, and again when the requirements change. torch goes first, so that nothing asks for another one; pip's own settings
@@ -34,13 +43,7 @@ export async function runCommand(
   args: readonly string[],
   more: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const quiet = {
-    PYTHONDONTWRITEBYTECODE: '1',
-    HF_HUB_DISABLE_PROGRESS_BARS: '1',
-    PYTHONWARNINGS: 'ignore',
-    TRANSFORMERS_VERBOSITY: 'error',
-  };
-  const env = { ...process.env, ...quiet, HF_HUB_OFFLINE: '1', ...more };
+  const env = { ...process.env, ...PYTHON_ENVIRONMENT, ...more };
   const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${program} ${args.slice(0, 3).join(' ')} … failed (exit code ${code})`);
