@@ -13,6 +13,7 @@ export type FromEdgeHost =
 
 /** The local edge in a process, and a process group, of its own. */
 export interface EdgeProcess extends LocalEdge {
+  pid: number;
   /** Rejects when the edge ends by itself. */
   failed: Promise<never>;
 }
@@ -39,7 +40,7 @@ export async function startEdgeProcess(options: LocalEdgeOptions): Promise<EdgeP
     const answer = await ask({ type: 'start', options });
     const url = answer.type === 'ready' ? answer.url : '';
     const runCron = async () => void (await ask({ type: 'cron' }));
-    return { url, runCron, stop, failed };
+    return { pid: child.pid!, url, runCron, stop, failed };
   } catch (error) {
     await stop();
     throw error;

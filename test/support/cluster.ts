@@ -1,0 +1,135 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EdgeProcess, startEdgeProcess } from '../../scripts/edge-process.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import { Catalogue } from './catalogue.ts';
+import { Load, type LoadOptions } from './load.ts';
+import { NodeDaemon } from './node-daemon.ts';
+import { MAX_LENGTH, Oracle } from './oracle.ts';
+
+export const SECRET = 'secret-of-the-nodes';
+export const KEY = 'key-of-a-client';
+/** Adapters imported at once. */
+const IMPORTS = 8;
+
+/** An edge and node daemons, each in processes of their own, with adapters whose answers are known. */
+export class Cluster implements AsyncDisposable {
+  readonly catalogue = new Catalogue();
+  readonly oracle: Oracle;
+  readonly nodes: NodeDaemon[] = [];
+  readonly folder: string;
+  #edge: EdgeProcess;
+  /** Settings of each node. */
+  readonly #env: Record<string, string>[] = [];
+  /** Of the last adapter. */
+  #seed = 0;
+
+  private constructor(folder: string, edge: EdgeProcess, oracle: Oracle) {
+    this.folder = folder;
+    this.#edge = edge;
+    this.oracle = oracle;
+  }
+
+  /** Starts an edge and so many nodes, all of which it has taken then. */
+  static async start(nodes: number, env: Record<string, string> = {}): Promise<Cluster> {
+    const folder = await mkdtemp(join(tmpdir(), 'weft cluster-'));
+    const cluster = new Cluster(folder, await startEdgeAt(folder, 0), await Oracle.open());
+    try {
+      await Promise.all(Array.from({ length: nodes }, () => cluster.startNode(env)));
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get url(): string {
+    return this.#edge.url;
+  }
+
+  /** Another node, which the edge has taken then; it is ended with the cluster. */
+  async startNode(env: Record<string, string> = {}): Promise<void> {
+    const index = this.#env.push(env) - 1;
+    await this.restartNode(index);
+  }
+
+  /** Starts a node that has ended on what it left on disk. */
+  async restartNode(index: number): Promise<void> {
+    const node = new NodeDaemon({
+      WEFT_EDGE_URL: this.url,
+      WEFT_NODE_SECRET: SECRET,
+      WEFT_HOME: join(this.folder, `node ${index}`),
+      ...this.#env[index],
+    });
+    this.nodes[index] = node;
+    await node.said('registered');
+  }
+
+  get edgePid(): number {
+    return this.#edge.pid;
+  }
+
+  /** Stops the edge, and starts it on the same port and state once `whileDown` is done. */
+  async restartEdge(whileDown: () => Promise<unknown>): Promise<void> {
+    const port = Number(new URL(this.url).port);
+    await this.#edge.stop();
+    await whileDown();
+    this.#edge = await startEdgeAt(this.folder, port);
+  }
+
+  /** A new version of each name, ready. */
+  async import(...names: string[]): Promise<void> {
+    const left = [...names];
+    const worker = async () => {
+      for (let name = left.shift(); name !== undefined; name = left.shift()) await this.#import(name);
+    };
+    await Promise.all(Array.from({ length: IMPORTS }, worker));
+  }
+
+  /** Deletes the newest version of a name. */
+  remove(name: string): Promise<void> {
+    return this.catalogue.removeNewest(name, async (ref) => {
+      await this.call(`/v1/adapters/${ref}`, { method: 'DELETE' });
+    });
+  }
+
+  load(options: Pick<LoadOptions, 'connections'> & Partial<LoadOptions>): Load {
+    return new Load({ url: this.url, key: KEY, catalogue: this.catalogue, oracle: this.oracle, ...options });
+  }
+
+  /** @throws with what the edge says where it refuses */
+  async call(path: string, init: RequestInit = {}): Promise<Response> {
+    const response = await fetch(this.url + path, { headers: { authorization: `Bearer ${KEY}` }, ...init });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
+    await this.#edge.stop();
+    await this.oracle[Symbol.asyncDispose]();
+    await rm(this.folder, { recursive: true });
+  }
+
+  #import(name: string): Promise<void> {
+    const seed = ++this.#seed;
+    return this.catalogue.add(name, seed, async () => {
+      const files = this.oracle.bundle(seed);
+      const form = new FormData();
+      for (const file of [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE] as const) {
+        form.set(file, new Blob([files[file] as Uint8Array<ArrayBuffer>]), file);
+      }
+      form.set('name', name);
+      form.set('labels', JSON.stringify(['label 0', 'label 1', 'label 2']));
+      form.set('pooling', 'mean');
+      form.set('max_length', String(MAX_LENGTH));
+      const response = await this.call('/v1/adapters/import', { method: 'POST', body: form });
+      return ((await response.json()) as { id: string }).id;
+    });
+  }
+}
+
+function startEdgeAt(folder: string, port: number): Promise<EdgeProcess> {
+  return startEdgeProcess({ stateFolder: join(folder, 'edge'), port, nodeSecret: SECRET, key: KEY });
+}

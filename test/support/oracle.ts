@@ -1,0 +1,92 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BundleBytes } from '../../gpu-node/adapter-store.ts';
+import { loadTokenizer, type Tokenizer } from '../../gpu-node/data/tokenizer.ts';
+import type { BaseModel } from '../../gpu-node/models/model.ts';
+import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
+import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
+import { matchTargets } from '../../gpu-node/peft/targets.ts';
+import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
+import { randomBundle } from './bundles.ts';
+import { MixedServer } from './serving.ts';
+import { TINY_BERT } from './tiny-bert.ts';
+
+/** Tokens that every text is cut to. */
+export const MAX_LENGTH = 32;
+const POOLING = 'mean';
+
+/**
+ * Knows what adapters of random weights on tiny-bert answer, each named by its seed: it runs every text alone, apart from
+ * what daemons serve with.
+ */
+export class Oracle implements AsyncDisposable {
+  readonly #source: BaseModelSource;
+  readonly #base: BaseModel;
+  readonly #tokenizer: Tokenizer;
+  readonly #server: MixedServer;
+  readonly #known = new Map<string, Promise<number[]>>();
+  /** The server runs one text at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(source: BaseModelSource, base: BaseModel, tokenizer: Tokenizer, server: MixedServer) {
+    this.#source = source;
+    this.#base = base;
+    this.#tokenizer = tokenizer;
+    this.#server = server;
+  }
+
+  static async open(): Promise<Oracle> {
+    const weightsFolder = await mkdtemp(join(tmpdir(), 'weft-oracle-'));
+    const source = { id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder };
+    const base = await openBaseModel(source);
+    const layers = matchTargets(['query', 'value'], base.architecture.linears(POOLING));
+    const server = await MixedServer.create(base, SERVING_METHODS.lora, layers);
+    return new Oracle(source, base, await loadTokenizer(TINY_BERT), server);
+  }
+
+  /** The adapter's files. */
+  bundle(seed: number): BundleBytes {
+    return randomBundle(this.#base, this.#source, { seed, maxLength: MAX_LENGTH, pooling: POOLING });
+  }
+
+  /** The scores of `label 0`, `label 1` and `label 2`. */
+  scores(seed: number, text: string): Promise<number[]> {
+    const key = `${seed} ${text}`;
+    const known = this.#known.get(key);
+    if (known) return known;
+    const scores = this.#last.then(() => this.#run(seed, text));
+    this.#last = scores;
+    this.#known.set(key, scores);
+    return scores;
+  }
+
+  async #run(seed: number, text: string): Promise<number[]> {
+    const { architecture } = this.#base;
+    const shape = {
+      ...this.#source,
+      family: architecture.family.name,
+      hidden_size: architecture.hiddenSize,
+      num_layers: architecture.layers,
+      max_length: architecture.maxLength,
+    };
+    const { description, weights } = readAdapterFiles(this.bundle(seed), shape, `adapter of seed ${seed}`);
+    const adapter = await SERVING_METHODS.lora.read(description, weights, this.#base);
+    const { ids } = this.#tokenizer.encode(text, MAX_LENGTH);
+    const tokens = {
+      rows: 1,
+      length: ids.length,
+      inputIds: ids,
+      attentionMask: new Float32Array(ids.length).fill(1),
+    };
+    const { logits } = await this.#server.run([adapter], [{ slot: 1, pooling: POOLING }], tokens);
+    const powers = Array.from(logits, (logit) => Math.exp(logit - Math.max(...logits)));
+    const sum = powers.reduce((a, b) => a + b, 0);
+    return powers.map((power) => power / sum);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.release();
+    await rm(this.#source.weightsFolder, { recursive: true });
+  }
+}
