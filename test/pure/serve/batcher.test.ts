@@ -21,7 +21,7 @@ const names = (rows: Row[]) => rows.map(({ name }) => name).join('');
 describe('Batcher', () => {
   it('puts 32 rows of 32 adapters into one batch, whoever they are for', () => {
     const rows = Array.from({ length: 32 }, (_, i) =>
-      row(`${i}`, 5 + i, { tenant: `tenant ${i % 8}`, adapter: `adapter ${i}` }),
+      row(`${i}`, 31 + (i % 2), { tenant: `tenant ${i % 8}`, adapter: `adapter ${i}` }),
     );
     expect(names(batcherOf(rows).take('g'))).toHaveLength(names(rows).length);
   });
@@ -37,6 +37,16 @@ describe('Batcher', () => {
     }
     expect(seen.sort()).toEqual(rows.map((r) => r.name).sort());
     expect(batcher.size).toBe(0);
+  });
+
+  it('pads no batch by more than one run more costs', () => {
+    const random = new Random(3, 'lengths');
+    const batcher = batcherOf(Array.from({ length: 300 }, () => row('r', 1 + random.below(128))));
+    for (let batch = batcher.take('g'); batch.length > 0; batch = batcher.take('g')) {
+      const costs = batch.map(({ cost }) => cost);
+      const tokens = costs.reduce((a, b) => a + b);
+      expect(costs.length * Math.max(...costs) - tokens).toBeLessThanOrEqual(32);
+    }
   });
 
   it('keeps a long row from padding many short ones', () => {
