@@ -13,8 +13,8 @@ import { AppError } from '../shared/errors.ts';
 import { explain, type Log } from './log.ts';
 import { Tier, type TierCounts } from './serve/tier.ts';
 
-/** An adapter's three files, whole. */
-export type BundleBytes = Readonly<Record<BundleFile, Uint8Array>>;
+/** An adapter's three files, whole, each in a buffer of its own. */
+export type BundleBytes = Readonly<Record<BundleFile, Uint8Array<ArrayBuffer>>>;
 
 export interface AdapterSource {
   downloadAdapterFile(bundle: string, name: BundleFile, file: string): Promise<void>;
@@ -255,7 +255,7 @@ async function folderBytes(folder: string): Promise<number> {
 }
 
 /** A bundle's id, from its bytes. */
-export async function bundleId(files: BundleBytes): Promise<string> {
+export async function bundleId(files: Readonly<Record<BundleFile, Uint8Array>>): Promise<string> {
   const entries = await Promise.all(
     BUNDLE_FILES.map(async (name) => ({
       name,

@@ -168,8 +168,18 @@ function halfToFloat(half: number): number {
 /** dtypes that `toFloat32` takes. */
 export const FLOAT_DTYPES: readonly Dtype[] = ['F32', 'F16', 'BF16'];
 
-/** A tensor's bytes as fp32; F16 and BF16 are widened, which is exact. Throws on any other dtype. */
+/**
+ * A tensor's bytes as fp32, to be read only: F32 that is aligned is the bytes themselves. F16 and BF16 are widened, which is
+ * exact. Throws on any other dtype.
+ */
 export function toFloat32(bytes: Uint8Array, entry: Pick<TensorEntry, 'name' | 'dtype'>): Float32Array {
+  if (entry.dtype === 'F32' && bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0) {
+    return new Float32Array(
+      bytes.buffer,
+      bytes.byteOffset,
+      bytes.byteLength / Float32Array.BYTES_PER_ELEMENT,
+    );
+  }
   // Not slice(): a Node Buffer's shares memory.
   const aligned = new Uint8Array(bytes);
   if (entry.dtype === 'F32') return new Float32Array(aligned.buffer);
@@ -188,11 +198,11 @@ export interface Tensor {
   data: Float32Array;
 }
 
-/** Every tensor of a file that is in memory whole, as fp32. */
+/** Every tensor of a file that is in memory whole, as fp32 of its own. */
 export function readTensors(file: Uint8Array, header: SafetensorsHeader): Map<string, Tensor> {
   const read = (entry: TensorEntry): Tensor => ({
     shape: entry.shape,
-    data: toFloat32(file.subarray(entry.begin, entry.end), entry),
+    data: toFloat32(file.subarray(entry.begin, entry.end), entry).slice(),
   });
   return new Map([...header.tensors.values()].map((entry) => [entry.name, read(entry)]));
 }
@@ -204,7 +214,7 @@ export function readTensors(file: Uint8Array, header: SafetensorsHeader): Map<st
 export function writeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const sorted = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));
   const header = new Map<string, unknown>([['__metadata__', metadata]]);
   let end = 0;

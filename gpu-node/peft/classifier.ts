@@ -73,24 +73,19 @@ function throughLayers(
   return layers.reduce((x, layer, i) => apply(i === 0 ? x : activation(x), layer), pooled);
 }
 
-/** Reads the head of an adapter's file; what it gives writes that head into its slot of a stack. */
-export function readClassifier(
+/** Writes the head of an adapter's file into its slot of a stack; a stack of another name is left as it is. */
+export function fillClassifier(
   { layers }: AdapterDescription['classifier'],
   floats: (entry: TensorEntry) => Float32Array,
-): (stack: Stack, sizes: SlotSizes, slot: Float32Array) => void {
-  const biases = new Map(layers.map((layer) => [nameBias(layer), floats(layer.bias)]));
-  const weights = new Map(
-    layers.map((layer) => [
-      nameWeight(layer),
-      { elements: floats(layer.weight), inFeatures: layer.inFeatures },
-    ]),
-  );
-  return (stack, sizes, slot) => {
-    const bias = biases.get(stack.name);
-    if (bias) slot.set(bias);
-    const weight = weights.get(stack.name);
-    if (weight) fillTransposed(weight.elements, weight.inFeatures, outFeaturesOf(stack, sizes), slot);
-  };
+  stack: Stack,
+  sizes: SlotSizes,
+  slot: Float32Array,
+): void {
+  for (const layer of layers) {
+    if (stack.name === nameBias(layer)) slot.set(floats(layer.bias));
+    if (stack.name !== nameWeight(layer)) continue;
+    fillTransposed(floats(layer.weight), layer.inFeatures, outFeaturesOf(stack, sizes), slot);
+  }
 }
 
 function outFeaturesOf({ shape }: Stack, sizes: SlotSizes): number {
@@ -98,14 +93,17 @@ function outFeaturesOf({ shape }: Stack, sizes: SlotSizes): number {
   return typeof size === 'number' ? size : sizes[size];
 }
 
-/** Writes `weight`, `[out, in]`, as `[in, width]`; columns beyond `out` keep their zeros. */
-function fillTransposed(
-  weight: Float32Array,
-  inFeatures: number,
-  outWidth: number,
+/** Writes `matrix`, `[rows, columns]`, times `scaling` as `[columns, width]`; columns beyond `rows` keep their zeros. */
+export function fillTransposed(
+  matrix: Float32Array,
+  columns: number,
+  width: number,
   slot: Float32Array,
+  scaling = 1,
 ): void {
-  for (let row = 0; row * inFeatures < weight.length; row++) {
-    for (let i = 0; i < inFeatures; i++) slot[i * outWidth + row] = weight[row * inFeatures + i]!;
+  for (let row = 0; row * columns < matrix.length; row++) {
+    for (let column = 0; column < columns; column++) {
+      slot[column * width + row] = scaling * matrix[row * columns + column]!;
+    }
   }
 }

@@ -3,7 +3,6 @@ import type { AdapterDescription, LoraTarget } from '../../shared/adapter-descri
 import type { LoraConfig } from '../../shared/peft-config.ts';
 import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
 import type { Value } from '../graph/ir.ts';
-import { transposeMatrix } from '../graph/weight-file.ts';
 import {
   type Architecture,
   type LinearCall,
@@ -22,7 +21,7 @@ import {
   swapLastAxes,
   unsqueeze,
 } from '../ops/index.ts';
-import { readClassifier } from './classifier.ts';
+import { fillClassifier, fillTransposed } from './classifier.ts';
 import { magnitudeTrainable, withMagnitude } from './dora.ts';
 import type {
   Dropout,
@@ -129,41 +128,29 @@ function changedByRow({ x, frozen }: LinearCall, a: Value, b: Value): Value {
   return squeeze(frozen.applyWithChange(rows, matMul(rows, a), b), [1]);
 }
 
-interface ServedMatrices {
-  readonly r: number;
-  /** `[in, r]` */
-  readonly a: Float32Array;
-  /** `[r, out]`, scaled */
-  readonly b: Float32Array;
-}
-
+/** Holds the file's bytes and nothing beside them: they are turned into what a slot takes when they get one. */
 async function read(description: AdapterDescription, file: Uint8Array): Promise<ServedAdapter> {
   const floats = (entry: TensorEntry) => toFloat32(file.subarray(entry.begin, entry.end), entry);
   const { targets, classifier } = description;
-  const layers = new Map(targets.map((target) => [target.module, readTarget(target, floats)]));
-  const fillClassifier = readClassifier(classifier, floats);
+  const layers = new Map(targets.map((target) => [target.module, target]));
   const sizes = { rank: Math.max(...targets.map(({ r }) => r)), labels: classifier.labels };
   return {
     sizes,
     fill: (stack, stackSizes, slot) => {
       const layer = layers.get(stack.name.replace(/\.lora_[AB]\.weight$/, ''));
-      if (layer) fillMatrix(stack, layer, stackSizes, slot);
-      else fillClassifier(stack, stackSizes, slot);
+      if (layer) fillMatrix(stack, layer, floats, stackSizes, slot);
+      else fillClassifier(classifier, floats, stack, stackSizes, slot);
     },
   };
 }
 
-function readTarget(target: LoraTarget, floats: (entry: TensorEntry) => Float32Array): ServedMatrices {
-  const { r, inFeatures, outFeatures, scaling } = target;
-  const a = transposeMatrix(floats(target.a), r, inFeatures);
-  const b = transposeMatrix(floats(target.b), outFeatures, r);
-  return { r, a, b: b.map((element) => scaling * element) };
-}
-
-function fillMatrix(stack: Stack, { r, a, b }: ServedMatrices, sizes: SlotSizes, slot: Float32Array): void {
-  if (stack.shape[0] === 'rank') {
-    slot.set(b);
-    return;
-  }
-  for (let row = 0; row * r < a.length; row++) slot.set(a.subarray(row * r, (row + 1) * r), row * sizes.rank);
+function fillMatrix(
+  stack: Stack,
+  { r, inFeatures, outFeatures, scaling, a, b }: LoraTarget,
+  floats: (entry: TensorEntry) => Float32Array,
+  sizes: SlotSizes,
+  slot: Float32Array,
+): void {
+  if (stack.shape[0] === 'rank') fillTransposed(floats(b), r, outFeatures, slot, scaling);
+  else fillTransposed(floats(a), inFeatures, sizes.rank, slot);
 }

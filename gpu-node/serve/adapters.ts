@@ -1,3 +1,4 @@
+import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import type { AdapterTier } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { AdapterStore } from '../adapter-store.ts';
@@ -169,12 +170,13 @@ export class Adapters {
     const { store, pool } = this.#options;
     const files = await store.read(bundle);
     const checked = await this.#checker.call('check', { bundle, files });
-    const { description, pooling, weights, labels, maxLength, temperature } = checked;
+    const { description, pooling, labels, maxLength, temperature } = checked;
     const { base } = checked.group;
     const group = await pool.open(checked.group);
     const handle = `${bundle} ${this.#loads++}`;
-    await pool.load(group, { handle, description, pooling, weights });
+    const weights = files[ADAPTER_WEIGHTS_FILE];
     const bytes = weights.byteLength;
+    await pool.load(group, { handle, description, pooling, weights });
     const resident = { bundle, handle, base, group, bytes, labels, maxLength, temperature };
     const isDeleted = this.#deleted.has(bundle);
     if (!isDeleted && this.#residents.add(resident)) return;

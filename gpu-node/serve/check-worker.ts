@@ -23,8 +23,6 @@ export interface CheckedAdapter {
   temperature: number;
   description: AdapterDescription;
   group: SessionGroup;
-  /** adapter_model.safetensors. */
-  weights: Uint8Array;
 }
 
 interface KnownBase {
@@ -51,11 +49,7 @@ const handlers = {
     const what = `adapter bundle ${bundle.slice(0, 12)}`;
     const base = baseOf(readWeftFile(files, what).base_model);
     const { architecture, poolings } = await base.outline;
-    const { weft, description, weights } = readAdapterFiles(
-      files,
-      adapterBase(base.source, architecture),
-      what,
-    );
+    const { weft, description } = readAdapterFiles(files, adapterBase(base.source, architecture), what);
     if (!poolings.includes(weft.pooling)) {
       throw new AppError(
         'invalid_adapter',
@@ -67,7 +61,7 @@ const handlers = {
     const modules = layers.map(({ name }) => name);
     const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
     const group = { base: weft.base_model, precision: weft.base_precision, kind: description.kind, modules };
-    return { labels, pooling, maxLength, temperature, description, group, weights };
+    return { labels, pooling, maxLength, temperature, description, group };
   },
 };
 export type CheckHandlers = typeof handlers;

@@ -30,8 +30,8 @@ export interface AdapterToLoad {
   handle: string;
   description: AdapterDescription;
   pooling: Pooling;
-  /** adapter_model.safetensors. */
-  weights: Uint8Array;
+  /** adapter_model.safetensors, in a buffer of its own. */
+  weights: Uint8Array<ArrayBuffer>;
 }
 
 const data = workerData as ForwardWorkerData;

@@ -103,9 +103,9 @@ export class SessionPool {
     return key;
   }
 
-  /** Loads an adapter into a group's worker. */
+  /** Loads an adapter into a group's worker, which takes its weights over. */
   async load(key: string, adapter: AdapterToLoad): Promise<void> {
-    await this.#group(key).worker.call('load', adapter);
+    await this.#group(key).worker.call('load', adapter, [adapter.weights.buffer]);
   }
 
   drop(key: string, handle: string): void {
