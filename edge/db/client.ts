@@ -1,12 +1,11 @@
 import type { SQL } from 'drizzle-orm';
 import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1';
-import * as schema from './schema.ts';
 
-export type Db = DrizzleD1Database<typeof schema> & { $client: D1Database };
+export type Db = DrizzleD1Database & { $client: D1Database };
 
 /** D1 has no interactive transactions: what belongs together goes into one statement or one `db.batch()`. */
 export function openDb(database: D1Database): Db {
-  return drizzle(database, { schema });
+  return drizzle(database);
 }
 
 /** A hand-written statement for a batch; its rows are as D1 gives them. */
