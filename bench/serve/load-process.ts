@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Load, LoadAnswer } from './load.ts';
 
 let ended = false;
-let agent: Agent | undefined;
 let first = true;
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line) as Load | 'end';
@@ -20,10 +19,8 @@ for await (const line of createInterface({ input: process.stdin })) {
 process.exit();
 
 async function send({ url, token, bodies, connections, everyMs }: Load): Promise<LoadAnswer> {
-  if (agent?.maxSockets !== connections) {
-    agent?.destroy();
-    agent = new Agent({ keepAlive: true, maxSockets: connections });
-  }
+  // Of this load alone: a connection kept since the last one may be closed just when it is used.
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const latencies: number[] = [];
   const start = performance.now();
   let next = 0;
@@ -32,22 +29,23 @@ async function send({ url, token, bodies, connections, everyMs }: Load): Promise
       const nth = next++;
       if (everyMs !== undefined) await sleep(Math.max(0, start + nth * everyMs - performance.now()));
       const sent = performance.now();
-      await post(url, token, bodies[nth]!);
+      await post(agent, url, token, bodies[nth]!);
       latencies.push(performance.now() - sent);
     }
   };
   await Promise.all(Array.from({ length: connections }, connection));
+  agent.destroy();
   return { ms: performance.now() - start, latencies };
 }
 
-function post(url: string, token: string, body: string): Promise<void> {
+function post(agent: Agent, url: string, token: string, body: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const headers = {
       authorization: `Bearer ${token}`,
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
     };
-    const sent = request(url, { method: 'POST', agent: agent!, headers }, (response) => {
+    const sent = request(url, { method: 'POST', agent, headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
