@@ -18,6 +18,8 @@ type Answer =
   | { id: number; error: { message: string; code: ErrorCode | undefined } };
 
 const STOP = 'stop';
+/** What a worker's short-lived objects may take, in MB: it makes few, and V8 would let them grow to 48. */
+const YOUNG_MB = 6;
 
 /**
  * A worker thread that answers calls one after the other, in the order they were made. It is stopped by a message, never
@@ -32,7 +34,7 @@ export class WorkerThread<H extends Handlers> {
 
   /** `entry` is a module that calls `serveCalls`. `onDeath` hears of an end that nobody asked for. */
   constructor(entry: URL, workerData: unknown, onDeath: (error: Error) => void) {
-    this.#worker = new Worker(entry, { workerData });
+    this.#worker = new Worker(entry, { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#die(error, onDeath));
     this.#exited = new Promise((resolve) => {
