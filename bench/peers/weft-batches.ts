@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { usualBatchTokens } from '../../gpu-node/config.ts';
 import { Graph } from '../../gpu-node/graph/builder.ts';
 import { encodeModel } from '../../gpu-node/graph/onnx.ts';
 import { encoderFeeds, encoderInputs } from '../../gpu-node/models/inputs.ts';
@@ -10,6 +11,7 @@ import { openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { RUNTIME_VERSION, Session } from '../../gpu-node/runtime/session.ts';
+import { Batcher, type QueuedRow } from '../../gpu-node/serve/batcher.ts';
 import { Forward, type ForwardRow, padRows } from '../../gpu-node/serve/forward.ts';
 import { type AdapterBase, readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
@@ -19,7 +21,7 @@ import type { BatchAnswer, BatchRow, BatchSetup } from '../serve/batch-runner.ts
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const setup = JSON.parse((await lines.next()).value ?? '') as BatchSetup;
 const base = await openBaseModel(setup.base, basePrecision.parse(setup.precision));
-const run = await (setup.adapters.length > 0 ? mixed() : bare());
+const run = inBatches(await (setup.adapters.length > 0 ? mixed() : bare()));
 answer({ versions: `node ${process.version}, onnxruntime ${RUNTIME_VERSION}` });
 for await (const line of { [Symbol.asyncIterator]: () => lines }) {
   const rows = (JSON.parse(line) as BatchRow[]).map(
@@ -34,7 +36,25 @@ process.exit();
 
 type Run = (rows: readonly ForwardRow[]) => Promise<Float32Array[]>;
 
-/** Every row on the adapter it names, in one run. */
+/** In the batches that the daemon makes of rows that wait together. */
+function inBatches(run: Run): Run {
+  const limits = { tokens: usualBatchTokens('cpu', setup.threads), adapters: Number.POSITIVE_INFINITY };
+  return async (rows) => {
+    const batcher = new Batcher<QueuedRow & ForwardRow & { index: number }>(limits);
+    for (const [index, { ids, adapter }] of rows.entries()) {
+      const cost = ids.length;
+      batcher.add({ index, ids, adapter: adapter!, cost, group: '', tenant: '', abandoned: () => false });
+    }
+    const logits: Float32Array[] = [];
+    for (let batch = batcher.take(''); batch.length > 0; batch = batcher.take('')) {
+      const answers = await run(batch);
+      for (const [i, { index }] of batch.entries()) logits[index] = answers[i]!;
+    }
+    return logits;
+  };
+}
+
+/** Every row on the adapter it names. */
 async function mixed(): Promise<Run> {
   const { threads, adapters } = setup;
   const layers = matchTargets(['query', 'value'], base.architecture.linears('mean'));
@@ -82,7 +102,7 @@ async function bare(): Promise<Run> {
   });
   return async (rows) => {
     await session.run(encoderFeeds(padRows(rows)));
-    return [];
+    return rows.map(() => new Float32Array());
   };
 }
 
