@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Cluster } from '../../support/cluster.ts';
 
@@ -34,10 +33,11 @@ it('no classification fails when a node drains under load', async () => {
 });
 
 it('a node whose clock is an hour off serves, and hears of what changes', async () => {
-  const offset = fileURLToPath(new URL('../../support/clock-offset.ts', import.meta.url));
+  // A URL, as options part at blanks, which a path may hold.
+  const { href } = new URL('../../support/clock-offset.ts', import.meta.url);
   for (const hours of [1, -1]) {
     await using own = await Cluster.start(1, {
-      NODE_OPTIONS: `--import=${offset}`,
+      NODE_OPTIONS: `--import=${href}`,
       CLOCK_OFFSET_MS: String(hours * 3_600_000),
     });
     const logged = Date.parse(String(own.nodes[0]!.lines[0]!.time));
