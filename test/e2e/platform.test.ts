@@ -104,7 +104,8 @@ describe('the platform on one machine', () => {
       );
     const first = await start(home);
     const hyperparameters = { epochs: 60, batch_size: 1, max_length: 8 };
-    const examples = Array.from({ length: 10 }, () => EXAMPLES).flat();
+    // Four epochs of these, after which training may end early, take seconds.
+    const examples = Array.from({ length: 600 }, (_, i) => EXAMPLES[i % EXAMPLES.length]);
     const { body } = await call(first, '/v1/adapters', {
       name: 'lost',
       examples,

@@ -45,7 +45,9 @@ const EXAMPLES = Object.entries(WORDS).flatMap(([label, words]) =>
   words.flatMap((a) => words.flatMap((b) => words.map((c) => ({ text: `${a} and ${b} with ${c}`, label })))),
 );
 
-/** Trains for as many epochs, none of them spared by early stopping: a hundred last until something ends them. */
+/** Rows of which an epoch takes seconds, so that a job goes on until something ends it: it ends early after four epochs at the soonest. */
+const LONG = { examples: Array.from({ length: 2000 }, (_, i) => EXAMPLES[i % EXAMPLES.length]!) };
+
 async function train(name: string, epochs: number, more: object = {}): Promise<{ id: string; job: string }> {
   const hyperparameters = { epochs, max_length: 16, batch_size: 1 };
   const { status, body } = await call('/v1/adapters', {
@@ -110,7 +112,7 @@ describe('a job', () => {
 
   it('that is cancelled stops its process and leaves nothing behind', async () => {
     await using daemon = await joined();
-    const { id, job } = await train('cancelled', 100);
+    const { id, job } = await train('cancelled', 100, LONG);
     await expect.poll(progressOf(job), SOON).toBeGreaterThan(0);
     await call(`/v1/fine_tuning/jobs/${job}/cancel`, {});
     expect((await daemon.said('job stopped')).reason).toBe('cancelled');
@@ -120,7 +122,7 @@ describe('a job', () => {
 
   it('goes back to the queue when the daemon drains', async () => {
     await using daemon = await joined();
-    const { id, job } = await train('handed-back', 100);
+    const { id, job } = await train('handed-back', 100, LONG);
     await expect.poll(progressOf(job), SOON).toBeGreaterThan(0);
     daemon.signal('SIGTERM');
     expect(await daemon.exited).toEqual([0, null]);
