@@ -37,12 +37,11 @@ export const trainingPosition = z.strictObject({
   kept: epochLoss.nullable(),
   /** The order's generator as it was when the epoch began. Dropout is drawn by `steps_run`. */
   order: randomState,
-  /** Of the descent under way: its steps, what its loss watch has summed, the best F1 and the epoch of the lowest loss so far. */
+  /** Of the descent under way: its steps, what its loss watch has summed, and the best F1 so far. */
   descent: z.strictObject({
     steps: count,
     watched: z.number(),
     best_f1: z.number().min(0).max(1).nullable(),
-    lowest: epochLoss.nullable(),
   }),
   meter: z.strictObject({ steps_run: count, tokens: count, seconds: z.number().nonnegative() }),
 });
@@ -136,14 +135,12 @@ function parseMetadata(text: string | undefined): z.infer<typeof checkpointHeade
 
 /** That training can have come to where it says it is. */
 function checkPosition(position: TrainingPosition, { epochs, stepsPerEpoch }: TrainingShape): void {
-  const { epoch, batch, kept, descent } = position;
+  const { epoch, batch, kept } = position;
   if (epoch > epochs) fail(`is in epoch ${epoch}, training has ${epochs}`);
   if (batch > stepsPerEpoch) fail(`is at step ${batch} of an epoch, which has ${stepsPerEpoch}`);
   if (kept === null ? epoch > 1 : kept.epoch >= epoch) {
     fail(`is in epoch ${epoch}, and keeps ${kept === null ? 'none' : `epoch ${kept.epoch}`}`);
   }
-  const lowest = descent.lowest?.epoch ?? 0;
-  if (lowest >= epoch) fail(`is in epoch ${epoch}, its lowest loss is of epoch ${lowest}`);
 }
 
 /** The shape of each tensor that a state at this position has. */

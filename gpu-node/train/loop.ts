@@ -14,10 +14,10 @@ import { linearSchedule } from './schedule.ts';
 import { type EpochResult, type Snapshot, TrainingState } from './state.ts';
 import { fitTemperature } from './temperature.ts';
 
-/** Epochs in a row that are clearly worse than the best, or no longer lower the loss, after which training stops. */
+/** Epochs in a row that are clearly worse than the best, after which training stops. */
 const PATIENCE = 3;
-/** By how much an epoch's training loss must be below any earlier one's to count as lower. */
-const LOSS_GAIN = 1e-3;
+/** The mean training loss of an epoch that has nothing left to teach: each example's own label has a probability of 0.99. */
+const LEARNED = 0.01;
 /** What the learning rate is divided by where training diverges; it is tried once. */
 const BACK_OFF = 10;
 /** Examples whose ids are in memory together outside of steps. */
@@ -225,8 +225,7 @@ class Training {
       onEpoch?.(evaluated.result);
       if (metrics) state.bestF1 = Math.max(state.bestF1 ?? 0, metrics.f1);
       if (isAsGood(metrics, state.bestF1)) state.kept = evaluated;
-      if (!state.lowest || loss < state.lowest.loss - LOSS_GAIN) state.lowest = { loss, epoch };
-      if (epoch - Math.min(state.kept.result!.epoch, state.lowest.epoch) >= PATIENCE) break;
+      if (loss < LEARNED || epoch - state.kept.result!.epoch >= PATIENCE) break;
     }
   }
 

@@ -56,8 +56,6 @@ export class TrainingState {
   average!: WeightAverage;
   watch!: LossWatch;
   bestF1: number | null = null;
-  /** The epoch of the lowest training loss. */
-  lowest: { readonly epoch: number; readonly loss: number } | null = null;
   readonly #options: TrainingStateOptions;
   readonly #order: Random;
   /** Of `#order`, when the epoch began. */
@@ -139,7 +137,7 @@ export class TrainingState {
         backed_off: this.backedOff,
         kept: result ? { epoch: result.epoch, loss: result.loss } : null,
         order: [...this.#epochOrder],
-        descent: { steps, watched: this.watch.state.sum, best_f1: this.bestF1, lowest: this.lowest },
+        descent: { steps, watched: this.watch.state.sum, best_f1: this.bestF1 },
         meter: { steps_run: stepsRun, tokens, seconds },
       },
     };
@@ -153,12 +151,11 @@ export class TrainingState {
       parameters.map(({ name }) => tensors.get(tensorName(kind, name))!.data);
     const values = allOf('parameter');
     for (const [i, { data }] of parameters.entries()) data.set(values[i]!);
-    const { steps, watched, best_f1, lowest } = position.descent;
+    const { steps, watched, best_f1 } = position.descent;
     this.optimizer.restore({ steps, means: allOf('mean'), squares: allOf('square') });
     this.average.restore({ steps, means: allOf('average') });
     this.watch.restore({ steps, sum: watched });
     this.bestF1 = best_f1;
-    this.lowest = lowest;
     this.epoch = position.epoch;
     this.batch = position.batch;
     this.loss = position.loss;
@@ -186,7 +183,6 @@ export class TrainingState {
     this.average = new WeightAverage(parameters);
     this.watch = new LossWatch(shape.labels, h.batch_size);
     this.bestF1 = this.kept.result?.metrics?.f1 ?? null;
-    this.lowest = null;
   }
 
   /** Data of each parameter, in their order, as tensors by name. */

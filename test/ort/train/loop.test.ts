@@ -59,11 +59,12 @@ describe('training', () => {
     expect(kept).toMatchObject({ epoch: 4, metrics: null });
   });
 
-  it('stops early where epochs no longer help', async () => {
-    const epochs: number[] = [];
-    const hyperparameters = { ...TOY_HYPERPARAMETERS, epochs: 30, learning_rate: 1e-9 };
-    await trainToy({ hyperparameters, onEpoch: ({ epoch }) => epochs.push(epoch) });
-    expect(epochs.length).toBeLessThan(30);
+  it('stops after the first epoch whose examples it knew all along', async () => {
+    const losses: number[] = [];
+    const hyperparameters = { ...TOY_HYPERPARAMETERS, epochs: 30 };
+    await trainToy({ hyperparameters, onEpoch: ({ loss }) => losses.push(loss) });
+    expect(losses.length).toBeLessThan(30);
+    expect(losses.findIndex((loss) => loss < 0.01)).toBe(losses.length - 1);
   });
 
   it('stops between two steps when aborted', async () => {
@@ -119,8 +120,9 @@ describe('training that diverges', () => {
     expect(backOffs).toMatchObject([{ epoch: 0, learningRate: 0.1, steps: 32 }]);
     expect(backOffs[0]!.loss).toBeGreaterThan(2 * Math.log(2));
     expect(backOffs[0]!.reason).toContain('that of guessing is 0.69');
-    expect(epochs.slice(-4)).toEqual([1, 2, 3, 4]);
-    expect(steps.slice(-32)).toEqual(Array.from({ length: 32 }, (_, i) => i + 1));
+    // What it has to learn is learned by then.
+    expect(epochs.slice(epochs.lastIndexOf(1))).toEqual([1, 2, 3]);
+    expect(steps.slice(-24)).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
     expect(outcome.metrics!.f1).toBeGreaterThan(0.9);
   });
 

@@ -25,7 +25,7 @@ function stateAt(batch: number, data = new Float32Array(2)): SavedState {
       backed_off: false,
       kept: null,
       order: [1, 2, 3, 4],
-      descent: { steps: batch, watched: 0, best_f1: null, lowest: null },
+      descent: { steps: batch, watched: 0, best_f1: null },
       meter: { steps_run: batch, tokens: 0, seconds: 0 },
     },
     tensors: new Map(kinds.map((kind) => [`${kind}/head`, { shape: [data.length], data }])),

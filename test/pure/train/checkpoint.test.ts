@@ -27,11 +27,11 @@ const POSITION: TrainingPosition = {
   backed_off: false,
   kept: { epoch: 1, loss: 1 / 3 },
   order: [1, 2, 3, 0xffffffff],
-  descent: { steps: 13, watched: 0.7, best_f1: 0.9, lowest: { epoch: 1, loss: 1 / 3 } },
+  descent: { steps: 13, watched: 0.7, best_f1: 0.9 },
   meter: { steps_run: 13, tokens: 1000, seconds: 1.5 },
 };
 
-const FIRST = { ...POSITION.descent, best_f1: null, lowest: null };
+const FIRST = { ...POSITION.descent, best_f1: null };
 
 function tensorOf(shape: readonly number[], random: Random): Tensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
@@ -109,11 +109,6 @@ describe('a crafted checkpoint', () => {
     ['in half a step', withPosition({ batch: 0.5 }), /wrong position.batch/],
     ['that keeps an epoch to come', withPosition({ kept: { epoch: 2, loss: 1 } }), /and keeps epoch 2/],
     ['that keeps no epoch', withPosition({ kept: null }), /and keeps none/],
-    [
-      'whose lowest loss is to come',
-      withDescent({ lowest: { epoch: 2, loss: 1 } }),
-      /its lowest loss is of epoch 2/,
-    ],
     ['whose F1 is above 1', withDescent({ best_f1: 1.5 }), /descent.best_f1/],
     ['whose order has no state', withPosition({ order: [0, 0, 0, 0] }), /order: is all zeros/],
     ['whose order has too many numbers', withPosition({ order: [1, 2, 3, 4, 5] }), /wrong position.order/],
