@@ -20,10 +20,7 @@ export interface BatchLimits {
   adapters: number;
 }
 
-/**
- * Tokens of padding of one batch: about what one run more costs. A run of a row of 8 tokens takes as long as 34 tokens in a
- * larger one do (int8, two threads: 1.4 ms, and 0.04 ms each).
- */
+/** Tokens of padding of one batch: less than one run more costs, which is 2 ms, or 57 tokens of a large one (int8, two threads). */
 const MAX_PADDING = 32;
 /**
  * A batch is chosen from the next rows in fair order, as many as fill this many batches: with more of them it is padded
@@ -32,11 +29,22 @@ const MAX_PADDING = 32;
 const CANDIDATE_BATCHES = 8;
 /** Candidates at most, so that choosing costs the same however many rows wait. */
 const MAX_CANDIDATES = 1024;
+/**
+ * While a tenant is about that has no queue of its own (what it has waiting fits into this part of a batch), no other takes more
+ * of one than this: who asks now and then waits for a short run, and shares one. A flood pays for that: runs of a quarter of 512
+ * tokens take 49 µs a token, whole ones 35.
+ */
+const SHARE_BESIDE_OTHERS = 1 / 4;
+/** A tenant is about for so many batches after the last one that left it without a queue: half a second, or longer. */
+const ABOUT_BATCHES = 64;
 
 /** A group's rows: those that wait, and the next of them in fair order. */
 interface Lane<Row extends QueuedRow> {
   readonly waiting: FairQueue<Row>;
   candidates: Turn<Row>[];
+  batches: number;
+  /** Tenants that a batch left without a queue, with the number of the last that did: the earliest first. */
+  readonly about: Map<string, number>;
 }
 
 /**
@@ -54,7 +62,7 @@ export class Batcher<Row extends QueuedRow> {
   }
 
   add(row: Row): void {
-    const lane = this.#lanes.get(row.group) ?? { waiting: new FairQueue<Row>(), candidates: [] };
+    const lane = this.#lanes.get(row.group) ?? openLane<Row>();
     this.#lanes.set(row.group, lane);
     lane.waiting.add([row.tenant, row.adapter], row);
   }
@@ -71,10 +79,12 @@ export class Batcher<Row extends QueuedRow> {
     const lane = this.#lanes.get(group);
     if (!lane) return [];
     this.#stage(lane);
-    const batch = this.#choose(lane.candidates.slice(0, MAX_CANDIDATES).map(({ item }) => item));
+    const candidates = lane.candidates.slice(0, MAX_CANDIDATES).map(({ item }) => item);
+    const batch = this.#choose(candidates, ({ tenant }) => this.#tokensOf(tenant, lane));
     const taken = lane.candidates.filter(({ item }) => batch.has(item));
     lane.candidates = lane.candidates.filter(({ item }) => !batch.has(item));
     if (lane.waiting.size + lane.candidates.length === 0) this.#lanes.delete(group);
+    this.#noteTenants(lane, batch, ++lane.batches);
     return taken.map(({ item }) => item);
   }
 
@@ -97,11 +107,35 @@ export class Batcher<Row extends QueuedRow> {
     if (candidates[0]) waiting.reach(candidates[0].start);
   }
 
-  #choose(candidates: readonly Row[]): Set<Row> {
+  /** What a tenant may take of the next batch. */
+  #tokensOf(tenant: string, { about }: Lane<Row>): number {
+    return about.size > Number(about.has(tenant)) ? this.#share : this.#limits.tokens;
+  }
+
+  get #share(): number {
+    return SHARE_BESIDE_OTHERS * this.#limits.tokens;
+  }
+
+  /** Notes which tenants a batch, just taken, has left without a queue, and forgets those that are no longer about. */
+  #noteTenants({ about, candidates, waiting }: Lane<Row>, batch: ReadonlySet<Row>, number: number): void {
+    const left = new Map<string, number>();
+    for (const { item } of candidates) left.set(item.tenant, (left.get(item.tenant) ?? 0) + item.cost);
+    for (const { tenant } of batch) {
+      about.delete(tenant);
+      if (!waiting.has(tenant) && (left.get(tenant) ?? 0) <= this.#share) about.set(tenant, number);
+    }
+    for (const [tenant, last] of about) {
+      if (number - last <= ABOUT_BATCHES) return;
+      about.delete(tenant);
+    }
+  }
+
+  #choose(candidates: readonly Row[], shareOf: (row: Row) => number): Set<Row> {
     const first = candidates[0];
     if (!first) return new Set();
     const batch = new Set([first]);
     const adapters = new Set([first.adapter]);
+    const tokensOf = new Map([[first.tenant, first.cost]]);
     let longest = first.cost;
     let tokens = first.cost;
     for (const row of byDistance(candidates.slice(1), first.cost)) {
@@ -110,13 +144,20 @@ export class Batcher<Row extends QueuedRow> {
       if (padded > this.#limits.tokens) continue;
       if (padded - tokens - row.cost > MAX_PADDING) continue;
       if (!adapters.has(row.adapter) && adapters.size >= this.#limits.adapters) continue;
+      const ofTenant = (tokensOf.get(row.tenant) ?? 0) + row.cost;
+      if (ofTenant > shareOf(row)) continue;
       batch.add(row);
       adapters.add(row.adapter);
+      tokensOf.set(row.tenant, ofTenant);
       longest = longestThen;
       tokens += row.cost;
     }
     return batch;
   }
+}
+
+function openLane<Row extends QueuedRow>(): Lane<Row> {
+  return { waiting: new FairQueue<Row>(), candidates: [], batches: 0, about: new Map() };
 }
 
 /** Stable: of rows equally near, the one whose turn is earlier comes first. */

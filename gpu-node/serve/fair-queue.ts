@@ -53,6 +53,11 @@ export class FairQueue<T extends Waiting> {
     return this.#size;
   }
 
+  /** Whether items of an outermost flow wait, abandoned ones included. */
+  has(key: string): boolean {
+    return (this.#flows.get(key)?.backlog.size ?? 0) > 0;
+  }
+
   /** No turn to come starts earlier. Infinite where nothing waits. */
   get next(): number {
     return this.#due.first?.start ?? Number.POSITIVE_INFINITY;

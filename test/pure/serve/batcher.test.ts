@@ -81,6 +81,32 @@ describe('Batcher', () => {
     expect(names(batcher.take('g')).replaceAll('f', '')).toBe('abc');
   });
 
+  it('gives a flood a quarter of a batch while a tenant without a queue is about, and all of it once none has been for long', () => {
+    const flood = Array.from({ length: 8000 }, () => row('f', 64, { tenant: 'flood' }));
+    const batcher = batcherOf([...flood, row('q', 64, { tenant: 'quiet' })]);
+    expect(batcher.take('g').some(({ tenant }) => tenant === 'quiet')).toBe(true);
+    const sizes = Array.from({ length: 70 }, () => batcher.take('g').length);
+    expect(sizes).toEqual([...Array(65).fill(16), ...Array(5).fill(64)]);
+  });
+
+  it('fills batches of a tenant that waits beside others that wait', () => {
+    const rows = Array.from({ length: 4000 }, (_, i) =>
+      i % 2 ? row('s', 8, { tenant: 'short' }) : row('L', 512, { tenant: 'long' }),
+    );
+    const batcher = batcherOf(rows);
+    const tokens = Array.from({ length: 6 }, () =>
+      batcher.take('g').reduce((sum, { cost }) => sum + cost, 0),
+    );
+    expect(tokens.reduce((a, b) => a + b)).toBeGreaterThan(0.8 * 6 * 4096);
+  });
+
+  it('fills a batch between many tenants, whatever each may have of it', () => {
+    const batcher = batcherOf(Array.from({ length: 8 }, (_, i) => row('r', 64, { tenant: `tenant ${i}` })));
+    batcher.take('g');
+    for (let i = 0; i < 256; i++) batcher.add(row('r', 64, { tenant: `tenant ${i % 8}` }));
+    expect(batcher.take('g')).toHaveLength(64);
+  });
+
   it('begins with a newcomer of any length, however many rows of another wait', () => {
     const batcher = batcherOf(Array.from({ length: 2000 }, () => row('f', 8, { tenant: 'flood' })));
     batcher.take('g');
