@@ -54,12 +54,36 @@ export class Daemon implements Served, AsyncDisposable {
     throw new Error('the node daemon ended before it listened');
   }
 
+  /** Starts to load adapters ahead of their use. */
+  async warm(bundles: readonly string[]): Promise<void> {
+    const { accepted } = (await this.#ask('/internal/warm', JSON.stringify({ bundles }))) as {
+      accepted: number;
+    };
+    if (accepted < bundles.length)
+      throw new Error(`the daemon warms ${accepted} of ${bundles.length} adapters`);
+  }
+
+  /** Adapters in memory. */
+  async residents(): Promise<number> {
+    return ((await this.#ask('/health')) as { adapters_resident: number }).adapters_resident;
+  }
+
   /** What the process holds, in bytes: private memory, and pages of files that it has mapped and touched. */
   async memory(): Promise<{ anonymous: number; mapped: number }> {
     const lines = await readFile(`/proc/${this.#child.pid}/smaps_rollup`, 'utf8');
     const bytesOf = (field: string) =>
       Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(lines)![1]) * 1024;
     return { anonymous: bytesOf('Anonymous'), mapped: bytesOf('Rss') - bytesOf('Anonymous') };
+  }
+
+  /** A GET, or a POST of a body. */
+  async #ask(path: string, body?: string): Promise<unknown> {
+    const response = await fetch(new URL(path, this.url), {
+      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      ...(body !== undefined && { method: 'POST', body }),
+    });
+    if (response.ok) return response.json();
+    throw new Error(`the daemon answered ${response.status}: ${await response.text()}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

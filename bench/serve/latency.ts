@@ -1,8 +1,9 @@
 /** Latencies through the node daemon: of adapters that are not in memory, and of one client beside others. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { median, quantile } from '../statistics.ts';
 import type { WrittenAdapter } from './adapters.ts';
 import { type Bench, freshAdapters } from './bench.ts';
-import { Daemon, type Served } from './daemon.ts';
+import { Daemon } from './daemon.ts';
 import type { Measured } from './figure.ts';
 import { type Load, LoadProcess } from './load.ts';
 import { requestBody } from './throughput.ts';
@@ -10,8 +11,11 @@ import { requestBody } from './throughput.ts';
 const SHAPE = { precision: 'int8' } as const;
 /** Warm answers before anything is counted: the session is built. */
 const WARMUP = 50;
-/** Cold adapters that come in a turn, one as often as this. */
-const COLD = { count: 200, everyMs: 10, connections: 4 };
+/** Cold adapters that are asked to be warmed in a turn, all at once, as many in a request. */
+const COLD = 200;
+const WARMED_TOGETHER = 100;
+/** How often a turn looks whether they are in memory. */
+const LOOK_MS = 20;
 /** Texts that the flood sends in a turn. */
 const FLOOD = { count: 1024, connections: 64 };
 /** Turns beside others: a hundred samples of the steady client in each. */
@@ -37,14 +41,22 @@ export async function coldAboveWarm(bench: Bench): Promise<Measured> {
 /** The 99th percentile of a steady client's hot adapter while 200 others are loaded, as a multiple of that in calm. */
 export async function hotBesideCold(bench: Bench): Promise<Measured> {
   const turns = Math.min(bench.rounds, MOST_TURNS);
-  const { count, everyMs, connections } = COLD;
-  const [hot, ...cold] = await freshAdapters(bench, 1 + count * turns, SHAPE);
+  const [hot, ...cold] = await freshAdapters(bench, 1 + COLD * turns, SHAPE);
   await using client = await SteadyClient.start(bench, hot!, 10);
+  const times: number[] = [];
   for (let turn = 0; turn < turns; turn++) {
-    const adapters = cold.slice(count * turn, count * (turn + 1));
-    await client.turn({ bodies: bodiesFor(bench, adapters), connections, everyMs });
+    const bundles = cold.slice(COLD * turn, COLD * (turn + 1)).map(({ bundle }) => bundle);
+    await client.turn(2 * COLD, async (daemon) => {
+      const start = performance.now();
+      const resident = (await daemon.residents()) + COLD;
+      for (let at = 0; at < COLD; at += WARMED_TOGETHER) {
+        await daemon.warm(bundles.slice(at, at + WARMED_TOGETHER));
+      }
+      while ((await daemon.residents()) < resident) await sleep(LOOK_MS);
+      times.push(performance.now() - start);
+    });
   }
-  return client.measured(`${count} cold adapters load`);
+  return client.measured(`${COLD} cold adapters load within ${median(times).toFixed(0)} ms`);
 }
 
 /** The same of a tenant that sends a text now and then while another sends as fast as it is answered. */
@@ -52,9 +64,13 @@ export async function quietBesideFlood(bench: Bench): Promise<Measured> {
   const [quiet, flooding] = await freshAdapters(bench, 2, SHAPE);
   await using client = await SteadyClient.start(bench, quiet!, 25);
   const { count, connections } = FLOOD;
+  await using others = await LoadProcess.start();
   const flood = Array.from({ length: count }, () => flooding!);
   for (let turn = 0; turn < Math.min(bench.rounds, MOST_TURNS); turn++) {
-    await client.turn({ bodies: bodiesFor(bench, flood, 'flood'), connections });
+    const bodies = bodiesFor(bench, flood, 'flood');
+    await client.turn(count, async ({ url, token }) => {
+      await others.run({ url, token, bodies, connections });
+    });
   }
   return client.measured('another tenant floods');
 }
@@ -72,9 +88,8 @@ class SteadyClient implements AsyncDisposable {
   readonly #everyMs: number;
   readonly #stack = new AsyncDisposableStack();
   readonly #latencies: Record<'calm' | 'beside', number[]> = { calm: [], beside: [] };
-  #served!: Served;
-  #own!: LoadProcess;
-  #others!: LoadProcess;
+  #daemon!: Daemon;
+  #load!: LoadProcess;
 
   private constructor(bench: Bench, adapter: WrittenAdapter, everyMs: number) {
     this.#bench = bench;
@@ -85,20 +100,18 @@ class SteadyClient implements AsyncDisposable {
   /** Sends a text every `everyMs` milliseconds. */
   static async start(bench: Bench, adapter: WrittenAdapter, everyMs: number): Promise<SteadyClient> {
     const client = new SteadyClient(bench, adapter, everyMs);
-    client.#served = client.#stack.use(await Daemon.start(bench));
-    client.#own = client.#stack.use(await LoadProcess.start());
-    client.#others = client.#stack.use(await LoadProcess.start());
-    await client.#own.run(client.#load(WARMUP));
+    client.#daemon = client.#stack.use(await Daemon.start(bench));
+    client.#load = client.#stack.use(await LoadProcess.start());
+    await client.#load.run(client.#texts(WARMUP));
     return client;
   }
 
-  /** Sends beside the others until they are answered, then as many texts in calm. */
-  async turn(others: Omit<Load, keyof Served>): Promise<void> {
-    const { url, token } = this.#served;
-    const beside = this.#own.begin(this.#load(others.bodies.length));
-    await this.#others.run({ ...others, url, token });
+  /** Sends while the others are at work, `most` texts at most, then as many in calm. */
+  async turn(most: number, others: (daemon: Daemon) => Promise<void>): Promise<void> {
+    const beside = this.#load.begin(this.#texts(most));
+    await others(this.#daemon);
     const { latencies } = await beside.end();
-    const calm = await this.#own.run(this.#load(latencies.length));
+    const calm = await this.#load.run(this.#texts(latencies.length));
     this.#latencies.beside.push(...latencies);
     this.#latencies.calm.push(...calm.latencies);
   }
@@ -115,9 +128,9 @@ class SteadyClient implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 
-  #load(count: number): Load {
+  #texts(count: number): Load {
     const adapters = Array.from({ length: count }, () => this.#adapter);
-    const { url, token } = this.#served;
+    const { url, token } = this.#daemon;
     return { url, token, bodies: bodiesFor(this.#bench, adapters), connections: 4, everyMs: this.#everyMs };
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import type { AdapterTier } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -15,6 +16,8 @@ import { Warmer } from './warmer.ts';
 
 /** An adapter may be pushed out between its load and its use; this often it is loaded again. */
 const LOAD_ATTEMPTS = 3;
+/** Between loads that nobody waits for, of which each takes some 2 ms of a core: as fast as they go they would slow the runs down. */
+const WARM_REST_MS = 10;
 const ENTRY = new URL('./check-worker.ts', import.meta.url);
 
 export interface AdaptersOptions {
@@ -65,6 +68,7 @@ export class Adapters {
       onFailure: (bundle, error) => {
         log.warn('an adapter could not be loaded ahead of its use', { bundle, reason: explain(error) });
       },
+      rest: () => sleep(WARM_REST_MS),
     });
   }
 

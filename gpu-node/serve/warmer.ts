@@ -6,13 +6,16 @@ const MAX_LOADS = 4;
 export interface WarmerOptions {
   load(bundle: string): Promise<void>;
   onFailure(bundle: string, error: unknown): void;
+  /** Passes between the starts of two loads: nobody waits for them, and runs want the cores. */
+  rest(): Promise<void>;
 }
 
 /** Loads adapters that nobody waits for yet, a few at a time. */
 export class Warmer {
   readonly #options: WarmerOptions;
   readonly #waiting = new Set<string>();
-  #loads = 0;
+  readonly #loads = new Set<Promise<void>>();
+  #working = false;
 
   constructor(options: WarmerOptions) {
     this.#options = options;
@@ -26,7 +29,7 @@ export class Warmer {
       this.#waiting.add(bundle);
       accepted++;
     }
-    while (this.#loads < MAX_LOADS && this.#waiting.size > 0) void this.#work();
+    if (!this.#working) void this.#work();
     return accepted;
   }
 
@@ -36,11 +39,22 @@ export class Warmer {
   }
 
   async #work(): Promise<void> {
-    this.#loads++;
-    for (const bundle of this.#waiting) {
-      this.#waiting.delete(bundle);
-      await this.#options.load(bundle).catch((error) => this.#options.onFailure(bundle, error));
+    this.#working = true;
+    while (this.#waiting.size > 0) {
+      const [bundle] = this.#waiting;
+      this.#waiting.delete(bundle!);
+      this.#begin(bundle!);
+      await this.#options.rest();
+      while (this.#loads.size >= MAX_LOADS) await Promise.race(this.#loads);
     }
-    this.#loads--;
+    this.#working = false;
+  }
+
+  #begin(bundle: string): void {
+    const { load, onFailure } = this.#options;
+    const loading = load(bundle)
+      .catch((error) => onFailure(bundle, error))
+      .finally(() => this.#loads.delete(loading));
+    this.#loads.add(loading);
   }
 }
