@@ -74,6 +74,11 @@ export class AdapterStore {
     return this.#kept.count;
   }
 
+  /** The bundle that was read last, by this process or an earlier one. */
+  get lastUsed(): string | undefined {
+    return this.#kept.keys.at(-1);
+  }
+
   get counts(): TierCounts {
     return this.#kept.counts;
   }

@@ -9,6 +9,7 @@ import { encoderFeeds, encoderInputs } from '../../gpu-node/models/inputs.ts';
 import { type BaseModel, plainLinear } from '../../gpu-node/models/model.ts';
 import { openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
+import { bytesIn } from '../../gpu-node/peft/method.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { RUNTIME_VERSION, Session } from '../../gpu-node/runtime/session.ts';
 import { Batcher, type QueuedRow } from '../../gpu-node/serve/batcher.ts';
@@ -72,7 +73,7 @@ async function readAdapter(folder: string) {
     [WEFT_FILE]: await read(WEFT_FILE),
   };
   const { description, weights } = readAdapterFiles(files, adapterBase(base), folder);
-  return SERVING_METHODS.lora.read(description, weights, base);
+  return SERVING_METHODS.lora.read(description, bytesIn(weights), base);
 }
 
 function adapterBase({ architecture }: BaseModel): AdapterBase {

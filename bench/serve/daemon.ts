@@ -56,16 +56,21 @@ export class Daemon implements Served, AsyncDisposable {
 
   /** Starts to load adapters ahead of their use. */
   async warm(bundles: readonly string[]): Promise<void> {
-    const { accepted } = (await this.#ask('/internal/warm', JSON.stringify({ bundles }))) as {
-      accepted: number;
-    };
+    const response = await fetch(new URL('/internal/warm', this.url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ bundles }),
+    });
+    if (!response.ok) throw new Error(`the daemon answered ${response.status}: ${await response.text()}`);
+    const { accepted } = (await response.json()) as { accepted: number };
     if (accepted < bundles.length)
       throw new Error(`the daemon warms ${accepted} of ${bundles.length} adapters`);
   }
 
-  /** Adapters in memory. */
-  async residents(): Promise<number> {
-    return ((await this.#ask('/health')) as { adapters_resident: number }).adapters_resident;
+  /** Adapters that it has brought to memory since its start. */
+  async loads(): Promise<number> {
+    const response = await fetch(new URL('/metrics', this.url));
+    return Number(/^weft_adapter_loads_total\{outcome="ok"\} (\d+)$/m.exec(await response.text())?.[1] ?? 0);
   }
 
   /** What the process holds, in bytes: private memory, and pages of files that it has mapped and touched. */
@@ -74,16 +79,6 @@ export class Daemon implements Served, AsyncDisposable {
     const bytesOf = (field: string) =>
       Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(lines)![1]) * 1024;
     return { anonymous: bytesOf('Anonymous'), mapped: bytesOf('Rss') - bytesOf('Anonymous') };
-  }
-
-  /** A GET, or a POST of a body. */
-  async #ask(path: string, body?: string): Promise<unknown> {
-    const response = await fetch(new URL(path, this.url), {
-      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
-      ...(body !== undefined && { method: 'POST', body }),
-    });
-    if (response.ok) return response.json();
-    throw new Error(`the daemon answered ${response.status}: ${await response.text()}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,7 +14,7 @@ const WARMUP = 50;
 /** Cold adapters that are asked to be warmed in a turn, all at once, as many in a request. */
 const COLD = 200;
 const WARMED_TOGETHER = 100;
-/** How often a turn looks whether they are in memory. */
+/** How often a turn looks whether they are loaded. */
 const LOOK_MS = 20;
 /** Texts that the flood sends in a turn. */
 const FLOOD = { count: 1024, connections: 64 };
@@ -48,11 +48,11 @@ export async function hotBesideCold(bench: Bench): Promise<Measured> {
     const bundles = cold.slice(COLD * turn, COLD * (turn + 1)).map(({ bundle }) => bundle);
     await client.turn(2 * COLD, async (daemon) => {
       const start = performance.now();
-      const resident = (await daemon.residents()) + COLD;
+      const loads = (await daemon.loads()) + COLD;
       for (let at = 0; at < COLD; at += WARMED_TOGETHER) {
         await daemon.warm(bundles.slice(at, at + WARMED_TOGETHER));
       }
-      while ((await daemon.residents()) < resident) await sleep(LOOK_MS);
+      while ((await daemon.loads()) < loads) await sleep(LOOK_MS);
       times.push(performance.now() - start);
     });
   }

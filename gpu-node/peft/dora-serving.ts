@@ -9,7 +9,7 @@ import { runOnce } from '../runtime/run-once.ts';
 import { type Feeds, floats, tensor } from '../runtime/session.ts';
 import { nameMagnitude, squaredNorms } from './dora.ts';
 import { loraServing } from './lora.ts';
-import type { Parameters, ServedAdapter, ServingMethod, Stack } from './method.ts';
+import type { Parameters, ServedAdapter, ServingMethod, Stack, TensorBytes } from './method.ts';
 
 /**
  * How DoRA adapters are served, beside LoRA ones where they meet: the norms do not depend on the text, so a layer is LoRA's and then
@@ -37,11 +37,11 @@ function inject(layers: readonly LinearLayer[], stacked: Parameters, slots: Valu
 
 async function read(
   description: AdapterDescription,
-  file: Uint8Array,
+  bytes: TensorBytes,
   base: BaseModel,
 ): Promise<ServedAdapter> {
-  const { sizes, fill } = await loraServing.read(description, file, base);
-  const growths = await readGrowths(description, file, base);
+  const { sizes, fill } = await loraServing.read(description, bytes, base);
+  const growths = await readGrowths(description, bytes, base);
   return {
     sizes,
     fill: (stack, stackSizes, slot) => {
@@ -55,13 +55,13 @@ async function read(
 /** By how much each output `[out]` grows beyond LoRA's, by the name of its stack; one graph for all layers, whatever the base's precision. */
 async function readGrowths(
   { targets }: AdapterDescription,
-  file: Uint8Array,
+  bytes: TensorBytes,
   { weights, weightsFolder }: BaseModel,
 ): Promise<ReadonlyMap<string, Float32Array>> {
   const graph = new Graph('magnitudes');
   const feeds: Record<string, Feeds[string]> = {};
   const input = (entry: TensorEntry) => {
-    const data = toFloat32(file.subarray(entry.begin, entry.end), entry);
+    const data = toFloat32(bytes(entry), entry).slice();
     feeds[entry.name] = tensor('float32', entry.shape, data);
     return graph.input(entry.name, 'float32', entry.shape);
   };

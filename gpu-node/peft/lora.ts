@@ -31,6 +31,7 @@ import type {
   ServingMethod,
   SlotSizes,
   Stack,
+  TensorBytes,
   Trainable,
 } from './method.ts';
 import { matchTargets } from './targets.ts';
@@ -128,9 +129,9 @@ function changedByRow({ x, frozen }: LinearCall, a: Value, b: Value): Value {
   return squeeze(frozen.applyWithChange(rows, matMul(rows, a), b), [1]);
 }
 
-/** Holds the file's bytes and nothing beside them: they are turned into what a slot takes when they get one. */
-async function read(description: AdapterDescription, file: Uint8Array): Promise<ServedAdapter> {
-  const floats = (entry: TensorEntry) => toFloat32(file.subarray(entry.begin, entry.end), entry);
+/** Holds nothing beside the file's bytes: they are turned into what a slot takes when they get one. */
+async function read(description: AdapterDescription, bytes: TensorBytes): Promise<ServedAdapter> {
+  const floats = (entry: TensorEntry) => toFloat32(bytes(entry), entry);
   const { targets, classifier } = description;
   const layers = new Map(targets.map((target) => [target.module, target]));
   const sizes = { rank: Math.max(...targets.map(({ r }) => r)), labels: classifier.labels };

@@ -1,5 +1,6 @@
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
+import type { TensorEntry } from '../../shared/safetensors.ts';
 import type { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
 import type { Architecture, BaseModel, LinearHook, LinearLayer } from '../models/model.ts';
@@ -51,6 +52,14 @@ export interface Stack {
   readonly shape: readonly (number | keyof SlotSizes)[];
 }
 
+/** The bytes of a tensor of adapter_model.safetensors, which may change at the next call. */
+export type TensorBytes = (entry: TensorEntry) => Uint8Array;
+
+/** Of a file that is in memory as one piece. */
+export function bytesIn(file: Uint8Array): TensorBytes {
+  return ({ begin, end }) => file.subarray(begin, end);
+}
+
 /** An adapter's tensors in memory, ready to be put into stacks. */
 export interface ServedAdapter {
   readonly sizes: SlotSizes;
@@ -74,7 +83,7 @@ export interface ServedAdapter {
  * const pooled = where(unsqueeze(usesCls, [1]), pool('cls'), pool('mean'));
  * graph.output('logits', classifyBySlot(architecture.head, pooled, values, slots));
  *
- * const adapter = await serving.read(description, file, base);         // and to put it into slot 3 of a stack:
+ * const adapter = await serving.read(description, bytes, base);        // and to put it into slot 3 of a stack:
  * adapter.fill(stack, sizes, elements.subarray(3 * size, 4 * size));
  * ```
  */
@@ -84,10 +93,10 @@ export interface ServingMethod {
   /** `stacks` holds the graph inputs by name; `slots` is int32 `[batch]`. The encoder's layout is `batch-first`. Layers without a stack stay plain. */
   inject(layers: readonly LinearLayer[], stacks: Parameters, slots: Value): LinearHook;
   /**
-   * Reads an adapter whose description has been checked against the base model; `file` is adapter_model.safetensors.
+   * Reads an adapter whose description has been checked against the base model; what it gives reads on from `bytes`.
    * @throws AppError `invalid_adapter` where its numbers cannot be computed with
    */
-  read(description: AdapterDescription, file: Uint8Array, base: BaseModel): Promise<ServedAdapter>;
+  read(description: AdapterDescription, bytes: TensorBytes, base: BaseModel): Promise<ServedAdapter>;
 }
 
 /** One parameter-efficient method. `C` is its configuration. */

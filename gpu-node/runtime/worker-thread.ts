@@ -45,17 +45,12 @@ export class WorkerThread<H extends Handlers> {
     });
   }
 
-  /** `moved` are buffers of the argument that go over to the worker instead of being copied. */
-  call<N extends keyof H & string>(
-    name: N,
-    argument: ArgumentOf<H, N>,
-    moved: readonly ArrayBuffer[] = [],
-  ): Promise<ResultOf<H, N>> {
+  call<N extends keyof H & string>(name: N, argument: ArgumentOf<H, N>): Promise<ResultOf<H, N>> {
     if (this.#dead) return Promise.reject(this.#dead);
     const id = this.#calls++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject });
-      this.#worker.postMessage({ id, name, argument } satisfies Call, moved);
+      this.#worker.postMessage({ id, name, argument } satisfies Call);
     });
   }
 

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import type { AdapterTier } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { AdapterStore } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
 import { LastingWorker } from '../runtime/worker-thread.ts';
-import type { CheckHandlers, CheckWorkerData } from './check-worker.ts';
+import { type AdapterMemory, bytesTaken, type StoredBytes } from './adapter-memory.ts';
+import type { CheckHandlers, CheckWorkerData, FilesToCheck } from './check-worker.ts';
 import { unlessAborted } from './deadline.ts';
 import type { ServeMetrics } from './metrics.ts';
 import { type Pin, type Resident, Residents } from './residents.ts';
@@ -24,14 +25,14 @@ export interface AdaptersOptions {
   bases: readonly BaseModelSource[];
   store: AdapterStore;
   pool: SessionPool;
-  /** Bytes of adapters in memory. */
-  maxBytes: number;
+  memory: AdapterMemory;
   metrics: ServeMetrics;
   log: Log;
 }
 
 /** An adapter in memory, as its rows need it. */
 export interface LoadedAdapter extends Resident {
+  readonly weights: StoredBytes;
   /** Id of its base model. */
   readonly base: string;
   readonly labels: readonly string[];
@@ -54,10 +55,13 @@ export class Adapters {
   #loads = 0;
 
   constructor(options: AdaptersOptions) {
-    const { bases, pool, maxBytes, log } = options;
+    const { bases, pool, memory, log } = options;
     this.#options = options;
-    this.#residents = new Residents(maxBytes, ({ group, handle }) => pool.drop(group, handle));
-    const data: CheckWorkerData = { bases };
+    this.#residents = new Residents(memory.maxBytes, ({ group, handle, weights }) => {
+      pool.drop(group, handle);
+      memory.free(weights);
+    });
+    const data: CheckWorkerData = { bases, memory: memory.buffer };
     this.#checker = new LastingWorker<CheckHandlers>(ENTRY, data, (error) => {
       log.error('the worker that checks adapters ended', { reason: explain(error) });
     });
@@ -65,9 +69,7 @@ export class Adapters {
       load: async (bundle) => {
         if (!this.#residents.get(bundle)) await this.#load(bundle);
       },
-      onFailure: (bundle, error) => {
-        log.warn('an adapter could not be loaded ahead of its use', { bundle, reason: explain(error) });
-      },
+      onFailure: (bundle, error) => this.#warnOf(bundle, error),
       rest: () => sleep(WARM_REST_MS),
     });
   }
@@ -118,6 +120,17 @@ export class Adapters {
     throw noRoom();
   }
 
+  /** Loads an adapter; whether it could be. */
+  async tryLoad(bundle: string): Promise<boolean> {
+    try {
+      await this.#load(bundle);
+      return true;
+    } catch (error) {
+      this.#warnOf(bundle, error);
+      return false;
+    }
+  }
+
   /** Starts to load adapters that nobody waits for yet; says how many of them, from the first, there is room to wait for. */
   warm(bundles: readonly string[]): number {
     return this.#warmer.add(bundles);
@@ -143,6 +156,11 @@ export class Adapters {
   async stop(): Promise<void> {
     this.#warmer.stop();
     await this.#checker.stop();
+  }
+
+  #warnOf(bundle: string, error: unknown): void {
+    const message = 'an adapter could not be loaded ahead of its use';
+    this.#options.log.warn(message, { bundle, reason: explain(error) });
   }
 
   #load(bundle: string): Promise<void> {
@@ -171,17 +189,40 @@ export class Adapters {
   }
 
   async #loadOnce(bundle: string): Promise<void> {
-    const { store, pool } = this.#options;
+    const { store, memory } = this.#options;
     const files = await store.read(bundle);
-    const checked = await this.#checker.call('check', { bundle, files });
+    const weights = this.#keep(files[ADAPTER_WEIGHTS_FILE]);
+    try {
+      const [config, weft] = [files[ADAPTER_CONFIG_FILE], files[WEFT_FILE]];
+      await this.#loadChecked({ bundle, config, weft, weights });
+    } catch (error) {
+      memory.free(weights);
+      throw error;
+    }
+  }
+
+  /** Finds room for weights, for which those give way that are worth least. Their own buffer is freed at once: a collector would take its time. */
+  #keep(weights: Uint8Array<ArrayBuffer>): StoredBytes {
+    for (;;) {
+      const stored = this.#options.memory.store(weights);
+      if (stored) weights.buffer.transfer(0);
+      if (stored) return stored;
+      if (!this.#residents.giveWay()) throw noRoom();
+    }
+  }
+
+  /** Checks an adapter's files, and loads it into the session of its group. */
+  async #loadChecked(files: FilesToCheck): Promise<void> {
+    const { pool } = this.#options;
+    const { bundle, weights } = files;
+    const checked = await this.#checker.call('check', files);
     const { description, pooling, labels, maxLength, temperature } = checked;
     const { base } = checked.group;
     const group = await pool.open(checked.group);
     const handle = `${bundle} ${this.#loads++}`;
-    const weights = files[ADAPTER_WEIGHTS_FILE];
-    const bytes = weights.byteLength;
     await pool.load(group, { handle, description, pooling, weights });
-    const resident = { bundle, handle, base, group, bytes, labels, maxLength, temperature };
+    const bytes = bytesTaken(weights);
+    const resident = { bundle, handle, base, group, bytes, weights, labels, maxLength, temperature };
     const isDeleted = this.#deleted.has(bundle);
     if (!isDeleted && this.#residents.add(resident)) return;
     pool.drop(group, handle);

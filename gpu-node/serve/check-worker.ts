@@ -1,16 +1,27 @@
 import { workerData } from 'node:worker_threads';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
-import type { BundleBytes } from '../adapter-store.ts';
 import type { Architecture } from '../models/model.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import { serveCalls } from '../runtime/worker-thread.ts';
 import { type AdapterBase, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
+import { type StoredBytes, StoredBytesReader } from './adapter-memory.ts';
 import type { SessionGroup } from './session-group.ts';
 
 export interface CheckWorkerData {
   bases: readonly BaseModelSource[];
+  /** Where adapters' weights lie. */
+  memory: SharedArrayBuffer;
+}
+
+/** An adapter's three files. */
+export interface FilesToCheck {
+  bundle: string;
+  config: Uint8Array;
+  weft: Uint8Array;
+  weights: StoredBytes;
 }
 
 /** An adapter whose files fit each other and their base model. */
@@ -30,8 +41,10 @@ interface KnownBase {
   readonly outline: Promise<BaseModelOutline>;
 }
 
+const data = workerData as CheckWorkerData;
+const memory = new StoredBytesReader(data.memory);
 const bases = new Map(
-  (workerData as CheckWorkerData).bases.map((source): [string, KnownBase] => {
+  data.bases.map((source): [string, KnownBase] => {
     const outline = outlineBaseModel(source);
     // A failure is the answer of the calls that need it; without this it would end the process before the first came.
     outline.catch(() => {});
@@ -45,8 +58,13 @@ const handlers = {
   ready: async (_: null) => {
     for (const { outline } of bases.values()) await outline;
   },
-  check: async ({ bundle, files }: { bundle: string; files: BundleBytes }): Promise<CheckedAdapter> => {
+  check: async ({ bundle, config, weft: weftJson, weights }: FilesToCheck): Promise<CheckedAdapter> => {
     const what = `adapter bundle ${bundle.slice(0, 12)}`;
+    const files = {
+      [ADAPTER_CONFIG_FILE]: config,
+      [ADAPTER_WEIGHTS_FILE]: memory.read(weights),
+      [WEFT_FILE]: weftJson,
+    };
     const base = baseOf(readWeftFile(files, what).base_model);
     const { architecture, poolings } = await base.outline;
     const { weft, description } = readAdapterFiles(files, adapterBase(base.source, architecture), what);

@@ -6,6 +6,7 @@ import type { AdapterStore } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
 import type { Device } from '../runtime/device.ts';
+import { AdapterMemory } from './adapter-memory.ts';
 import { Adapters, type LoadedAdapter } from './adapters.ts';
 import { Admission, estimateTokens, type Ticket } from './admission.ts';
 import { DeadlinePassed, unlessAborted, within } from './deadline.ts';
@@ -48,12 +49,13 @@ export class Classifier {
 
   constructor(options: ClassifierOptions) {
     const { bases, store, slots, device, threads, batchTokens, queueTokens, memoryBytes, log } = options;
+    const memory = new AdapterMemory(memoryBytes);
     this.metrics = new ServeMetrics(batchTokens);
     this.#store = store;
     this.#admission = new Admission(queueTokens);
     this.#pool = new SessionPool({
       bases: new Map(bases.map((base) => [base.id, base])),
-      worker: { slots, device, threads },
+      worker: { memory: memory.buffer, slots, device, threads },
       limits: { tokens: batchTokens, adapters: slots },
       inUse: (group) => this.#adapters.pinned(group),
       onGone: (group) => this.#adapters.forget(group),
@@ -64,7 +66,7 @@ export class Classifier {
       bases,
       store,
       pool: this.#pool,
-      maxBytes: memoryBytes,
+      memory,
       metrics: this.metrics,
       log,
     });
@@ -74,11 +76,13 @@ export class Classifier {
   }
 
   /**
-   * Builds a group's session before anybody asks for it.
-   * @throws {AppError} naming the base model whose files cannot be used, whether or not the group is of it
+   * Builds a session before anybody asks for it: that of the adapter on disk which was used last, or where there is none of `usual`.
+   * @throws {AppError} naming the base model whose files cannot be used, whether or not the session is of it
    */
-  async prepare(group: SessionGroup): Promise<void> {
-    await Promise.all([this.#tokenizing.ready(), this.#adapters.ready(), this.#pool.open(group)]);
+  async prepare(usual: SessionGroup): Promise<void> {
+    await Promise.all([this.#tokenizing.ready(), this.#adapters.ready()]);
+    const { lastUsed } = this.#store;
+    if (lastUsed === undefined || !(await this.#adapters.tryLoad(lastUsed))) await this.#pool.open(usual);
   }
 
   /** Texts that wait for an answer. */

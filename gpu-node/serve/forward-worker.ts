@@ -1,10 +1,12 @@
 import { workerData } from 'node:worker_threads';
 import type { AdapterDescription, AdapterKind } from '../../shared/adapter-description.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
+import type { TensorEntry } from '../../shared/safetensors.ts';
 import { type BaseModelSource, openBaseModel } from '../models/open-base-model.ts';
 import { SERVING_METHODS } from '../peft/index.ts';
 import type { Device } from '../runtime/device.ts';
 import { serveCalls } from '../runtime/worker-thread.ts';
+import { type StoredBytes, StoredBytesReader } from './adapter-memory.ts';
 import { Forward, type ForwardRow } from './forward.ts';
 import type { TierCounts } from './tier.ts';
 
@@ -15,6 +17,8 @@ export interface ForwardWorkerData {
   kind: AdapterKind;
   /** Names of the layers that its adapters change. */
   modules: readonly string[];
+  /** Where its adapters lie. */
+  memory: SharedArrayBuffer;
   slots: number;
   device: Device;
   threads: number;
@@ -30,11 +34,12 @@ export interface AdapterToLoad {
   handle: string;
   description: AdapterDescription;
   pooling: Pooling;
-  /** adapter_model.safetensors, in a buffer of its own. */
-  weights: Uint8Array<ArrayBuffer>;
+  /** adapter_model.safetensors, which stays where it is until the adapter is dropped. */
+  weights: StoredBytes;
 }
 
 const data = workerData as ForwardWorkerData;
+const memory = new StoredBytesReader(data.memory);
 const base = openBaseModel(data.base, data.precision);
 const forward = createForward(data);
 // A failure is every call's answer; without this it would end the process before the first call came.
@@ -46,7 +51,8 @@ const handlers = {
     await forward;
   },
   load: async ({ handle, description, pooling, weights }: AdapterToLoad) => {
-    const served = await SERVING_METHODS[data.kind].read(description, weights, await base);
+    const bytes = ({ begin, end }: TensorEntry) => memory.read(weights, begin, end);
+    const served = await SERVING_METHODS[data.kind].read(description, bytes, await base);
     (await forward).load(handle, served, pooling);
   },
   drop: async (handle: string) => {

@@ -74,13 +74,16 @@ export class Residents<R extends Resident> {
 
   /** Takes an adapter in; false where it does not fit beside what is pinned. */
   add(resident: R): boolean {
-    const evicted = this.#tier.add(
-      resident.bundle,
-      resident.bytes,
-      (bundle) => this.#entries.get(bundle)!.pins > 0,
-    );
+    const evicted = this.#tier.add(resident.bundle, resident.bytes, this.#isPinned);
     for (const bundle of evicted ?? []) this.#leave(bundle);
     if (evicted) this.#entries.set(resident.bundle, { resident, pins: 0, gone: false });
+    return evicted !== undefined;
+  }
+
+  /** Lets the adapter go that is worth least; false where all are pinned. */
+  giveWay(): boolean {
+    const evicted = this.#tier.makeRoom(1, this.#isPinned);
+    for (const bundle of evicted ?? []) this.#leave(bundle);
     return evicted !== undefined;
   }
 
@@ -88,14 +91,14 @@ export class Residents<R extends Resident> {
     if (this.#tier.delete(bundle)) this.#leave(bundle);
   }
 
-  /** Forgets a group's adapters without a word: their worker is gone. */
+  /** Removes the adapters of a group, whose worker is gone. */
   forget(group: string): void {
     for (const [bundle, { resident }] of this.#entries) {
-      if (resident.group !== group) continue;
-      this.#entries.delete(bundle);
-      this.#tier.delete(bundle);
+      if (resident.group === group) this.remove(bundle);
     }
   }
+
+  readonly #isPinned = (bundle: string): boolean => this.#entries.get(bundle)!.pins > 0;
 
   #leave(bundle: string): void {
     const entry = this.#entries.get(bundle)!;

@@ -32,7 +32,7 @@ export interface RunReport {
 export interface SessionPoolOptions {
   /** Base models by id. */
   bases: ReadonlyMap<string, BaseModelSource>;
-  worker: Pick<ForwardWorkerData, 'slots' | 'device' | 'threads'>;
+  worker: Pick<ForwardWorkerData, 'memory' | 'slots' | 'device' | 'threads'>;
   limits: BatchLimits;
   /** Whether a group has adapters that somebody waits for. */
   inUse(group: string): boolean;
@@ -103,9 +103,9 @@ export class SessionPool {
     return key;
   }
 
-  /** Loads an adapter into a group's worker, which takes its weights over. */
+  /** Loads an adapter into a group's worker, which reads its weights until it is dropped. */
   async load(key: string, adapter: AdapterToLoad): Promise<void> {
-    await this.#group(key).worker.call('load', adapter, [adapter.weights.buffer]);
+    await this.#group(key).worker.call('load', adapter);
   }
 
   drop(key: string, handle: string): void {

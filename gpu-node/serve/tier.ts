@@ -75,15 +75,21 @@ export class Tier {
    * not fit beside what is held.
    */
   add(key: string, size: number, isHeld: (key: string) => boolean = () => false): string[] | undefined {
-    const leaving = this.#toFree(this.#used + size - this.#capacity, isHeld);
+    const leaving = this.makeRoom(this.#used + size - this.#capacity, isHeld);
     if (!leaving) return undefined;
-    for (const each of leaving) {
+    this.#used += size;
+    this.#renew(key, { size, worth: 0 });
+    return leaving;
+  }
+
+  /** Gives up adapters that take so much together, and says which; undefined, and nothing changes, where the others are held. */
+  makeRoom(room: number, isHeld: (key: string) => boolean = () => false): string[] | undefined {
+    const leaving = this.#toFree(room, isHeld);
+    for (const each of leaving ?? []) {
       this.#age = Math.max(this.#age, this.#entries.get(each)!.worth);
       this.delete(each);
       this.counts.evictions++;
     }
-    this.#used += size;
-    this.#renew(key, { size, worth: 0 });
     return leaving;
   }
 

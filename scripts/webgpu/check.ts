@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { methodOf, SERVING_METHODS } from '../../gpu-node/peft/index.ts';
+import { bytesIn } from '../../gpu-node/peft/method.ts';
 import { Random } from '../../gpu-node/random.ts';
 import { type Device, resolveDevice } from '../../gpu-node/runtime/device.ts';
 import { Forward } from '../../gpu-node/serve/forward.ts';
@@ -127,7 +128,8 @@ async function serve(
     device: on,
     threads: 1,
   });
-  forward.load('a', await SERVING_METHODS[description.kind].read(description, weights, base), config.pooling);
+  const served = await SERVING_METHODS[description.kind].read(description, bytesIn(weights), base);
+  forward.load('a', served, config.pooling);
   const rows = batch(base).map(({ ids }, i) => ({
     ids: Int32Array.from(ids),
     adapter: i === 0 ? null : 'a',

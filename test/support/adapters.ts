@@ -4,7 +4,7 @@ import { encodeModel } from '../../gpu-node/graph/onnx.ts';
 import { encoderFeeds, type TokenBatch } from '../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { methodOf } from '../../gpu-node/peft/index.ts';
-import type { ServedAdapter, ServingMethod } from '../../gpu-node/peft/method.ts';
+import { bytesIn, type ServedAdapter, type ServingMethod } from '../../gpu-node/peft/method.ts';
 import { floats, Session, tensor } from '../../gpu-node/runtime/session.ts';
 import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.ts';
 import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
@@ -57,7 +57,7 @@ export async function loadAdapter(
   };
   const bytes = Object.fromEntries(files) as Record<BundleFile, Uint8Array>;
   const { description, weights } = readAdapterFiles(bytes, shape, 'adapter x@1');
-  return serving.read(description, weights, base);
+  return serving.read(description, bytesIn(weights), base);
 }
 
 /** Logits of the graph that training evaluates with. */

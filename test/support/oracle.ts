@@ -6,6 +6,7 @@ import { loadTokenizer, type Tokenizer } from '../../gpu-node/data/tokenizer.ts'
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
+import { bytesIn } from '../../gpu-node/peft/method.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { randomBundle } from './bundles.ts';
@@ -71,7 +72,7 @@ export class Oracle implements AsyncDisposable {
       max_length: architecture.maxLength,
     };
     const { description, weights } = readAdapterFiles(this.bundle(seed), shape, `adapter of seed ${seed}`);
-    const adapter = await SERVING_METHODS.lora.read(description, weights, this.#base);
+    const adapter = await SERVING_METHODS.lora.read(description, bytesIn(weights), this.#base);
     const { ids } = this.#tokenizer.encode(text, MAX_LENGTH);
     const tokens = {
       rows: 1,

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
 import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
+import { bytesIn } from '../../../gpu-node/peft/method.ts';
 import { matchTargets } from '../../../gpu-node/peft/targets.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { Forward, type ForwardRow } from '../../../gpu-node/serve/forward.ts';
@@ -40,7 +41,7 @@ async function load(into: Forward, name: string, shape: BundleShape): Promise<vo
     { id: source.id, sha256: source.sha256, family: 'bert', hidden_size: 32, num_layers: 2, max_length: 64 },
     name,
   );
-  into.load(name, await SERVING_METHODS.lora.read(description, weights, base), weft.pooling);
+  into.load(name, await SERVING_METHODS.lora.read(description, bytesIn(weights), base), weft.pooling);
 }
 
 const random = new Random(7, 'ids');

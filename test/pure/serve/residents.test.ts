@@ -25,6 +25,14 @@ describe('Residents', () => {
     expect(residents.bytes).toBe(8 * MIB);
   });
 
+  it('gives way on its own account, as long as one is not pinned', () => {
+    const { residents, left } = room();
+    for (const bundle of ['a', 'b']) residents.add(resident(bundle));
+    residents.pin('a');
+    expect([residents.giveWay(), residents.giveWay()]).toEqual([true, false]);
+    expect([left, residents.bytes]).toEqual([['b 1'], 4 * MIB]);
+  });
+
   it('never lets go of what is pinned, and takes nothing in that does not fit beside it', () => {
     const { residents, left } = room();
     for (const bundle of ['a', 'b']) residents.add(resident(bundle));
@@ -55,7 +63,8 @@ describe('Residents', () => {
     const pin = residents.pin('z')!;
     expect(['first half', 'second half'].map((group) => residents.pinned(group))).toEqual([false, true]);
     residents.forget('second half');
-    pin.release();
     expect([residents.size, residents.bytes, left]).toEqual([1, 4 * MIB, []]);
+    pin.release();
+    expect(left).toEqual(['z 1']);
   });
 });
