@@ -36,7 +36,7 @@ interface Ready {
 /** Weft and HF PEFT as child processes of one protocol, one JSON line each way: a setup, then a batch for a step. */
 const COMMANDS = {
   weft: () => [process.execPath, join(import.meta.dirname, 'weft-trainer.ts')],
-  peft: (python: string) => [python, join(import.meta.dirname, 'peft_trainer.py')],
+  peft: (python: string) => [python, join(import.meta.dirname, 'peers/peft_trainer.py')],
 } satisfies Record<string, (python: string) => string[]>;
 
 /** A trainer that makes one step when told to, and idles else. */

@@ -12,6 +12,8 @@ export interface Log {
 
 export function createLog(out: Writable, human: boolean, now: () => Date = () => new Date()): Log {
   const format = human ? humanLine : jsonLine;
+  // Whoever read it is gone: what is said from here on is lost, and no reason to end.
+  out.on('error', () => {});
   const write =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}) => {

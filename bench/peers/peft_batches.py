@@ -5,21 +5,8 @@ import sys
 import time
 
 import torch
+from lines import answer, pad
 from peft_model import VERSIONS, PeftModel
-
-
-def pad(rows: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
-    length = max(len(row["ids"]) for row in rows)
-    ids = torch.zeros((len(rows), length), dtype=torch.long)
-    mask = torch.zeros((len(rows), length), dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, : len(row["ids"])] = torch.tensor(row["ids"])
-        mask[i, : len(row["ids"])] = 1
-    return ids, mask
-
-
-def answer(message: dict) -> None:
-    print(json.dumps(message), flush=True)
 
 
 def main() -> None:

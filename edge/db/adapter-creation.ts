@@ -3,7 +3,7 @@ import type { CreateAdapter } from '../../shared/api/adapters.ts';
 import type { BaseModel } from '../pick-node.ts';
 import { type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
-import { claimObjects } from './objects.ts';
+import { claimObjects, expireUnwanted } from './objects.ts';
 import { adapterNames, adapters, files, jobs, objects } from './schema.ts';
 
 /** A dataset that a job reads; `file` is null for inline examples. */
@@ -74,17 +74,9 @@ export async function findDatasets(db: Db, tenant: string, ids: string[]) {
     .where(and(eq(files.tenant, tenant), inArray(files.id, ids)));
 }
 
-/** Inline datasets whose job has ended are nobody's any more. */
+/** Inline datasets whose job has ended are nobody's any more. A job's id follows `prefix`. */
 export async function releaseInlineDatasets(db: Db, prefix: string, now: number): Promise<void> {
-  const unfinished = sql`EXISTS (SELECT 1 FROM ${jobs}
+  const wanted = sql`EXISTS (SELECT 1 FROM ${jobs}
     WHERE ${jobs.id} = substr(${objects.key}, ${prefix.length + 1}) AND ${jobs.status} IN ('queued', 'running'))`;
-  await db
-    .update(objects)
-    .set({ expiresAt: now })
-    .where(
-      and(
-        sql`${objects.key} >= ${prefix} AND ${objects.key} < ${`${prefix}~`}`,
-        sql`${objects.expiresAt} IS NULL AND NOT ${unfinished}`,
-      ),
-    );
+  await expireUnwanted(db, prefix, wanted, now);
 }

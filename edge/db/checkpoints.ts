@@ -1,6 +1,7 @@
-import { and, eq, isNull, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { leased } from './leases.ts';
+import { expireUnwanted } from './objects.ts';
 import { type JobCheckpoint, jobs, objects } from './schema.ts';
 
 /**
@@ -35,14 +36,5 @@ export async function releaseCheckpoints(db: Db, prefix: string, now: number): P
   const wanted = sql`EXISTS (SELECT 1 FROM ${jobs}
     WHERE ${jobs.id} = substr(${rest}, 1, instr(${rest}, '/') - 1) AND ${jobs.status} IN ('queued', 'running')
       AND ${jobs.checkpoint} ->> '$.key' = ${objects.key})`;
-  await db
-    .update(objects)
-    .set({ expiresAt: now })
-    .where(
-      and(
-        sql`${objects.key} >= ${prefix} AND ${objects.key} < ${`${prefix}~`}`,
-        isNull(objects.expiresAt),
-        sql`NOT ${wanted}`,
-      ),
-    );
+  await expireUnwanted(db, prefix, wanted, now);
 }

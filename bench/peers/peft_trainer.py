@@ -8,6 +8,7 @@ import time
 import peft
 import torch
 import transformers
+from lines import answer, pad
 from torch.nn.functional import cross_entropy
 
 
@@ -50,20 +51,6 @@ def set_parameters(model: torch.nn.Module, given: dict[str, list[float]]) -> Non
         raise SystemExit(f"not trained here: {', '.join(given)}")
 
 
-def pad(rows: list[dict]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    length = max(len(row["ids"]) for row in rows)
-    ids = torch.zeros((len(rows), length), dtype=torch.long)
-    mask = torch.zeros((len(rows), length), dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, : len(row["ids"])] = torch.tensor(row["ids"])
-        mask[i, : len(row["ids"])] = 1
-    return ids, mask, torch.tensor([row["label"] for row in rows])
-
-
-def answer(message: dict) -> None:
-    print(json.dumps(message), flush=True)
-
-
 def cpu_ms() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return (usage.ru_utime + usage.ru_stime) * 1e3
@@ -79,7 +66,9 @@ def main() -> None:
     optimizer = torch.optim.AdamW(parameters, lr=setup["learningRate"], weight_decay=0.01)
     answer({"versions": f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"})
     for line in sys.stdin:
-        ids, mask, labels = pad(json.loads(line))
+        rows = json.loads(line)
+        ids, mask = pad(rows)
+        labels = torch.tensor([row["label"] for row in rows])
         cpu, start = cpu_ms(), time.perf_counter()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=setup["precision"] == "bf16"):
             loss = cross_entropy(model(ids, mask), labels)
