@@ -23,10 +23,14 @@ export class AdapterMemory {
   readonly #free: Uint32Array;
   #count: number;
 
-  /** @throws {RangeError} where the machine has no room for so many bytes */
+  /** @throws where the machine has no room for so many bytes */
   constructor(maxBytes: number) {
     const blocks = Math.floor(maxBytes / BLOCK_BYTES);
-    this.buffer = new SharedArrayBuffer(blocks * BLOCK_BYTES);
+    try {
+      this.buffer = new SharedArrayBuffer(blocks * BLOCK_BYTES);
+    } catch (cause) {
+      throw new Error(`there is no room for ${maxBytes} bytes of adapters in memory`, { cause });
+    }
     // The lowest is taken first.
     this.#free = Uint32Array.from({ length: blocks }, (_, i) => blocks - 1 - i);
     this.#count = blocks;
