@@ -201,14 +201,16 @@ export class Adapters {
     }
   }
 
-  /** Finds room for weights, for which those give way that are worth least. Their own buffer is freed at once: a collector would take its time. */
+  /** Takes weights over into memory, where those give way to them that are worth least. */
   #keep(weights: Uint8Array<ArrayBuffer>): StoredBytes {
-    for (;;) {
-      const stored = this.#options.memory.store(weights);
-      if (stored) weights.buffer.transfer(0);
-      if (stored) return stored;
+    let stored = this.#options.memory.store(weights);
+    while (!stored) {
       if (!this.#residents.giveWay()) throw noRoom();
+      stored = this.#options.memory.store(weights);
     }
+    // A collector would take its time to free the file's own buffer.
+    if (weights.byteLength === weights.buffer.byteLength) weights.buffer.transfer(0);
+    return stored;
   }
 
   /** Checks an adapter's files, and loads it into the session of its group. */
