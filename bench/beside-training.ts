@@ -13,12 +13,12 @@ import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { AdapterStore, type BundleBytes, bundleId } from '../gpu-node/adapter-store.ts';
 import { createLog } from '../gpu-node/log.ts';
 import { type BaseModelSource, openBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { Random } from '../gpu-node/random.ts';
 import { Classifier } from '../gpu-node/serve/classifier.ts';
 import { type FromTrainer, fromTrainer, type TrainingSpec } from '../gpu-node/train/protocol.ts';
+import { type BundleBytes, bundleId } from '../gpu-node/weights/bundle-files.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
 import { hyperparametersRequest, peftRequest } from '../shared/peft-config.ts';
@@ -46,7 +46,7 @@ const located = await locateBaseModel('minilm-l6-384', { home, log });
 const source: BaseModelSource = { ...located, weightsFolder: join(home, 'weights') };
 const folder = await mkdtemp(join(tmpdir(), 'weft-beside-'));
 const files = randomBundle(await openBaseModel(source), source, { seed: 1, maxLength: 128 });
-const bundle = await bundleId(files);
+const bundle = bundleId(files);
 const classifier = await openClassifier();
 await time(1);
 report('calm', await time(Number(values.seconds)));
@@ -62,17 +62,17 @@ await classifier.stop();
 await rm(folder, { recursive: true });
 
 async function openClassifier(): Promise<Classifier> {
-  const store = await AdapterStore.open({
+  const cache = {
     folder: join(folder, 'cache'),
     maxBytes: 2 ** 30,
     source: {
-      downloadAdapterFile: (_bundle, name: keyof BundleBytes, file) => writeFile(file, files[name]),
+      downloadAdapterFile: (_bundle: string, name: keyof BundleBytes, file: string) =>
+        writeFile(file, files[name]),
     },
-    log,
-  });
+  };
   const threads = Number(values.threads);
   const limits = { slots: 8, batchTokens: 4096, queueTokens: 2 ** 20, memoryBytes: 2 ** 28 };
-  return new Classifier({ bases: [source], store, device: 'cpu', threads, ...limits, log });
+  return Classifier.open({ bases: [source], cache, device: 'cpu', threads, ...limits, log });
 }
 
 function text(words: number): string {

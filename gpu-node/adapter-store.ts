@@ -1,27 +1,27 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  ADAPTER_CONFIG_FILE,
-  ADAPTER_WEIGHTS_FILE,
-  BUNDLE_FILES,
-  type BundleFile,
-  canonicalManifest,
-  sha256Hex,
-  WEFT_FILE,
-} from '../shared/adapter-format.ts';
+import { BUNDLE_FILES, type BundleFile, sha256Hex } from '../shared/adapter-format.ts';
 import { AppError } from '../shared/errors.ts';
 import { explain, type Log } from './log.ts';
 import { Tier, type TierCounts } from './serve/tier.ts';
 
-/** An adapter's three files, whole, each in a buffer of its own. */
-export type BundleBytes = Readonly<Record<BundleFile, Uint8Array<ArrayBuffer>>>;
+/** What a reader found in a folder. */
+export interface ReadBundle<T> {
+  /** What a bundle of these files is called. */
+  readonly id: string;
+  /** What they take. */
+  readonly bytes: number;
+  readonly contents: T;
+}
 
 export interface AdapterSource {
   downloadAdapterFile(bundle: string, name: BundleFile, file: string): Promise<void>;
 }
 
-export interface AdapterStoreOptions {
+export interface AdapterStoreOptions<T> {
   folder: string;
+  /** Reads a folder that may be one of a bundle; undefined where it is not. */
+  read(folder: string): Promise<ReadBundle<T> | undefined>;
   /** Bytes that the files kept on disk may take together. */
   maxBytes: number;
   source: AdapterSource;
@@ -40,24 +40,24 @@ const MAX_FETCHES = 32;
  * Adapters' files by content hash: from disk, or from the edge and then kept on disk. The name of a folder is the hash
  * of what is in it, so every read checks itself; a file that does not fit is dropped, named in the log and fetched again.
  */
-export class AdapterStore {
-  readonly #options: AdapterStoreOptions;
+export class AdapterStore<T> {
+  readonly #options: AdapterStoreOptions<T>;
   /** What is on disk, in bytes. */
   readonly #kept: Tier;
-  readonly #loading = new Map<string, Promise<BundleBytes>>();
+  readonly #loading = new Map<string, Promise<T>>();
   readonly #dropped = new Set<string>();
   /** Folders being removed: who asks for one meanwhile must not read what is left of it. */
   readonly #removing = new Map<string, Promise<void>>();
   readonly #waiting: (() => void)[] = [];
   #fetching = 0;
 
-  private constructor(options: AdapterStoreOptions) {
+  private constructor(options: AdapterStoreOptions<T>) {
     this.#options = options;
     this.#kept = new Tier({ capacity: options.maxBytes, overhead: FETCH_OVERHEAD_BYTES });
   }
 
   /** Opens a cache folder: finds what is there and removes what an earlier process left half written. */
-  static async open(options: AdapterStoreOptions): Promise<AdapterStore> {
+  static async open<T>(options: AdapterStoreOptions<T>): Promise<AdapterStore<T>> {
     const store = new AdapterStore(options);
     await mkdir(options.folder, { recursive: true });
     await store.#scan();
@@ -89,11 +89,11 @@ export class AdapterStore {
   }
 
   /**
-   * The files of a bundle. Callers who ask for the same bundle at the same time share one load.
+   * What the reader makes of a bundle's files. Callers who ask for the same bundle at the same time share one load.
    * @throws {AppError} `adapter_not_found` where the edge has no such bundle, `upstream_failed` where it cannot be
    * reached or sent something else, `no_capacity` where the disk is full.
    */
-  read(bundle: string): Promise<BundleBytes> {
+  read(bundle: string): Promise<T> {
     const running = this.#loading.get(bundle);
     if (running) return running;
     const load = this.#load(bundle).finally(() => this.#finish(bundle));
@@ -107,10 +107,10 @@ export class AdapterStore {
     await this.#remove(bundle);
   }
 
-  async #load(bundle: string): Promise<BundleBytes> {
+  async #load(bundle: string): Promise<T> {
     await this.#removing.get(bundle)?.catch(() => {});
     const onDisk = await this.#readKept(bundle);
-    if (onDisk) return onDisk;
+    if (onDisk) return onDisk.contents;
     await this.#enter();
     try {
       return await this.#fetchMakingRoom(bundle);
@@ -124,17 +124,17 @@ export class AdapterStore {
     if (this.#dropped.delete(bundle)) void this.#tryRemove(bundle);
   }
 
-  async #readKept(bundle: string): Promise<BundleBytes | undefined> {
+  async #readKept(bundle: string): Promise<ReadBundle<T> | undefined> {
     const folder = join(this.#options.folder, bundle);
     const known = this.#kept.use(bundle);
-    const files = await readBundle(folder).catch(() => undefined);
-    if (!files) return undefined;
-    if ((await bundleId(files)) === bundle) {
+    const read = await this.#options.read(folder);
+    if (!read) return undefined;
+    if (read.id === bundle) {
       // Another node of this home may have put it there.
-      if (!known) await this.#keep(bundle, bytesOf(files));
+      if (!known) await this.#keep(bundle, read.bytes);
       const now = new Date();
-      await utimes(folder, now, now).catch(() => {});
-      return files;
+      utimes(folder, now, now).catch(() => {});
+      return read;
     }
     this.#options.log.warn('a cached adapter is corrupt: dropped, and fetched again', { bundle });
     await this.#remove(bundle);
@@ -142,7 +142,7 @@ export class AdapterStore {
   }
 
   /** The cache gives way where it is what fills the disk. */
-  async #fetchMakingRoom(bundle: string): Promise<BundleBytes> {
+  async #fetchMakingRoom(bundle: string): Promise<T> {
     try {
       return await this.#fetch(bundle);
     } catch (error) {
@@ -153,37 +153,37 @@ export class AdapterStore {
     }
   }
 
-  async #fetch(bundle: string): Promise<BundleBytes> {
-    const { folder, source } = this.#options;
+  async #fetch(bundle: string): Promise<T> {
+    const { folder, source, read } = this.#options;
     const partial = await mkdtemp(join(folder, PARTIAL));
     try {
       await allDone(
         BUNDLE_FILES.map((name) => source.downloadAdapterFile(bundle, name, join(partial, name))),
       );
-      const files = await readBundle(partial);
-      const id = await bundleId(files);
-      if (id !== bundle) {
+      const fetched = await read(partial);
+      if (fetched?.id !== bundle) {
+        const sent = fetched?.id ?? 'no bundle';
         throw new AppError(
           'upstream_failed',
-          `the edge sent other bytes for adapter bundle ${bundle}: ${id}`,
+          `the edge sent other bytes for adapter bundle ${bundle}: ${sent}`,
         );
       }
-      await this.#publish(partial, bundle, files);
-      return files;
+      await this.#publish(partial, bundle, fetched.bytes);
+      return fetched.contents;
     } finally {
       await rm(partial, { recursive: true, force: true });
     }
   }
 
   /** Another node of this home may have put the same bundle there first; then its copy stays. */
-  async #publish(partial: string, bundle: string, files: BundleBytes): Promise<void> {
+  async #publish(partial: string, bundle: string, bytes: number): Promise<void> {
     try {
       await rename(partial, join(this.#options.folder, bundle));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code !== 'EEXIST' && code !== 'ENOTEMPTY' && code !== 'EPERM') throw error;
     }
-    await this.#keep(bundle, bytesOf(files));
+    await this.#keep(bundle, bytes);
   }
 
   /** Writes down that a bundle is on disk, and removes what has to leave for it: itself, where it is larger than all may be. */
@@ -239,39 +239,9 @@ async function allDone(promises: Promise<void>[]): Promise<void> {
     if (result.status === 'rejected') throw result.reason;
 }
 
-async function readBundle(folder: string): Promise<BundleBytes> {
-  const [config, weights, weft] = await Promise.all([
-    readFile(join(folder, ADAPTER_CONFIG_FILE)),
-    readFile(join(folder, ADAPTER_WEIGHTS_FILE)),
-    readFile(join(folder, WEFT_FILE)),
-  ]);
-  return { [ADAPTER_CONFIG_FILE]: config, [ADAPTER_WEIGHTS_FILE]: weights, [WEFT_FILE]: weft };
-}
-
-function bytesOf(files: BundleBytes): number {
-  return BUNDLE_FILES.reduce((sum, name) => sum + files[name].byteLength, 0);
-}
-
 async function folderBytes(folder: string): Promise<number> {
   const sizes = await Promise.all(
     (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
   );
   return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-/** A bundle's id, from its bytes. */
-export async function bundleId(files: Readonly<Record<BundleFile, Uint8Array>>): Promise<string> {
-  const entries = await Promise.all(
-    BUNDLE_FILES.map(async (name) => ({
-      name,
-      bytes: files[name].byteLength,
-      sha256: await sha256(files[name]),
-    })),
-  );
-  return sha256(new TextEncoder().encode(canonicalManifest(entries)));
-}
-
-/** Off the calling thread: 90 MB take a tenth of a second. */
-async function sha256(bytes: Uint8Array): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
 }

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { type ServerType, serve } from '@hono/node-server';
 import type { RegisterNode } from '../shared/api/nodes.ts';
 import { BASE_PRECISIONS, type BasePrecision } from '../shared/peft-config.ts';
-import { AdapterStore } from './adapter-store.ts';
 import { adapterCacheFolder, type NodeConfig } from './config.ts';
 import { EdgeClient } from './edge-client.ts';
 import { claimIdentity, type Identity } from './identity.ts';
@@ -59,16 +58,11 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
   }
   const autoPrecision = await fastestPrecision(device, config.threads);
   const edge = new EdgeClient({ url: config.edgeUrl, secret: config.nodeSecret });
-  const store = await AdapterStore.open({
-    folder: adapterCacheFolder(config),
-    maxBytes: config.cacheBytes,
-    source: edge,
-    log,
-  });
+  const cache = { folder: adapterCacheFolder(config), maxBytes: config.cacheBytes, source: edge };
   const { threads, slots, batchTokens, queueTokens, memoryBytes } = config;
   const limits = { threads, slots, batchTokens, queueTokens, memoryBytes };
   const sources = bases.map(({ source }) => source);
-  const classifier = new Classifier({ bases: sources, store, device, ...limits, log });
+  const classifier = await Classifier.open({ bases: sources, cache, device, ...limits, log });
   const identity = await claimIdentity(home);
   try {
     await classifier.prepare(usualGroup(bases[0]!, autoPrecision));

@@ -1,11 +1,23 @@
-import { parentPort, Worker } from 'node:worker_threads';
+import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
 import { AppError, ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
 import { explain } from '../log.ts';
 
 /** What a worker can do: functions of one argument, by name. */
 export type Handlers = Record<string, (argument: never) => unknown>;
 type ArgumentOf<H extends Handlers, N extends keyof H> = Parameters<H[N]>[0];
-type ResultOf<H extends Handlers, N extends keyof H> = Awaited<ReturnType<H[N]>>;
+type Unmoved<R> = R extends Moved<infer Result> ? Result : R;
+type ResultOf<H extends Handlers, N extends keyof H> = Unmoved<Awaited<ReturnType<H[N]>>>;
+
+/** A handler's result whose buffers go over to the caller instead of being copied. */
+export class Moved<R> {
+  readonly result: R;
+  readonly buffers: readonly ArrayBuffer[];
+
+  constructor(result: R, buffers: readonly ArrayBuffer[]) {
+    this.result = result;
+    this.buffers = buffers;
+  }
+}
 
 interface Call {
   id: number;
@@ -111,11 +123,17 @@ export function serveCalls(handlers: Handlers, close: () => Promise<void> = asyn
   let last: Promise<unknown> = Promise.resolve();
   port.on('message', (message: Call | typeof STOP) => {
     last = last.then(async () => {
-      if (message !== STOP) return port.postMessage(await answer(handlers, message));
+      if (message !== STOP) return send(port, await answer(handlers, message));
       await close();
       port.close();
     });
   });
+}
+
+function send(port: MessagePort, answer: Answer): void {
+  if (!('result' in answer && answer.result instanceof Moved)) return port.postMessage(answer);
+  const { result, buffers } = answer.result;
+  port.postMessage({ ...answer, result }, buffers);
 }
 
 async function answer(handlers: Handlers, { id, name, argument }: Call): Promise<Answer> {

@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import type { AdapterTier } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { AdapterStore } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
-import type { BaseModelSource } from '../models/open-base-model.ts';
-import { LastingWorker } from '../runtime/worker-thread.ts';
 import { type AdapterMemory, bytesTaken, type StoredBytes } from './adapter-memory.ts';
-import type { CheckHandlers, CheckWorkerData, FilesToCheck } from './check-worker.ts';
+import type { CheckedAdapter } from './check-worker.ts';
 import { unlessAborted } from './deadline.ts';
 import type { ServeMetrics } from './metrics.ts';
 import { type Pin, type Resident, Residents } from './residents.ts';
@@ -19,11 +16,9 @@ import { Warmer } from './warmer.ts';
 const LOAD_ATTEMPTS = 3;
 /** Between loads that nobody waits for, of which each takes some 2 ms of a core: as fast as they go they would slow the runs down. */
 const WARM_REST_MS = 10;
-const ENTRY = new URL('./check-worker.ts', import.meta.url);
 
 export interface AdaptersOptions {
-  bases: readonly BaseModelSource[];
-  store: AdapterStore;
+  store: AdapterStore<CheckedAdapter | AppError>;
   pool: SessionPool;
   memory: AdapterMemory;
   metrics: ServeMetrics;
@@ -47,7 +42,6 @@ export interface LoadedAdapter extends Resident {
 export class Adapters {
   readonly #options: AdaptersOptions;
   readonly #residents: Residents<LoadedAdapter>;
-  readonly #checker: LastingWorker<CheckHandlers>;
   readonly #warmer: Warmer;
   readonly #loading = new Map<string, Promise<void>>();
   /** Those that were deleted while they are being loaded. */
@@ -55,15 +49,11 @@ export class Adapters {
   #loads = 0;
 
   constructor(options: AdaptersOptions) {
-    const { bases, pool, memory, log } = options;
+    const { pool, memory } = options;
     this.#options = options;
     this.#residents = new Residents(memory.maxBytes, ({ group, handle, weights }) => {
       pool.drop(group, handle);
       memory.free(weights);
-    });
-    const data: CheckWorkerData = { bases, memory: memory.buffer };
-    this.#checker = new LastingWorker<CheckHandlers>(ENTRY, data, (error) => {
-      log.error('the worker that checks adapters ended', { reason: explain(error) });
     });
     this.#warmer = new Warmer({
       load: async (bundle) => {
@@ -72,11 +62,6 @@ export class Adapters {
       onFailure: (bundle, error) => this.#warnOf(bundle, error),
       rest: () => sleep(WARM_REST_MS),
     });
-  }
-
-  /** @throws {AppError} naming the base model whose files cannot be used */
-  async ready(): Promise<void> {
-    await this.#checker.call('ready', null);
   }
 
   /** Adapters in memory. */
@@ -153,9 +138,9 @@ export class Adapters {
     await Promise.all(bundles.map((bundle) => this.#options.store.drop(bundle)));
   }
 
-  async stop(): Promise<void> {
+  /** Forgets what is to be loaded ahead of its use. */
+  stop(): void {
     this.#warmer.stop();
-    await this.#checker.stop();
   }
 
   #warnOf(bundle: string, error: unknown): void {
@@ -190,11 +175,11 @@ export class Adapters {
 
   async #loadOnce(bundle: string): Promise<void> {
     const { store, memory } = this.#options;
-    const files = await store.read(bundle);
-    const weights = this.#keep(files[ADAPTER_WEIGHTS_FILE]);
+    const adapter = await store.read(bundle);
+    if (adapter instanceof AppError) throw adapter;
+    const weights = this.#keep(adapter.weights);
     try {
-      const [config, weft] = [files[ADAPTER_CONFIG_FILE], files[WEFT_FILE]];
-      await this.#loadChecked({ bundle, config, weft, weights });
+      await this.#intoSession(bundle, adapter, weights);
     } catch (error) {
       memory.free(weights);
       throw error;
@@ -209,18 +194,15 @@ export class Adapters {
       stored = this.#options.memory.store(weights);
     }
     // A collector would take its time to free the file's own buffer.
-    if (weights.byteLength === weights.buffer.byteLength) weights.buffer.transfer(0);
+    weights.buffer.transfer(0);
     return stored;
   }
 
-  /** Checks an adapter's files, and loads it into the session of its group. */
-  async #loadChecked(files: FilesToCheck): Promise<void> {
+  async #intoSession(bundle: string, adapter: CheckedAdapter, weights: StoredBytes): Promise<void> {
     const { pool } = this.#options;
-    const { bundle, weights } = files;
-    const checked = await this.#checker.call('check', files);
-    const { description, pooling, labels, maxLength, temperature } = checked;
-    const { base } = checked.group;
-    const group = await pool.open(checked.group);
+    const { description, pooling, labels, maxLength, temperature } = adapter;
+    const { base } = adapter.group;
+    const group = await pool.open(adapter.group);
     const handle = `${bundle} ${this.#loads++}`;
     await pool.load(group, { handle, description, pooling, weights });
     const bytes = bytesTaken(weights);

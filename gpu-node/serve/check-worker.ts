@@ -1,27 +1,17 @@
 import { workerData } from 'node:worker_threads';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
-import { AppError } from '../../shared/errors.ts';
+import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { Architecture } from '../models/model.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
-import { serveCalls } from '../runtime/worker-thread.ts';
+import { Moved, serveCalls } from '../runtime/worker-thread.ts';
 import { type AdapterBase, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
-import { type StoredBytes, StoredBytesReader } from './adapter-memory.ts';
+import { type BundleBytes, bundleId, bundleSize, readBundleFiles } from '../weights/bundle-files.ts';
 import type { SessionGroup } from './session-group.ts';
 
 export interface CheckWorkerData {
   bases: readonly BaseModelSource[];
-  /** Where adapters' weights lie. */
-  memory: SharedArrayBuffer;
-}
-
-/** An adapter's three files. */
-export interface FilesToCheck {
-  bundle: string;
-  config: Uint8Array;
-  weft: Uint8Array;
-  weights: StoredBytes;
 }
 
 /** An adapter whose files fit each other and their base model. */
@@ -34,6 +24,21 @@ export interface CheckedAdapter {
   temperature: number;
   description: AdapterDescription;
   group: SessionGroup;
+  /** adapter_model.safetensors. */
+  weights: Uint8Array<ArrayBuffer>;
+}
+
+/** Why an adapter's files cannot be served. */
+interface Refusal {
+  refused: ErrorCode;
+  message: string;
+}
+
+/** What lies in a folder. */
+interface CheckedBundle {
+  id: string;
+  bytes: number;
+  adapter: CheckedAdapter | Refusal;
 }
 
 interface KnownBase {
@@ -41,10 +46,8 @@ interface KnownBase {
   readonly outline: Promise<BaseModelOutline>;
 }
 
-const data = workerData as CheckWorkerData;
-const memory = new StoredBytesReader(data.memory);
 const bases = new Map(
-  data.bases.map((source): [string, KnownBase] => {
+  (workerData as CheckWorkerData).bases.map((source): [string, KnownBase] => {
     const outline = outlineBaseModel(source);
     // A failure is the answer of the calls that need it; without this it would end the process before the first came.
     outline.catch(() => {});
@@ -52,39 +55,61 @@ const bases = new Map(
   }),
 );
 
-/** Checking an adapter's files takes as long as they are large: here it keeps neither requests nor runs waiting. */
 const handlers = {
   /** Resolves when every base model can be used. */
   ready: async (_: null) => {
     for (const { outline } of bases.values()) await outline;
   },
-  check: async ({ bundle, config, weft: weftJson, weights }: FilesToCheck): Promise<CheckedAdapter> => {
-    const what = `adapter bundle ${bundle.slice(0, 12)}`;
-    const files = {
-      [ADAPTER_CONFIG_FILE]: config,
-      [ADAPTER_WEIGHTS_FILE]: memory.read(weights),
-      [WEFT_FILE]: weftJson,
-    };
-    const base = baseOf(readWeftFile(files, what).base_model);
-    const { architecture, poolings } = await base.outline;
-    const { weft, description } = readAdapterFiles(files, adapterBase(base.source, architecture), what);
-    if (!poolings.includes(weft.pooling)) {
-      throw new AppError(
-        'invalid_adapter',
-        `${what} needs a pooler, which base model ${weft.base_model} lacks`,
-      );
-    }
-    const changed = new Set(description.targets.map(({ module }) => module));
-    const layers = architecture.linears(weft.pooling).filter(({ name }) => changed.has(name));
-    const modules = layers.map(({ name }) => name);
-    const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
-    const group = { base: weft.base_model, precision: weft.base_precision, kind: description.kind, modules };
-    return { labels, pooling, maxLength, temperature, description, group };
+  read: async (folder: string): Promise<Moved<CheckedBundle> | undefined> => {
+    const files = readFiles(folder);
+    if (!files) return undefined;
+    const id = bundleId(files);
+    const adapter = await check(files, `adapter bundle ${id.slice(0, 12)}`).catch(refusalOf);
+    const moved = 'weights' in adapter ? [adapter.weights.buffer] : [];
+    return new Moved({ id, bytes: bundleSize(files), adapter }, moved);
   },
 };
 export type CheckHandlers = typeof handlers;
 
 serveCalls(handlers);
+
+function readFiles(folder: string): BundleBytes | undefined {
+  try {
+    return readBundleFiles(folder);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws {AppError} where they do not fit each other or a base model that is served */
+async function check(files: BundleBytes, what: string): Promise<CheckedAdapter> {
+  const base = baseOf(readWeftFile(files, what).base_model);
+  const { architecture, poolings } = await base.outline;
+  const { weft, description } = readAdapterFiles(files, adapterBase(base.source, architecture), what);
+  if (!poolings.includes(weft.pooling)) {
+    throw new AppError(
+      'invalid_adapter',
+      `${what} needs a pooler, which base model ${weft.base_model} lacks`,
+    );
+  }
+  const changed = new Set(description.targets.map(({ module }) => module));
+  const layers = architecture.linears(weft.pooling).filter(({ name }) => changed.has(name));
+  const modules = layers.map(({ name }) => name);
+  const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
+  const group = { base: weft.base_model, precision: weft.base_precision, kind: description.kind, modules };
+  const weights = inBufferOfItsOwn(files[ADAPTER_WEIGHTS_FILE]);
+  return { labels, pooling, maxLength, temperature, description, group, weights };
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof AppError) return { refused: error.code, message: error.message };
+  throw error;
+}
+
+/** A small file's bytes share a buffer with others. */
+function inBufferOfItsOwn(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
 
 function baseOf(id: string): KnownBase {
   const found = bases.get(id);

@@ -2,13 +2,15 @@ import type { AdapterTier, NodeClassifyRequest, NodeClassifyResponse } from '../
 import { AppError } from '../../shared/errors.ts';
 import { softmax } from '../../shared/metrics.ts';
 import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
-import type { AdapterStore } from '../adapter-store.ts';
+import { AdapterStore, type AdapterStoreOptions } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
 import type { Device } from '../runtime/device.ts';
 import { AdapterMemory } from './adapter-memory.ts';
 import { Adapters, type LoadedAdapter } from './adapters.ts';
 import { Admission, estimateTokens, type Ticket } from './admission.ts';
+import { BundleChecker } from './bundle-checker.ts';
+import type { CheckedAdapter } from './check-worker.ts';
 import { DeadlinePassed, unlessAborted, within } from './deadline.ts';
 import { type NodeSamples, ServeMetrics } from './metrics.ts';
 import type { Pin } from './residents.ts';
@@ -22,7 +24,8 @@ const ANONYMOUS = '';
 export interface ClassifierOptions {
   /** Each of an id of its own. */
   bases: readonly BaseModelSource[];
-  store: AdapterStore;
+  /** Adapters on disk: where they lie, what they may take, and where those come from that do not. */
+  cache: Pick<AdapterStoreOptions<unknown>, 'folder' | 'maxBytes' | 'source'>;
   device: Device;
   threads: number;
   /** Adapters that a run may mix. */
@@ -41,17 +44,24 @@ type Row = NodeClassifyRequest['rows'][number];
 /** Answers classifications: loads adapters, tokenizes, batches across requests and runs, all off the calling thread. */
 export class Classifier {
   readonly metrics: ServeMetrics;
-  readonly #store: AdapterStore;
+  /** Adapters on disk. */
+  readonly store: AdapterStore<CheckedAdapter | AppError>;
+  readonly #checker: BundleChecker;
   readonly #admission: Admission;
   readonly #adapters: Adapters;
   readonly #tokenizing: Tokenizing;
   readonly #pool: SessionPool;
 
-  constructor(options: ClassifierOptions) {
-    const { bases, store, slots, device, threads, batchTokens, queueTokens, memoryBytes, log } = options;
+  private constructor(
+    options: ClassifierOptions,
+    checker: BundleChecker,
+    store: AdapterStore<CheckedAdapter | AppError>,
+  ) {
+    const { bases, slots, device, threads, batchTokens, queueTokens, memoryBytes, log } = options;
     const memory = new AdapterMemory(memoryBytes);
     this.metrics = new ServeMetrics(batchTokens);
-    this.#store = store;
+    this.store = store;
+    this.#checker = checker;
     this.#admission = new Admission(queueTokens);
     this.#pool = new SessionPool({
       bases: new Map(bases.map((base) => [base.id, base])),
@@ -63,7 +73,6 @@ export class Classifier {
       onFailure: (error) => log.error('a serving worker ended', { reason: explain(error) }),
     });
     this.#adapters = new Adapters({
-      bases,
       store,
       pool: this.#pool,
       memory,
@@ -75,13 +84,22 @@ export class Classifier {
     });
   }
 
+  /** Finds the adapters on disk, and starts the threads. */
+  static async open(options: ClassifierOptions): Promise<Classifier> {
+    const { bases, cache, log } = options;
+    const checker = new BundleChecker(bases, log);
+    const read = (folder: string) => checker.read(folder);
+    const store = await AdapterStore.open({ ...cache, read, log });
+    return new Classifier(options, checker, store);
+  }
+
   /**
    * Builds a session before anybody asks for it: that of the adapter on disk which was used last, or where there is none of `usual`.
    * @throws {AppError} naming the base model whose files cannot be used, whether or not the session is of it
    */
   async prepare(usual: SessionGroup): Promise<void> {
-    await Promise.all([this.#tokenizing.ready(), this.#adapters.ready()]);
-    const { lastUsed } = this.#store;
+    await Promise.all([this.#tokenizing.ready(), this.#checker.ready()]);
+    const { lastUsed } = this.store;
     if (lastUsed === undefined || !(await this.#adapters.tryLoad(lastUsed))) await this.#pool.open(usual);
   }
 
@@ -137,7 +155,7 @@ export class Classifier {
   /** What is to be seen of it from outside, now. */
   get samples(): Omit<NodeSamples, 'training_jobs'> {
     const { metrics } = this;
-    const [slot, memory, disk] = [metrics.slots, this.#adapters.counts, this.#store.counts];
+    const [slot, memory, disk] = [metrics.slots, this.#adapters.counts, this.store.counts];
     return {
       classify_requests_total: metrics.requests,
       classify_refused_total: metrics.refused,
@@ -159,9 +177,9 @@ export class Classifier {
       adapters_resident: {
         slot: this.#pool.slotsTaken,
         memory: this.#adapters.size,
-        disk: this.#store.size,
+        disk: this.store.size,
       },
-      adapter_bytes: { memory: this.#adapters.bytes, disk: this.#store.bytes },
+      adapter_bytes: { memory: this.#adapters.bytes, disk: this.store.bytes },
       adapter_loads_total: metrics.loads,
       adapter_load_seconds_total: metrics.loadSeconds,
       sessions: this.#pool.sessions,
@@ -170,7 +188,8 @@ export class Classifier {
 
   /** Ends the workers after the runs under way. */
   async stop(): Promise<void> {
-    await Promise.all([this.#pool.stop(), this.#adapters.stop(), this.#tokenizing.stop()]);
+    this.#adapters.stop();
+    await Promise.all([this.#pool.stop(), this.#checker.stop(), this.#tokenizing.stop()]);
   }
 
   #enter(tenant: string, rows: readonly Row[]): Ticket {

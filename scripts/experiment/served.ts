@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AdapterStore } from '../../gpu-node/adapter-store.ts';
 import { createLog } from '../../gpu-node/log.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
 import { type BundleFile, type BundleManifest, canonicalManifest } from '../../shared/adapter-format.ts';
@@ -38,11 +37,13 @@ export class ServedAdapters {
       downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
         copyFile(join(folders.get(bundle)!, name), file),
     };
-    const store = await AdapterStore.open({ folder: cache, maxBytes: CACHE_BYTES, source, log });
-    return new ServedAdapters(
-      new Classifier({ bases: [base], store, device, threads, ...LIMITS, log }),
-      folders,
-    );
+    const options = {
+      bases: [base],
+      cache: { folder: cache, maxBytes: CACHE_BYTES, source },
+      device,
+      threads,
+    };
+    return new ServedAdapters(await Classifier.open({ ...options, ...LIMITS, log }), folders);
   }
 
   /** Classifies texts by the adapter whose files lie in the job's folder. */

@@ -1,9 +1,9 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AdapterStore, bundleId } from '../../gpu-node/adapter-store.ts';
 import { createLog } from '../../gpu-node/log.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
 import { trainInProcess } from '../../gpu-node/train-process.ts';
+import { bundleId } from '../../gpu-node/weights/bundle-files.ts';
 import type { LocatedBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
 import { BUNDLE_FILES, type BundleFile, WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
 import type { Example } from '../../shared/api/common.ts';
@@ -78,11 +78,10 @@ export async function serve(
     downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
       copyFile(join(byBundle.get(bundle)!, name), file),
   };
-  const store = await AdapterStore.open({ folder: cache, maxBytes: 2 ** 30, source, log });
   const limits = { slots: 16, batchTokens: 4096, queueTokens: 2 ** 20, memoryBytes: 2 ** 30 };
-  const classifier = new Classifier({
+  const classifier = await Classifier.open({
     bases: [base],
-    store,
+    cache: { folder: cache, maxBytes: 2 ** 30, source },
     device: 'cpu',
     threads: THREADS,
     ...limits,

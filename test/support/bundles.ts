@@ -1,8 +1,8 @@
-import type { BundleBytes } from '../../gpu-node/adapter-store.ts';
 import type { BaseModel, LinearLayer } from '../../gpu-node/models/model.ts';
 import type { BaseModelSource } from '../../gpu-node/models/open-base-model.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { Random } from '../../gpu-node/random.ts';
+import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import {
   classifierTensorName,

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BundleBytes } from '../../gpu-node/adapter-store.ts';
 import { loadTokenizer, type Tokenizer } from '../../gpu-node/data/tokenizer.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
@@ -9,6 +8,7 @@ import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
 import { bytesIn } from '../../gpu-node/peft/method.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
+import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { randomBundle } from './bundles.ts';
 import { MixedServer } from './serving.ts';
 import { TINY_BERT } from './tiny-bert.ts';

@@ -2,16 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import {
-  type AdapterSource,
-  AdapterStore,
-  type BundleBytes,
-  bundleId,
-} from '../../gpu-node/adapter-store.ts';
+import type { AdapterSource } from '../../gpu-node/adapter-store.ts';
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
 import { nodeApp } from '../../gpu-node/serve/http.ts';
 import { ServingLease } from '../../gpu-node/serving-lease.ts';
+import { type BundleBytes, bundleId } from '../../gpu-node/weights/bundle-files.ts';
 import { type NodeClassifyResponse, nodeClassifyResponse } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type BundleShape, randomBundle } from './bundles.ts';
@@ -38,7 +34,7 @@ class Shelf implements AdapterSource {
   }
 
   async put(files: BundleBytes): Promise<string> {
-    const id = await bundleId(files);
+    const id = bundleId(files);
     this.bundles.set(id, files);
     return id;
   }
@@ -64,15 +60,9 @@ export async function startTinyNode() {
   };
   const otherSource = await otherTinyBert(folder);
   const [base, otherBase] = [await openBaseModel(source), await openBaseModel(otherSource)];
-  const store = await AdapterStore.open({
-    folder: join(folder, 'adapters'),
-    maxBytes: 1e9,
-    source: shelf,
-    log,
-  });
-  const classifier = new Classifier({
+  const classifier = await Classifier.open({
     bases: [source, otherSource],
-    store,
+    cache: { folder: join(folder, 'adapters'), maxBytes: 1e9, source: shelf },
     device: 'cpu',
     threads: 1,
     slots: 64,
@@ -114,7 +104,7 @@ export async function startTinyNode() {
 
   return {
     shelf,
-    store,
+    store: classifier.store,
     classifier,
     /** What it has logged. */
     lines,

@@ -1,13 +1,15 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type AdapterSource, AdapterStore } from '../../../gpu-node/adapter-store.ts';
 import {
-  type AdapterSource,
-  AdapterStore,
   type BundleBytes,
   bundleId,
-} from '../../../gpu-node/adapter-store.ts';
+  bundleSize,
+  readBundleFiles,
+} from '../../../gpu-node/weights/bundle-files.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../../shared/adapter-format.ts';
 import { AppError } from '../../../shared/errors.ts';
 import { recordingLog } from '../../support/logs.ts';
@@ -19,13 +21,13 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 /** 1,000 bytes of weights, 3 of everything else. */
-async function bundle(byte: number): Promise<{ id: string; files: BundleBytes }> {
+function bundle(byte: number): { id: string; files: BundleBytes } {
   const files = {
     [ADAPTER_CONFIG_FILE]: Uint8Array.of(byte),
     [ADAPTER_WEIGHTS_FILE]: new Uint8Array(1000).fill(byte),
     [WEFT_FILE]: Uint8Array.of(byte, byte),
   };
-  return { id: await bundleId(files), files };
+  return { id: bundleId(files), files };
 }
 
 class Edge implements AdapterSource {
@@ -42,13 +44,20 @@ class Edge implements AdapterSource {
   }
 }
 
+/** Gives the files as they are. */
+async function read(of: string) {
+  if (!existsSync(of)) return undefined;
+  const contents = readBundleFiles(of);
+  return { id: bundleId(contents), bytes: bundleSize(contents), contents };
+}
+
 async function open(edge: Edge, maxBytes = 1e6) {
   const { log, lines } = recordingLog();
-  return { store: await AdapterStore.open({ folder, maxBytes, source: edge, log }), lines };
+  return { store: await AdapterStore.open({ folder, maxBytes, source: edge, read, log }), lines };
 }
 
 it('fetches a bundle once, also across restarts', async () => {
-  const { id, files } = await bundle(1);
+  const { id, files } = bundle(1);
   const edge = new Edge();
   edge.bundles.set(id, files);
   const first = await open(edge);
@@ -60,7 +69,7 @@ it('fetches a bundle once, also across restarts', async () => {
 });
 
 it('drops a corrupt file, says so and fetches it again', async () => {
-  const { id, files } = await bundle(1);
+  const { id, files } = bundle(1);
   const edge = new Edge();
   edge.bundles.set(id, files);
   const { store, lines } = await open(edge);
@@ -74,9 +83,9 @@ it('drops a corrupt file, says so and fetches it again', async () => {
 });
 
 it('keeps nothing of a bundle that is not what its name says', async () => {
-  const { id } = await bundle(1);
+  const { id } = bundle(1);
   const edge = new Edge();
-  edge.bundles.set(id, (await bundle(2)).files);
+  edge.bundles.set(id, bundle(2).files);
   const { store } = await open(edge);
   await expect(store.read(id)).rejects.toMatchObject({ code: 'upstream_failed' });
   expect(await readdir(folder)).toEqual([]);
@@ -90,7 +99,7 @@ it('passes on that the edge has no such bundle', async () => {
 
 it('keeps the most recently used within its bytes, also those of an earlier process', async () => {
   const edge = new Edge();
-  const bundles = await Promise.all([1, 2, 3].map(bundle));
+  const bundles = [1, 2, 3].map(bundle);
   for (const { id, files } of bundles) edge.bundles.set(id, files);
   const [one, two, three] = bundles.map(({ id }) => id) as [string, string, string];
   const { store } = await open(edge, 2100);
@@ -105,18 +114,18 @@ it('keeps the most recently used within its bytes, also those of an earlier proc
 });
 
 it('removes a bundle that is deleted while it is being fetched', async () => {
-  const { id, files } = await bundle(1);
+  const { id, files } = bundle(1);
   const edge = new Edge();
   edge.bundles.set(id, files);
   const { store } = await open(edge);
-  const read = store.read(id);
+  const reading = store.read(id);
   await store.drop(id);
-  await read;
+  await reading;
   await expect.poll(() => readdir(folder)).toEqual([]);
 });
 
 it('serves nothing from a folder that is being removed', async () => {
-  const { id, files } = await bundle(1);
+  const { id, files } = bundle(1);
   const edge = new Edge();
   edge.bundles.set(id, files);
   const { store } = await open(edge);
@@ -128,7 +137,7 @@ it('serves nothing from a folder that is being removed', async () => {
 });
 
 it('gives its space up where the disk is full, and says so', async () => {
-  const [one, two] = [await bundle(1), await bundle(2)];
+  const [one, two] = [bundle(1), bundle(2)];
   const edge = new Edge();
   edge.bundles.set(one.id, one.files);
   const { store, lines } = await open(edge);

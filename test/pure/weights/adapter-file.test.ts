@@ -2,13 +2,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { bundleId } from '../../../gpu-node/adapter-store.ts';
 import {
   type AdapterBase,
   type AdapterContents,
   readAdapterFiles,
   writeAdapterFiles,
 } from '../../../gpu-node/weights/adapter-file.ts';
+import { bundleId } from '../../../gpu-node/weights/bundle-files.ts';
 import { adapterConfigJson } from '../../../shared/adapter-config.ts';
 import {
   BUNDLE_FILES,
@@ -97,7 +97,7 @@ describe("an adapter's files", () => {
     const second = await write();
     expect(second.manifest).toEqual(first.manifest);
     expect(canonicalManifest(first.manifest).split('\n')).toHaveLength(4);
-    expect(await bundleId(first.files)).toBe(await bundleId(second.files));
+    expect(bundleId(first.files)).toBe(bundleId(second.files));
   });
 
   it.each<[string, Partial<AdapterContents>, string]>([
