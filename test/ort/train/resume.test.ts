@@ -133,8 +133,9 @@ describe('training that is stopped and goes on', () => {
     expect(messages.at(-1)).toBe('goes on from step 6 of epoch 4, from a checkpoint of attempt 10');
   });
 
-  it('stops as early where nothing is left to learn', async () => {
-    const { whole, pieces, attempts } = await compare({ epochs: 30 }, [afterEpochs(2)]);
+  it('after epochs that were clearly worse ends as early', async () => {
+    const worsening = { epochs: 30, learning_rate: 0.7, warmup_ratio: 1 };
+    const { whole, pieces, attempts } = await compare(worsening, [afterEpochs(10)]);
     expect(pieces).toEqual(whole);
     expect(attempts.steps).toBeLessThan(30 * STEPS_PER_EPOCH);
   });
