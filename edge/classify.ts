@@ -9,6 +9,12 @@ import { recentNodes } from './live-nodes.ts';
 import type { NodeClient } from './node-client.ts';
 import { forgetAdapters, provenance, resolveAdapters, whyNotServable } from './resolve-adapters.ts';
 
+/**
+ * How often what adapters mean is found out for one request. A single deletion may outdate it twice: nodes hear of it before it is made,
+ * and give up the bundle when it is.
+ */
+const MAX_RESOLUTIONS = 4;
+
 /** One text, the adapter it names, and where in the request it does. */
 interface Input {
   model: string;
@@ -38,17 +44,19 @@ export interface Caller {
 /** Classifies every text of a request, in its order. One that cannot be answered fails the whole, named in `param`. */
 export async function classify(caller: Caller, request: ClassifyRequest): Promise<Classified> {
   const inputs = toInputs(request);
-  try {
-    return await classifyOnce(caller, inputs);
-  } catch (error) {
-    if (!(error instanceof Outdated)) throw error;
+  for (let resolved = 1; ; resolved++) {
+    try {
+      return await classifyOnce(caller, inputs);
+    } catch (error) {
+      if (!(error instanceof Outdated)) throw error;
+      if (resolved === MAX_RESOLUTIONS) throw error.asProblem();
+    }
+    // What the isolate remembers is not so any more, or was deleted on the way: the database knows what is.
+    forgetAdapters(
+      caller.tenant,
+      inputs.map(({ model }) => model),
+    );
   }
-  // What the isolate remembers is not so any more, or was deleted on the way: the database knows what is.
-  const refs = inputs.map(({ model }) => model);
-  forgetAdapters(caller.tenant, refs);
-  return classifyOnce(caller, inputs).catch((error) => {
-    throw error instanceof Outdated ? error.asProblem() : error;
-  });
 }
 
 async function classifyOnce({ db, client, tenant, deadline }: Caller, inputs: Input[]): Promise<Classified> {
@@ -126,16 +134,10 @@ class Outdated extends Error {
     this.#refusal = refusal;
   }
 
-  /** In the client's words: the node speaks of bundles, and of names as of some change. */
+  /** In the client's words: the node speaks of bundles, and of names as of some change. That there is none, only the database can say. */
   asProblem(): AppError {
     const { model, param } = this.#input;
     const cause = this.#refusal;
-    if (cause.code === 'adapter_not_found') {
-      return new AppError('adapter_not_found', `${param}: there is no adapter ${model} any more.`, {
-        param,
-        cause,
-      });
-    }
     const message = `${param}: the adapter ${model} is changing; try again shortly.`;
     return new AppError('no_capacity', message, { param, retryAfter: 1, cause });
   }

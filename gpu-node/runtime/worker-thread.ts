@@ -131,9 +131,10 @@ export function serveCalls(handlers: Handlers, close: () => Promise<void> = asyn
 }
 
 function send(port: MessagePort, answer: Answer): void {
-  if (!('result' in answer && answer.result instanceof Moved)) return port.postMessage(answer);
-  const { result, buffers } = answer.result;
-  port.postMessage({ ...answer, result }, buffers);
+  if ('result' in answer && answer.result instanceof Moved) {
+    const { result, buffers } = answer.result;
+    port.postMessage({ ...answer, result }, buffers);
+  } else port.postMessage(answer);
 }
 
 async function answer(handlers: Handlers, { id, name, argument }: Call): Promise<Answer> {

@@ -7,9 +7,10 @@ import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/chan
 import { changes, nodes } from '../../edge/db/schema.ts';
 import { ExpiringCache } from '../../edge/expiring-cache.ts';
 import { isolate } from '../../edge/isolate.ts';
+import { AppError } from '../../shared/errors.ts';
 import { makeReady, submit } from './support/adapters.ts';
 import { type Client, db, makeTenant, problemOf } from './support/api.ts';
-import { classifyAsNode, finish, type NodeCall, serveNodes, TestNode } from './support/nodes.ts';
+import { classifyAsNode, finish, type NodeCall, refusalOf, serveNodes, TestNode } from './support/nodes.ts';
 
 let client: Client;
 let node: TestNode;
@@ -38,6 +39,9 @@ const answerTo = async (model: string): Promise<string | number> => {
   const { status, body } = await classify(model);
   return status === 200 ? body.model : status;
 };
+const unknownBundle = new AppError('adapter_not_found', 'there is no such bundle', {
+  param: 'rows.0.bundle',
+});
 const attempts = () => calls.filter((call) => call.url.endsWith('/classify')).length;
 
 it('asks the database nothing where the isolate remembers the key, the adapter and the nodes', async () => {
@@ -95,6 +99,30 @@ describe('an isolate that remembers what is not so any more', () => {
     expect(await answerTo('shrunk')).toBe('shrunk@2');
     await remove('shrunk@2');
     expect(await answerTo('shrunk')).toBe('shrunk@1');
+  });
+
+  it('answers by what is left where a deletion is on its way while it asks again', async () => {
+    for (const _ of [1, 2]) await makeReady(client, node, 'shrinking');
+    expect(await answerTo('shrinking')).toBe('shrinking@2');
+    // The nodes have let the bundle go: the database still names it when the isolate asks again, and then no more.
+    let refusals = 0;
+    restore();
+    ({ calls, restore } = serveNodes(async (call) => {
+      if (!call.url.endsWith('/classify')) return new Response(null, { status: 204 });
+      if (refusals === 2) return classifyAsNode(call);
+      if (++refusals === 2) await remove('shrinking@2');
+      return refusalOf(unknownBundle);
+    }));
+    expect(await answerTo('shrinking')).toBe('shrinking@1');
+  });
+
+  it('asks to try again, and never says that there is none, where nodes lack what the database has', async () => {
+    await makeReady(client, node, 'lacking');
+    restore();
+    ({ calls, restore } = serveNodes(() => refusalOf(unknownBundle)));
+    const { status, code } = problemOf(await classify('lacking'));
+    expect([status, code]).toEqual([503, 'no_capacity']);
+    expect(attempts()).toBe(4);
   });
 
   it('asks the node once more, and then remembers again', async () => {
