@@ -42,7 +42,7 @@ const environment = z.object({
   WEFT_BASE_MODEL: baseModels,
   WEFT_SLOTS: integer(1, 4096, 64),
   WEFT_CACHE_BYTES: integer(MEBIBYTE, Number.MAX_SAFE_INTEGER, 4096 * MEBIBYTE),
-  WEFT_MEMORY_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 512 * MEBIBYTE),
+  WEFT_MEMORY_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 160 * MEBIBYTE),
   WEFT_QUEUE_TOKENS: integer(2 * MAX_REQUEST_TOKENS, 1e9, 4 * MAX_REQUEST_TOKENS),
   WEFT_BATCH_TOKENS: z.coerce.number().int().min(128).max(65_536).optional(),
   WEFT_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(30),

@@ -82,7 +82,7 @@ export class Daemon implements Served, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill('SIGKILL');
+    this.#child.kill('SIGTERM');
     await once(this.#child, 'exit');
     this.#edge.closeAllConnections();
     this.#edge.close();

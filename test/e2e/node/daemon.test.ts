@@ -255,6 +255,15 @@ describe('a start', () => {
     expect(daemon.lines.at(-1)?.message).toMatch(/WEFT_NODE_SECRET.*\n.*WEFT_SLOTS/);
   });
 
+  it('leaves what it compiled for whatever starts after it ended', async () => {
+    const home = join(folder, 'compiled home');
+    await using daemon = await joined({ WEFT_HOME: home });
+    daemon.signal('SIGTERM');
+    expect(await daemon.exited).toEqual([0, null]);
+    const compiled = await readdir(join(home, 'cache', 'compiled'), { recursive: true });
+    expect(compiled.length).toBeGreaterThan(100);
+  });
+
   it('gives two nodes of one home ids of their own', async () => {
     await using one = new NodeDaemon(environment());
     await using two = new NodeDaemon(environment());
