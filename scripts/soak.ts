@@ -3,7 +3,7 @@
  *
  *     npm run soak -- [--minutes 5] [--nodes 3] [--connections 12] [--seed 1]
  *
- * Nodes are killed, drained and paused, adapters imported and deleted, one after another. A line each ten seconds and a summary
+ * Nodes are killed, drained and paused, adapters imported, trained and deleted, one after another. A line each ten seconds and a summary
  * at the end tell of requests, failures by kind, wrong answers and each process's memory. Ends with code 1 where an answer was
  * wrong or a request failed. SIGINT ends it early; a terminal's reaches the nodes too, so that the last requests may fail.
  * The local edge's memory grows by some 13 KB a request: workerd's own, the Worker's heap stays at 7 MB.

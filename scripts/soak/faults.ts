@@ -6,10 +6,10 @@ import type { Cluster } from '../../test/support/cluster.ts';
 const PAUSE_MS = 4000;
 /** A name never has more versions. */
 const MAX_VERSIONS = 4;
-const KINDS = ['kill', 'drain', 'pause', 'delete', 'delete', 'import', 'import'] as const;
+const KINDS = ['kill', 'drain', 'pause', 'delete', 'delete', 'import', 'import', 'train'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** What goes wrong in a cluster: one node at a time is killed, drained or paused; versions come and go. */
+/** What goes wrong in a cluster: one node at a time is killed, drained or paused; versions come, by import and by training, and go. */
 export class Faults {
   readonly done: Partial<Record<Kind, number>> = {};
   /** Changes that the edge refused, in words. */
@@ -41,8 +41,9 @@ export class Faults {
     else if (kind === 'pause') await this.#pause(victim);
     else {
       const { length } = catalogue.versions(name);
-      const imports = length === 0 || (length < MAX_VERSIONS && kind === 'import');
-      await (imports ? this.#cluster.import(name) : this.#cluster.remove(name));
+      const adds = length === 0 || (length < MAX_VERSIONS && kind !== 'delete');
+      if (!adds) await this.#cluster.remove(name);
+      else await (kind === 'train' ? this.#cluster.train(name) : this.#cluster.import(name));
     }
   }
 

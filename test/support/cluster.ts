@@ -1,17 +1,38 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type EdgeProcess, startEdgeProcess } from '../../scripts/edge-process.ts';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  type BundleFile,
+  WEFT_FILE,
+} from '../../shared/adapter-format.ts';
 import { Catalogue } from './catalogue.ts';
 import { Load, type LoadOptions } from './load.ts';
 import { NodeDaemon } from './node-daemon.ts';
 import { MAX_LENGTH, Oracle } from './oracle.ts';
+import { toyTexts } from './toy-task.ts';
 
 export const SECRET = 'secret-of-the-nodes';
 export const KEY = 'key-of-a-client';
 /** Adapters imported at once. */
 const IMPORTS = 8;
+const TRAINING_ROWS = 48;
+/** A training of a second or two, whose adapter the oracle can run. */
+const TRAINING = {
+  method: {
+    type: 'lora',
+    r: 4,
+    target_modules: ['query', 'value'],
+    pooling: 'mean',
+    base_precision: 'fp32',
+  },
+  hyperparameters: { epochs: 2, batch_size: 8, learning_rate: 1e-2, max_length: MAX_LENGTH },
+};
+/** Between two questions whether a training has ended. */
+const POLL_MS = 50;
 
 /** An edge and node daemons, each in processes of their own, with adapters whose answers are known. */
 export class Cluster implements AsyncDisposable {
@@ -87,6 +108,31 @@ export class Cluster implements AsyncDisposable {
     await Promise.all(Array.from({ length: IMPORTS }, worker));
   }
 
+  /** A new version of a name, trained by one of the nodes, ready. */
+  train(name: string): Promise<void> {
+    const seed = ++this.#seed;
+    return this.catalogue.add(name, seed, async () => {
+      const examples = toyTexts(TRAINING_ROWS, seed);
+      const response = await this.call('/v1/adapters', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name, examples, ...TRAINING }),
+      });
+      const { id } = (await response.json()) as { id: string };
+      await this.#trained(id);
+      const file = async (of: BundleFile) => {
+        const sent = await this.call(`/v1/adapters/${id}/files/${of}`);
+        return new Uint8Array(await sent.arrayBuffer());
+      };
+      this.oracle.learn(seed, {
+        [ADAPTER_CONFIG_FILE]: await file(ADAPTER_CONFIG_FILE),
+        [ADAPTER_WEIGHTS_FILE]: await file(ADAPTER_WEIGHTS_FILE),
+        [WEFT_FILE]: await file(WEFT_FILE),
+      });
+      return id;
+    });
+  }
+
   /** Deletes the newest version of a name. */
   remove(name: string): Promise<void> {
     return this.catalogue.removeNewest(name, async (ref) => {
@@ -100,7 +146,8 @@ export class Cluster implements AsyncDisposable {
 
   /** @throws with what the edge says where it refuses */
   async call(path: string, init: RequestInit = {}): Promise<Response> {
-    const response = await fetch(this.url + path, { headers: { authorization: `Bearer ${KEY}` }, ...init });
+    const headers = { authorization: `Bearer ${KEY}`, ...init.headers };
+    const response = await fetch(this.url + path, { ...init, headers });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return response;
   }
@@ -110,6 +157,17 @@ export class Cluster implements AsyncDisposable {
     await this.#edge.stop();
     await this.oracle[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true });
+  }
+
+  /** Waits for a training to end. @throws where it does not end in an adapter */
+  async #trained(id: string): Promise<void> {
+    for (;;) {
+      const response = await this.call(`/v1/adapters/${id}`);
+      const { status } = (await response.json()) as { status: string };
+      if (status === 'ready') return;
+      if (status !== 'queued' && status !== 'training') throw new Error(`the training of ${id} is ${status}`);
+      await sleep(POLL_MS);
+    }
   }
 
   #import(name: string): Promise<void> {

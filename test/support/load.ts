@@ -35,7 +35,7 @@ const PAUSE_MS = 50;
 
 /** Sends mixed requests until it is stopped, and checks every answer against what the adapter answers. */
 export class Load {
-  /** Requests that were answered right. */
+  /** Requests whose answers have been found right. */
   right = 0;
   /** Answers that should not have been, in words. */
   readonly wrong: string[] = [];
@@ -45,6 +45,8 @@ export class Load {
   readonly #random: Random;
   readonly #texts: string[];
   readonly #workers: Promise<void>[];
+  /** Answers that are being checked, which may have to wait for a change to end. */
+  readonly #checks = new Set<Promise<void>>();
   #stopped = false;
   #answered = Promise.withResolvers<void>();
 
@@ -74,6 +76,7 @@ export class Load {
   async stop(): Promise<{ wrong: string[]; failed: Record<string, number> }> {
     this.#stopped = true;
     await Promise.all(this.#workers);
+    await Promise.all(this.#checks);
     const { wrong, failed } = this;
     return { wrong, failed };
   }
@@ -81,12 +84,23 @@ export class Load {
   async #work(): Promise<void> {
     while (!this.#stopped) {
       const problem = await this.#ask(this.#draw());
-      if (problem === undefined) this.right++;
-      else this.failed[problem] = (this.failed[problem] ?? 0) + 1;
-      this.#answered.resolve();
-      this.#answered = Promise.withResolvers();
+      if (problem !== undefined) this.failed[problem] = (this.failed[problem] ?? 0) + 1;
       if (problem === 'unreachable') await sleep(PAUSE_MS);
     }
+  }
+
+  /** Finds out what is wrong with an answer, beside the requests that follow. */
+  #judge(faults: Promise<string[]>): void {
+    const check = faults
+      .catch((error) => [`an answer could not be checked: ${error}`])
+      .then((wrong) => {
+        this.wrong.push(...wrong);
+        if (wrong.length === 0) this.right++;
+        this.#checks.delete(check);
+        this.#answered.resolve();
+        this.#answered = Promise.withResolvers();
+      });
+    this.#checks.add(check);
   }
 
   #draw(): Row[] {
@@ -99,7 +113,7 @@ export class Load {
     }));
   }
 
-  /** Gives the code of the problem where there is one. */
+  /** Gives the code of the problem where there is one; what was answered is judged later. */
   async #ask(input: Row[]): Promise<string | undefined> {
     const { url, key, timeoutMs } = this.#options;
     const from = performance.now();
@@ -122,36 +136,40 @@ export class Load {
     }
     const to = performance.now();
     if (status === 200) {
-      await this.#check(input, body as ClassifyResponse, from, to);
+      this.#judge(this.#faultsOf(input, body as ClassifyResponse, from, to));
       return undefined;
     }
     const { code, param } = (body as { error: { code: string; param: string | null } }).error;
     if (code !== 'adapter_not_found') return code;
     const { model } = input[Number(/^input\.(\d+)\./.exec(param ?? '')?.[1] ?? 0)]!;
-    const may = await this.#options.catalogue.during(model, from, to);
+    const may = this.#options.catalogue.during(model, from, to);
     // That there is none is an answer too.
-    if (may.includes(undefined)) return undefined;
-    this.wrong.push(`${model} was not found, but it is there`);
-    return code;
+    this.#judge(
+      may.then((versions) =>
+        versions.includes(undefined) ? [] : [`${model} was not found, but it is there`],
+      ),
+    );
+    return undefined;
   }
 
-  async #check(input: Row[], { data }: ClassifyResponse, from: number, to: number): Promise<void> {
+  async #faultsOf(input: Row[], { data }: ClassifyResponse, from: number, to: number): Promise<string[]> {
     const { catalogue, oracle } = this.#options;
+    const faults: string[] = [];
     const answeredBy = new Map<string, string>();
     for (const [i, { model, text }] of input.entries()) {
       const { model: ref, scores } = data[i]!;
-      if ((answeredBy.get(model) ?? ref) !== ref) this.wrong.push(`${model} was answered by two versions`);
+      if ((answeredBy.get(model) ?? ref) !== ref) faults.push(`${model} was answered by two versions`);
       answeredBy.set(model, ref);
       const versions = (await catalogue.during(model, from, to)).filter((version) => version?.ref === ref);
       const expected = await Promise.all(versions.map((version) => oracle.scores(version!.seed, text)));
       const given = Object.values(scores);
       const isNear = (list: number[]) =>
         list.length === given.length && list.every((s, k) => Math.abs(s - given[k]!) < TOLERANCE);
-      if (versions.length === 0)
-        this.wrong.push(`${model} was answered by ${ref}, which it did not stand for`);
+      if (versions.length === 0) faults.push(`${model} was answered by ${ref}, which it did not stand for`);
       else if (!expected.some(isNear)) {
-        this.wrong.push(`${ref}: ${JSON.stringify(text)} scores ${given}, not ${expected.join(' or ')}`);
+        faults.push(`${ref}: ${JSON.stringify(text)} scores ${given}, not ${expected.join(' or ')}`);
       }
     }
+    return faults;
   }
 }

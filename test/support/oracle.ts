@@ -9,6 +9,8 @@ import { bytesIn } from '../../gpu-node/peft/method.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
+import { sha256OfFile } from '../../gpu-node/weights/verified-file.ts';
+import { softmax } from '../../shared/metrics.ts';
 import { randomBundle } from './bundles.ts';
 import { MixedServer } from './serving.ts';
 import { TINY_BERT } from './tiny-bert.ts';
@@ -27,6 +29,8 @@ export class Oracle implements AsyncDisposable {
   readonly #tokenizer: Tokenizer;
   readonly #server: MixedServer;
   readonly #known = new Map<string, Promise<number[]>>();
+  /** Files that no seed gives. */
+  readonly #trained = new Map<number, BundleBytes>();
   /** The server runs one text at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -39,7 +43,8 @@ export class Oracle implements AsyncDisposable {
 
   static async open(): Promise<Oracle> {
     const weightsFolder = await mkdtemp(join(tmpdir(), 'weft-oracle-'));
-    const source = { id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder };
+    const sha256 = await sha256OfFile(join(TINY_BERT, 'model.safetensors'));
+    const source = { id: 'tiny-bert', folder: TINY_BERT, sha256, weightsFolder };
     const base = await openBaseModel(source);
     const layers = matchTargets(['query', 'value'], base.architecture.linears(POOLING));
     const server = await MixedServer.create(base, SERVING_METHODS.lora, layers);
@@ -48,10 +53,18 @@ export class Oracle implements AsyncDisposable {
 
   /** The adapter's files. */
   bundle(seed: number): BundleBytes {
-    return randomBundle(this.#base, this.#source, { seed, maxLength: MAX_LENGTH, pooling: POOLING });
+    const trained = this.#trained.get(seed);
+    return (
+      trained ?? randomBundle(this.#base, this.#source, { seed, maxLength: MAX_LENGTH, pooling: POOLING })
+    );
   }
 
-  /** The scores of `label 0`, `label 1` and `label 2`. */
+  /** From now on a seed stands for these files, as training made them: LoRA on query and value, mean pooling, at most `MAX_LENGTH` tokens. */
+  learn(seed: number, files: BundleBytes): void {
+    this.#trained.set(seed, files);
+  }
+
+  /** The scores of an adapter's labels, in their order. */
   scores(seed: number, text: string): Promise<number[]> {
     const key = `${seed} ${text}`;
     const known = this.#known.get(key);
@@ -71,7 +84,8 @@ export class Oracle implements AsyncDisposable {
       num_layers: architecture.layers,
       max_length: architecture.maxLength,
     };
-    const { description, weights } = readAdapterFiles(this.bundle(seed), shape, `adapter of seed ${seed}`);
+    const files = readAdapterFiles(this.bundle(seed), shape, `adapter of seed ${seed}`);
+    const { description, weights, weft } = files;
     const adapter = await SERVING_METHODS.lora.read(description, bytesIn(weights), this.#base);
     const { ids } = this.#tokenizer.encode(text, MAX_LENGTH);
     const tokens = {
@@ -81,9 +95,7 @@ export class Oracle implements AsyncDisposable {
       attentionMask: new Float32Array(ids.length).fill(1),
     };
     const { logits } = await this.#server.run([adapter], [{ slot: 1, pooling: POOLING }], tokens);
-    const powers = Array.from(logits, (logit) => Math.exp(logit - Math.max(...logits)));
-    const sum = powers.reduce((a, b) => a + b, 0);
-    return powers.map((power) => power / sum);
+    return softmax(logits, weft.temperature);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -26,6 +26,19 @@ it('imports and deletions under load: never a stale answer, never two versions i
   expect(await load.stop()).toEqual({ wrong: [], failed: {} });
 });
 
+it('retraining and deletions under load: the old version answers until the new one does', async () => {
+  await cluster.import(...NAMES);
+  const load = cluster.load({ connections: 4, maxRows: 6, names: () => NAMES });
+  await load.more(20);
+  for (const name of NAMES) {
+    await Promise.all([cluster.train(name), load.more(20)]);
+    await load.more(20);
+  }
+  await cluster.remove(NAMES[0]!);
+  await load.more(20);
+  expect(await load.stop()).toEqual({ wrong: [], failed: {} });
+});
+
 it('200 adapters are loaded while hot ones are served, and all answer right', async () => {
   await cluster.import(...NAMES);
   const many = Array.from({ length: 200 }, (_, i) => `adapter-${i}`);
