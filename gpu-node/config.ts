@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { MAX_INPUTS } from '../shared/api/inference.ts';
 import { MAX_SEQUENCE_LENGTH } from '../shared/peft-config.ts';
+import { lanesOf } from './serve/lanes.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -71,7 +72,7 @@ export interface NodeConfig {
   memoryBytes: number;
   /** Tokens of the texts that may wait for an answer; more get 429. One tenant alone may have half of them. */
   queueTokens: number;
-  /** Padded tokens of one run. */
+  /** Padded tokens of one run; a longer text is run alone. */
   batchTokens: number;
   /** Seconds of training after which its state is saved again; 0 saves it after each step. */
   checkpointSeconds: number;
@@ -110,17 +111,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): N
     cacheBytes: values.WEFT_CACHE_BYTES,
     memoryBytes: values.WEFT_MEMORY_BYTES,
     queueTokens: values.WEFT_QUEUE_TOKENS,
-    batchTokens: values.WEFT_BATCH_TOKENS ?? usualBatchTokens(values.WEFT_DEVICE, values.WEFT_THREADS),
+    batchTokens: values.WEFT_BATCH_TOKENS ?? lanesOf(values.WEFT_DEVICE, values.WEFT_THREADS).runTokens,
     checkpointSeconds: values.WEFT_CHECKPOINT_SECONDS,
   };
-}
-
-/**
- * Padded tokens of a run. On a processor what a layer computes then fits the cores' caches: in int8 on two threads a token
- * takes 0.04 ms in runs of 256 and 512, 0.05 in 1024, 0.09 to 0.12 in 2048 and 0.14 in 4096. A text of any length fits.
- */
-export function usualBatchTokens(device: NodeConfig['device'], threads: number): number {
-  return device === 'cpu' ? Math.max(512, 256 * threads) : 4096;
 }
 
 /** Where adapters fetched from the edge are kept; nodes on one machine may share it. */

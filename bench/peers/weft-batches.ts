@@ -2,109 +2,122 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { usualBatchTokens } from '../../gpu-node/config.ts';
-import { Graph } from '../../gpu-node/graph/builder.ts';
-import { encodeModel } from '../../gpu-node/graph/onnx.ts';
-import { encoderFeeds, encoderInputs } from '../../gpu-node/models/inputs.ts';
-import { type BaseModel, plainLinear } from '../../gpu-node/models/model.ts';
-import { openBaseModel } from '../../gpu-node/models/open-base-model.ts';
-import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
-import { bytesIn } from '../../gpu-node/peft/method.ts';
+import { outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
-import { RUNTIME_VERSION, Session } from '../../gpu-node/runtime/session.ts';
+import { RUNTIME_VERSION } from '../../gpu-node/runtime/session.ts';
+import { WorkerThread } from '../../gpu-node/runtime/worker-thread.ts';
+import { AdapterMemory } from '../../gpu-node/serve/adapter-memory.ts';
 import { Batcher, type QueuedRow } from '../../gpu-node/serve/batcher.ts';
-import { Forward, type ForwardRow, padRows } from '../../gpu-node/serve/forward.ts';
+import type { ForwardRow } from '../../gpu-node/serve/forward.ts';
+import type { ForwardHandlers, ForwardWorkerData } from '../../gpu-node/serve/forward-worker.ts';
+import { lanesOf } from '../../gpu-node/serve/lanes.ts';
 import { type AdapterBase, readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import { basePrecision } from '../../shared/peft-config.ts';
 import type { BatchAnswer, BatchRow, BatchSetup } from '../serve/batch-runner.ts';
+import type { BareHandlers, BareWorkerData } from './bare-worker.ts';
+
+const FORWARD = new URL('../../gpu-node/serve/forward-worker.ts', import.meta.url);
+const BARE = new URL('./bare-worker.ts', import.meta.url);
+const ADAPTER_BYTES = 256 * 1024 * 1024;
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const setup = JSON.parse((await lines.next()).value ?? '') as BatchSetup;
-const base = await openBaseModel(setup.base, basePrecision.parse(setup.precision));
-const run = inBatches(await (setup.adapters.length > 0 ? mixed() : bare()));
+const precision = basePrecision.parse(setup.precision);
+const lanes = lanesOf('cpu', setup.threads);
+const runs = await (setup.adapters.length > 0 ? mixed() : bare());
 answer({ versions: `node ${process.version}, onnxruntime ${RUNTIME_VERSION}` });
 for await (const line of { [Symbol.asyncIterator]: () => lines }) {
   const rows = (JSON.parse(line) as BatchRow[]).map(
     ({ ids, adapter }): ForwardRow => ({ ids: Int32Array.from(ids), adapter: String(adapter) }),
   );
   const start = performance.now();
-  const logits = await run(rows);
+  const logits = await runAll(rows);
   const ms = performance.now() - start;
   answer({ ms, logits: logits.map((row) => [...row]) } satisfies BatchAnswer);
 }
 process.exit();
 
-type Run = (rows: readonly ForwardRow[]) => Promise<Float32Array[]>;
+type Run = (rows: readonly ForwardRow[]) => Promise<readonly Float32Array[]>;
 
-/** In the batches that the daemon makes of rows that wait together. */
-function inBatches(run: Run): Run {
-  const limits = { tokens: usualBatchTokens('cpu', setup.threads), adapters: Number.POSITIVE_INFINITY };
-  return async (rows) => {
-    const batcher = new Batcher<QueuedRow & ForwardRow & { index: number }>(limits);
-    for (const [index, { ids, adapter }] of rows.entries()) {
-      const cost = ids.length;
-      batcher.add({ index, ids, adapter: adapter!, cost, group: '', tenant: '', abandoned: () => false });
-    }
-    const logits: Float32Array[] = [];
-    for (let batch = batcher.take(''); batch.length > 0; batch = batcher.take('')) {
-      const answers = await run(batch);
+/** As the daemon runs rows that wait together: in its batches, on each lane in turn. */
+async function runAll(rows: readonly ForwardRow[]): Promise<Float32Array[]> {
+  const limits = { tokens: lanes.runTokens, adapters: Number.POSITIVE_INFINITY };
+  const batcher = new Batcher<QueuedRow & { row: ForwardRow; index: number }>(limits);
+  for (const [index, row] of rows.entries()) {
+    const { ids, adapter } = row;
+    batcher.add({ row, index, adapter: adapter!, cost: ids.length, tenant: '', abandoned: () => false });
+  }
+  const logits: Float32Array[] = [];
+  const work = async (run: Run) => {
+    for (let batch = batcher.take(); batch.length > 0; batch = batcher.take()) {
+      const answers = await run(batch.map(({ row }) => row));
       for (const [i, { index }] of batch.entries()) logits[index] = answers[i]!;
     }
-    return logits;
   };
+  await Promise.all(runs.map(work));
+  return logits;
 }
 
 /** Every row on the adapter it names. */
-async function mixed(): Promise<Run> {
-  const { threads, adapters } = setup;
-  const layers = matchTargets(['query', 'value'], base.architecture.linears('mean'));
-  const slots = adapters.length;
-  const forward = await Forward.create({ base, kind: 'lora', layers, slots, device: 'cpu', threads });
-  for (const [i, folder] of adapters.entries()) forward.load(String(i), await readAdapter(folder), 'mean');
-  return (rows) => forward.run(rows);
+async function mixed(): Promise<Run[]> {
+  const { architecture } = await outlineBaseModel(setup.base);
+  const layers = matchTargets(['query', 'value'], architecture.linears('mean'));
+  const memory = new AdapterMemory(ADAPTER_BYTES);
+  const { family, hiddenSize, intermediateSize, layers: count, maxLength } = architecture;
+  const base: AdapterBase = {
+    id: setup.base.id,
+    sha256: setup.base.sha256,
+    family: family.name,
+    hidden_size: hiddenSize,
+    num_layers: count,
+    max_length: maxLength,
+    intermediate_size: intermediateSize,
+  };
+  const data: ForwardWorkerData = {
+    base: setup.base,
+    precision,
+    kind: 'lora',
+    modules: layers.map(({ name }) => name),
+    memory: memory.buffer,
+    slots: setup.adapters.length,
+    device: 'cpu',
+    threads: lanes.threads,
+  };
+  const workers = startWorkers<ForwardHandlers>(FORWARD, data);
+  for (const [i, folder] of setup.adapters.entries()) {
+    const { description, weights } = await readAdapter(folder, base);
+    const stored = memory.store(weights)!;
+    const loaded = { handle: String(i), description, pooling: 'mean' as const, weights: stored };
+    await Promise.all(workers.map((worker) => worker.call('load', loaded)));
+  }
+  return workers.map((worker) => async (rows) => (await worker.call('run', rows)).logits);
 }
 
-async function readAdapter(folder: string) {
+async function bare(): Promise<Run[]> {
+  const data: BareWorkerData = { base: setup.base, precision, threads: lanes.threads };
+  const workers = startWorkers<BareHandlers>(BARE, data);
+  await Promise.all(workers.map((worker) => worker.call('ready', null)));
+  return workers.map((worker) => async (rows) => {
+    await worker.call('run', rows);
+    return rows.map(() => new Float32Array());
+  });
+}
+
+function startWorkers<H extends ForwardHandlers | BareHandlers>(entry: URL, data: object): WorkerThread<H>[] {
+  // A worker that ends by itself fails its calls, which end this process.
+  const onDeath = () => {};
+  return Array.from({ length: lanes.count }, () => new WorkerThread<H>(entry, data, onDeath));
+}
+
+async function readAdapter(folder: string, base: AdapterBase) {
   const read = (name: string) => readFile(join(folder, name));
   const files = {
     [ADAPTER_CONFIG_FILE]: await read(ADAPTER_CONFIG_FILE),
     [ADAPTER_WEIGHTS_FILE]: await read(ADAPTER_WEIGHTS_FILE),
     [WEFT_FILE]: await read(WEFT_FILE),
   };
-  const { description, weights } = readAdapterFiles(files, adapterBase(base), folder);
-  return SERVING_METHODS.lora.read(description, bytesIn(weights), base);
-}
-
-function adapterBase({ architecture }: BaseModel): AdapterBase {
-  const { family, hiddenSize, intermediateSize, layers, maxLength } = architecture;
-  return {
-    id: setup.base.id,
-    sha256: setup.base.sha256,
-    family: family.name,
-    hidden_size: hiddenSize,
-    num_layers: layers,
-    max_length: maxLength,
-    intermediate_size: intermediateSize,
-  };
-}
-
-/** Encoder and pooling alone: no adapter, no classifier, no answer. */
-async function bare(): Promise<Run> {
-  const { architecture, weights, weightsFolder } = base;
-  const graph = new Graph('bare');
-  const inputs = encoderInputs(graph, 'batch-first');
-  const hidden = architecture.encode(weights, inputs, plainLinear);
-  graph.output('pooled', architecture.pool('mean', hidden, weights, inputs, plainLinear));
-  const session = await Session.create(encodeModel(graph), {
-    name: 'bare',
-    weightsFolder,
-    threads: setup.threads,
-  });
-  return async (rows) => {
-    await session.run(encoderFeeds(padRows(rows)));
-    return rows.map(() => new Float32Array());
-  };
+  return readAdapterFiles(files, base, folder);
 }
 
 function answer(message: unknown): void {

@@ -1,5 +1,6 @@
 import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { z } from 'zod';
 import { ELEMENT_SIZE } from './builder.ts';
 import type { DType } from './ir.ts';
@@ -58,7 +59,7 @@ export async function writeWeightFile(
   path: string,
   sources: Iterable<WeightSource> | AsyncIterable<WeightSource>,
 ): Promise<WeightFile> {
-  const partial = `${path}.partial-${process.pid}`;
+  const partial = `${path}.partial-${process.pid}-${threadId}`;
   const file = await open(partial, 'w');
   const tensors: StoredTensor[] = [];
   let end = 0;

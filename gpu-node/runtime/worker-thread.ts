@@ -32,6 +32,8 @@ type Answer =
 const STOP = 'stop';
 /** What a worker's short-lived objects may take, in MB: it makes few, and V8 would let them grow to 48. */
 const YOUNG_MB = 6;
+/** V8 lets an old generation that may be large grow to four times what lives in it before it collects, this one by a third. */
+const OLD_MB = 512;
 
 /**
  * A worker thread that answers calls one after the other, in the order they were made. It is stopped by a message, never
@@ -46,7 +48,10 @@ export class WorkerThread<H extends Handlers> {
 
   /** `entry` is a module that calls `serveCalls`. `onDeath` hears of an end that nobody asked for. */
   constructor(entry: URL, workerData: unknown, onDeath: (error: Error) => void) {
-    this.#worker = new Worker(entry, { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+    this.#worker = new Worker(entry, {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, maxOldGenerationSizeMb: OLD_MB },
+    });
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#die(error, onDeath));
     this.#exited = new Promise((resolve) => {

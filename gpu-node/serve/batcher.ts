@@ -2,8 +2,6 @@ import { FairQueue, type Turn } from './fair-queue.ts';
 
 /** A row waiting to be run. */
 export interface QueuedRow {
-  /** Rows of different groups never share a run: each has a session of its own. */
-  readonly group: string;
   /** Who asks for it. */
   readonly tenant: string;
   readonly adapter: string;
@@ -20,8 +18,8 @@ export interface BatchLimits {
   adapters: number;
 }
 
-/** Tokens of padding of one batch: less than one run more costs, which is 2 ms, or 57 tokens of a large one (int8, two threads). */
-const MAX_PADDING = 32;
+/** Tokens of padding of one batch: about what one run more costs, 0.7 ms (int8, one thread). */
+const MAX_PADDING = 16;
 /**
  * A batch is chosen from the next rows in fair order, as many as fill this many batches: with more of them it is padded
  * less, with fewer a tenant's newcomer among its adapters waits less. Other tenants' newcomers wait for none of them.
@@ -31,21 +29,11 @@ const CANDIDATE_BATCHES = 8;
 const MAX_CANDIDATES = 1024;
 /**
  * While a tenant is about that has no queue of its own (what it has waiting fits into this part of a batch), no other takes more
- * of one than this: who asks now and then waits for a short run, and shares one. A flood pays for that: runs of a quarter of 512
- * tokens take 49 µs a token, whole ones 35.
+ * of one than this: who asks now and then waits for a short run, and shares one.
  */
-const SHARE_BESIDE_OTHERS = 1 / 4;
+const SHARE_BESIDE_OTHERS = 1 / 2;
 /** A tenant is about for so many batches after the last one that left it without a queue: half a second, or longer. */
-const ABOUT_BATCHES = 64;
-
-/** A group's rows: those that wait, and the next of them in fair order. */
-interface Lane<Row extends QueuedRow> {
-  readonly waiting: FairQueue<Row>;
-  candidates: Turn<Row>[];
-  batches: number;
-  /** Tenants that a batch left without a queue, with the number of the last that did: the earliest first. */
-  readonly about: Map<string, number>;
-}
+const ABOUT_BATCHES = 256;
 
 /**
  * Rows in fair order (between tenants, and within each between its adapters, by their tokens), handed out as batches of
@@ -55,43 +43,49 @@ interface Lane<Row extends QueuedRow> {
  */
 export class Batcher<Row extends QueuedRow> {
   readonly #limits: BatchLimits;
-  readonly #lanes = new Map<string, Lane<Row>>();
+  #waiting = new FairQueue<Row>();
+  /** The next rows in fair order. */
+  #candidates: Turn<Row>[] = [];
+  #batches = 0;
+  /** Tenants that a batch left without a queue, with the number of the last that did: the earliest first. */
+  readonly #about = new Map<string, number>();
 
   constructor(limits: BatchLimits) {
     this.#limits = limits;
   }
 
   add(row: Row): void {
-    const lane = this.#lanes.get(row.group) ?? openLane<Row>();
-    this.#lanes.set(row.group, lane);
-    lane.waiting.add([row.tenant, row.adapter], row);
+    this.#waiting.add([row.tenant, row.adapter], row);
   }
 
   /** Rows waiting, abandoned ones included until their turn comes. */
   get size(): number {
-    let size = 0;
-    for (const { waiting, candidates } of this.#lanes.values()) size += waiting.size + candidates.length;
-    return size;
+    return this.#waiting.size + this.#candidates.length;
   }
 
-  /** Takes the next batch of a group, in fair order; empty where nothing waits. */
-  take(group: string): Row[] {
-    const lane = this.#lanes.get(group);
-    if (!lane) return [];
-    this.#stage(lane);
-    const candidates = lane.candidates.slice(0, MAX_CANDIDATES).map(({ item }) => item);
-    const batch = this.#choose(candidates, ({ tenant }) => this.#tokensOf(tenant, lane));
-    const taken = lane.candidates.filter(({ item }) => batch.has(item));
-    lane.candidates = lane.candidates.filter(({ item }) => !batch.has(item));
-    if (lane.waiting.size + lane.candidates.length === 0) this.#lanes.delete(group);
-    this.#noteTenants(lane, batch, ++lane.batches);
+  /** Takes the next batch in fair order; empty where nothing waits. Of what waits it is one of `parts`: as many batches may run at once. */
+  take(parts = 1): Row[] {
+    this.#stage();
+    const staged = this.#candidates.reduce((sum, { item }) => sum + item.cost, 0);
+    const candidates = this.#candidates.slice(0, MAX_CANDIDATES).map(({ item }) => item);
+    const batch = this.#choose(candidates, Math.ceil(staged / parts));
+    const taken = this.#candidates.filter(({ item }) => batch.has(item));
+    this.#candidates = this.#candidates.filter(({ item }) => !batch.has(item));
+    if (this.size > 0) this.#noteTenants(batch, ++this.#batches);
+    else this.#forget();
     return taken.map(({ item }) => item);
   }
 
+  /** Where nothing waits, nobody has a claim on what comes. */
+  #forget(): void {
+    this.#waiting = new FairQueue<Row>();
+    this.#about.clear();
+  }
+
   /** Makes sure that the candidates are the next rows in fair order, those that came since the last batch among them. */
-  #stage(lane: Lane<Row>): void {
-    const { waiting } = lane;
-    const candidates = lane.candidates.filter(({ item }) => !item.abandoned());
+  #stage(): void {
+    const waiting = this.#waiting;
+    const candidates = this.#candidates.filter(({ item }) => !item.abandoned());
     const last = candidates.at(-1)?.start ?? 0;
     let tokens = candidates.reduce((sum, { item }) => sum + item.cost, 0);
     const wanted = () =>
@@ -103,13 +97,13 @@ export class Batcher<Row extends QueuedRow> {
       candidates.push(turn);
       tokens += turn.item.cost;
     }
-    lane.candidates = candidates.sort((a, b) => a.start - b.start);
+    this.#candidates = candidates.sort((a, b) => a.start - b.start);
     if (candidates[0]) waiting.reach(candidates[0].start);
   }
 
   /** What a tenant may take of the next batch. */
-  #tokensOf(tenant: string, { about }: Lane<Row>): number {
-    return about.size > Number(about.has(tenant)) ? this.#share : this.#limits.tokens;
+  #tokensOf(tenant: string): number {
+    return this.#about.size > Number(this.#about.has(tenant)) ? this.#share : this.#limits.tokens;
   }
 
   get #share(): number {
@@ -117,12 +111,13 @@ export class Batcher<Row extends QueuedRow> {
   }
 
   /** Notes which tenants a batch, just taken, has left without a queue, and forgets those that are no longer about. */
-  #noteTenants({ about, candidates, waiting }: Lane<Row>, batch: ReadonlySet<Row>, number: number): void {
+  #noteTenants(batch: ReadonlySet<Row>, number: number): void {
+    const about = this.#about;
     const left = new Map<string, number>();
-    for (const { item } of candidates) left.set(item.tenant, (left.get(item.tenant) ?? 0) + item.cost);
+    for (const { item } of this.#candidates) left.set(item.tenant, (left.get(item.tenant) ?? 0) + item.cost);
     for (const { tenant } of batch) {
       about.delete(tenant);
-      if (!waiting.has(tenant) && (left.get(tenant) ?? 0) <= this.#share) about.set(tenant, number);
+      if (!this.#waiting.has(tenant) && (left.get(tenant) ?? 0) <= this.#share) about.set(tenant, number);
     }
     for (const [tenant, last] of about) {
       if (number - last <= ABOUT_BATCHES) return;
@@ -130,7 +125,8 @@ export class Batcher<Row extends QueuedRow> {
     }
   }
 
-  #choose(candidates: readonly Row[], shareOf: (row: Row) => number): Set<Row> {
+  /** `part` in tokens without padding. */
+  #choose(candidates: readonly Row[], part: number): Set<Row> {
     const first = candidates[0];
     if (!first) return new Set();
     const batch = new Set([first]);
@@ -141,11 +137,11 @@ export class Batcher<Row extends QueuedRow> {
     for (const row of byDistance(candidates.slice(1), first.cost)) {
       const longestThen = Math.max(longest, row.cost);
       const padded = (batch.size + 1) * longestThen;
-      if (padded > this.#limits.tokens) continue;
+      if (padded > this.#limits.tokens || tokens + row.cost > part) continue;
       if (padded - tokens - row.cost > MAX_PADDING) continue;
       if (!adapters.has(row.adapter) && adapters.size >= this.#limits.adapters) continue;
       const ofTenant = (tokensOf.get(row.tenant) ?? 0) + row.cost;
-      if (ofTenant > shareOf(row)) continue;
+      if (ofTenant > this.#tokensOf(row.tenant)) continue;
       batch.add(row);
       adapters.add(row.adapter);
       tokensOf.set(row.tenant, ofTenant);
@@ -154,10 +150,6 @@ export class Batcher<Row extends QueuedRow> {
     }
     return batch;
   }
-}
-
-function openLane<Row extends QueuedRow>(): Lane<Row> {
-  return { waiting: new FairQueue<Row>(), candidates: [], batches: 0, about: new Map() };
 }
 
 /** Stable: of rows equally near, the one whose turn is earlier comes first. */

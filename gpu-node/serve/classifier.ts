@@ -12,6 +12,7 @@ import { Admission, estimateTokens, type Ticket } from './admission.ts';
 import { BundleChecker } from './bundle-checker.ts';
 import type { CheckedAdapter } from './check-worker.ts';
 import { DeadlinePassed, unlessAborted, within } from './deadline.ts';
+import { lanesOf } from './lanes.ts';
 import { type NodeSamples, ServeMetrics } from './metrics.ts';
 import type { Pin } from './residents.ts';
 import type { SessionGroup } from './session-group.ts';
@@ -59,13 +60,15 @@ export class Classifier {
   ) {
     const { bases, slots, device, threads, batchTokens, queueTokens, memoryBytes, log } = options;
     const memory = new AdapterMemory(memoryBytes);
-    this.metrics = new ServeMetrics(batchTokens);
+    const lanes = lanesOf(device, threads);
+    this.metrics = new ServeMetrics(batchTokens, lanes.count);
     this.store = store;
     this.#checker = checker;
     this.#admission = new Admission(queueTokens);
     this.#pool = new SessionPool({
       bases: new Map(bases.map((base) => [base.id, base])),
-      worker: { memory: memory.buffer, slots, device, threads },
+      worker: { memory: memory.buffer, slots, device, threads: lanes.threads },
+      lanes: lanes.count,
       limits: { tokens: batchTokens, adapters: slots },
       inUse: (group) => this.#adapters.pinned(group),
       onGone: (group) => this.#adapters.forget(group),

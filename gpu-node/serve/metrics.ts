@@ -17,7 +17,7 @@ export const NODE_METRICS = {
     label: 'stage',
   },
   runs_total: { kind: 'counter', help: 'Runs of a serving session.' },
-  run_seconds_total: { kind: 'counter', help: 'Seconds spent in runs.' },
+  run_seconds_total: { kind: 'counter', help: 'Seconds spent in runs, of all lanes together.' },
   batch_rows: { kind: 'histogram', help: 'Texts of a batch.' },
   batch_adapters: { kind: 'histogram', help: 'Adapters that a batch mixes.' },
   batch_fill_ratio: { kind: 'histogram', help: 'Tokens of a batch, padding included, over its budget.' },
@@ -37,7 +37,10 @@ export const NODE_METRICS = {
     label: 'outcome',
   },
   adapter_load_seconds_total: { kind: 'counter', help: 'Seconds spent loading adapters.' },
-  sessions: { kind: 'gauge', help: 'Serving sessions, one per set of target layers.' },
+  sessions: {
+    kind: 'gauge',
+    help: 'Serving sessions of each lane: one per base model, precision, kind and set of target layers.',
+  },
   training_jobs: { kind: 'gauge', help: 'Training jobs under way.' },
 } as const;
 
@@ -81,17 +84,19 @@ export class ServeMetrics {
   readonly batchAdapters = new Histogram(POWERS_OF_TWO);
   readonly batchFill = new Histogram(RATIOS);
   readonly #batchTokens: number;
+  readonly #lanes: number;
   /** Of late; before the first run it is a guess, which soon weighs nothing. */
   readonly #recent = { seconds: 0.1, tokens: 1000 };
 
-  /** `batchTokens` is the budget of a batch. */
-  constructor(batchTokens: number) {
+  /** `batchTokens` is the budget of a batch, of which as many as there are `lanes` run at once. */
+  constructor(batchTokens: number, lanes: number) {
     this.#batchTokens = batchTokens;
+    this.#lanes = lanes;
   }
 
-  /** Seconds that a token has taken of late. */
+  /** Seconds that a token has taken of late where all lanes were busy. */
   get secondsPerToken(): number {
-    return this.#recent.seconds / this.#recent.tokens;
+    return this.#recent.seconds / this.#recent.tokens / this.#lanes;
   }
 
   ran({ rows, tokens, padded, adapters, runs, slots, milliseconds }: RunReport): void {

@@ -5,8 +5,8 @@ import { Batcher, type BatchLimits, type QueuedRow } from './batcher.ts';
 import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData, SlotReport } from './forward-worker.ts';
 import { groupKey, type SessionGroup } from './session-group.ts';
 
-/** Sessions at once, of whatever base models, precisions, kinds and layers; each holds its own packed weights. */
-const MAX_SESSIONS = 8;
+/** Groups at once, of whatever base models, precisions, kinds and layers. */
+const MAX_GROUPS = 8;
 const ENTRY = new URL('./forward-worker.ts', import.meta.url);
 
 export interface RowResult {
@@ -33,6 +33,8 @@ export interface SessionPoolOptions {
   /** Base models by id. */
   bases: ReadonlyMap<string, BaseModelSource>;
   worker: Pick<ForwardWorkerData, 'memory' | 'slots' | 'device' | 'threads'>;
+  /** Sessions of each group. */
+  lanes: number;
   limits: BatchLimits;
   /** Whether a group has adapters that somebody waits for. */
   inUse(group: string): boolean;
@@ -58,40 +60,46 @@ interface Row extends QueuedRow {
   reject(error: Error): void;
 }
 
-interface Group {
-  readonly key: string;
+/** A session, in a worker thread of its own, that runs one batch after the other. */
+interface Lane {
   readonly worker: WorkerThread<ForwardHandlers>;
-  readonly ready: Promise<void>;
-  pumping: boolean;
+  running: boolean;
   slotsTaken: number;
 }
 
-/**
- * One worker thread with one session per group of adapters in use. A new one is built while the others go on; each
- * runs one batch after the other.
- */
+interface Group {
+  readonly key: string;
+  readonly batcher: Batcher<Row>;
+  /** Each holds all of the group's adapters, and takes what is next as soon as it can. All are there when it is ready. */
+  readonly lanes: Lane[];
+  readonly ready: Promise<void>;
+  /** Whether rows have come that no lane has been offered. */
+  scheduled: boolean;
+}
+
+/** Sessions for each group of adapters in use. Those of a new one are built while the others go on. */
 export class SessionPool {
   readonly #options: SessionPoolOptions;
-  readonly #batcher: Batcher<Row>;
   /** Least recently used first. */
   readonly #groups = new Map<string, Group>();
 
   constructor(options: SessionPoolOptions) {
     this.#options = options;
-    this.#batcher = new Batcher(options.limits);
   }
 
+  /** Of each lane. */
   get sessions(): number {
     return this.#groups.size;
   }
 
   /** Slots taken, over all sessions. */
   get slotsTaken(): number {
-    return [...this.#groups.values()].reduce((sum, { slotsTaken }) => sum + slotsTaken, 0);
+    const lanes = [...this.#groups.values()].flatMap((group) => group.lanes);
+    return lanes.reduce((sum, { slotsTaken }) => sum + slotsTaken, 0);
   }
 
   /**
-   * Makes sure that the group has a session, and gives its key.
+   * Makes sure that the group has sessions, and gives its key.
    * @throws {AppError} `no_capacity` where every session is in use and no other may be built
    */
   async open(wanted: SessionGroup): Promise<string> {
@@ -103,32 +111,29 @@ export class SessionPool {
     return key;
   }
 
-  /** Loads an adapter into a group's worker, which reads its weights until it is dropped. */
+  /** Loads an adapter into a group's lanes, which read its weights until it is dropped. */
   async load(key: string, adapter: AdapterToLoad): Promise<void> {
-    await this.#group(key).worker.call('load', adapter);
+    await Promise.all(this.#group(key).lanes.map(({ worker }) => worker.call('load', adapter)));
   }
 
   drop(key: string, handle: string): void {
-    this.#groups
-      .get(key)
-      ?.worker.call('drop', handle)
-      .catch(() => {});
+    for (const { worker } of this.#groups.get(key)?.lanes ?? []) worker.call('drop', handle).catch(() => {});
   }
 
-  /** Whether an adapter lies in a slot of its group's session. */
+  /** Whether an adapter lies in a slot of one of its group's sessions. */
   async inSlot(key: string, handle: string): Promise<boolean> {
-    return this.#group(key).worker.call('inSlot', handle);
+    const { lanes } = this.#group(key);
+    return (await Promise.all(lanes.map(({ worker }) => worker.call('inSlot', handle)))).includes(true);
   }
 
   /**
-   * Queues a text; it shares a run with whatever else waits for the same session. Where the signal is aborted before its
+   * Queues a text; it shares a run with whatever else waits for the same sessions. Where the signal is aborted before its
    * run it is dropped without an answer.
    */
   submit(key: string, { tenant, handle, ids }: TextToRun, signal: AbortSignal): Promise<RowResult> {
     const group = this.#group(key);
     return new Promise((resolve, reject) => {
-      this.#batcher.add({
-        group: key,
+      group.batcher.add({
         tenant,
         adapter: handle,
         cost: ids.length,
@@ -143,74 +148,101 @@ export class SessionPool {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#groups.values()].map(({ worker }) => worker.stop()));
+    const groups = [...this.#groups.values()];
+    this.#groups.clear();
+    await Promise.all(groups.map(stopLanes));
   }
 
   #group(key: string): Group {
     const group = this.#groups.get(key);
-    if (!group)
-      throw new AppError('no_capacity', 'the session of this adapter was closed', { retryAfter: 1 });
+    if (!group) throw closed();
     return group;
   }
 
-  #build(key: string, { base, ...group }: SessionGroup): Group {
+  #build(key: string, sort: SessionGroup): Group {
     this.#makeRoom();
-    const source = this.#options.bases.get(base)!;
-    const data: ForwardWorkerData = { ...this.#options.worker, ...group, base: source };
-    const worker = new WorkerThread<ForwardHandlers>(ENTRY, data, (error) => {
-      this.#options.onFailure(error);
-      this.#remove(key, error);
+    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+    const group: Group = {
+      key,
+      batcher: new Batcher(this.#options.limits),
+      lanes: [],
+      ready,
+      scheduled: false,
+    };
+    this.#groups.set(key, group);
+    this.#startLanes(group, sort).then(resolve, (error) => {
+      reject(error);
+      this.#remove(group, error);
     });
-    const ready = worker.call('ready', null);
-    const built: Group = { key, worker, ready, pumping: false, slotsTaken: 0 };
-    this.#groups.set(key, built);
-    ready.catch((error) => {
-      this.#remove(key, error);
-      void worker.stop();
-    });
-    return built;
+    return group;
+  }
+
+  /** One, then the others: where nobody has yet, the first writes the base model's weights in the precision that is wanted. */
+  async #startLanes(group: Group, { base, ...sort }: SessionGroup): Promise<void> {
+    const { bases, worker: common, lanes, onFailure } = this.#options;
+    const data: ForwardWorkerData = { ...common, ...sort, base: bases.get(base)! };
+    const start = async () => {
+      if (this.#groups.get(group.key) !== group) throw closed();
+      const worker = new WorkerThread<ForwardHandlers>(ENTRY, data, (error) => {
+        onFailure(error);
+        this.#remove(group, error);
+      });
+      group.lanes.push({ worker, running: false, slotsTaken: 0 });
+      await worker.call('ready', null);
+    };
+    await start();
+    await Promise.all(Array.from({ length: lanes - 1 }, start));
   }
 
   #makeRoom(): void {
-    if (this.#groups.size < MAX_SESSIONS) return;
-    for (const { key, worker } of this.#groups.values()) {
-      if (this.#options.inUse(key)) continue;
-      this.#remove(key, new AppError('no_capacity', 'the session was closed for another', { retryAfter: 1 }));
-      void worker.stop();
+    if (this.#groups.size < MAX_GROUPS) return;
+    for (const group of this.#groups.values()) {
+      if (this.#options.inUse(group.key)) continue;
+      this.#remove(group, closed());
       return;
     }
-    const message = `adapters of ${MAX_SESSIONS} sorts (base model, precision, LoRA or DoRA, target layers) are in use, which is all that a node serves at once`;
+    const message = `adapters of ${MAX_GROUPS} sorts (base model, precision, LoRA or DoRA, target layers) are in use, which is all that a node serves at once`;
     throw new AppError('no_capacity', message, { retryAfter: 1 });
   }
 
-  #remove(key: string, error: Error): void {
-    this.#groups.delete(key);
-    for (let rows = this.#batcher.take(key); rows.length > 0; rows = this.#batcher.take(key)) {
+  #remove(group: Group, error: Error): void {
+    if (this.#groups.get(group.key) !== group) return;
+    this.#groups.delete(group.key);
+    void stopLanes(group);
+    const { batcher } = group;
+    for (let rows = batcher.take(); rows.length > 0; rows = batcher.take()) {
       for (const row of rows) row.reject(error);
     }
-    this.#options.onGone(key);
+    this.#options.onGone(group.key);
   }
 
   /** After this turn of the event loop, so that rows that arrive together run together. */
   #schedule(group: Group): void {
-    if (group.pumping) return;
-    group.pumping = true;
-    setImmediate(() => void this.#pump(group));
+    if (group.scheduled) return;
+    group.scheduled = true;
+    setImmediate(() => {
+      group.scheduled = false;
+      this.#fill(group);
+    });
   }
 
-  async #pump(group: Group): Promise<void> {
-    for (let rows = this.#batcher.take(group.key); rows.length > 0; rows = this.#batcher.take(group.key)) {
-      await this.#run(group, rows);
+  /** Gives each lane that is idle a part of what waits. */
+  #fill(group: Group): void {
+    const idle = group.lanes.filter(({ running }) => !running);
+    for (const [i, lane] of idle.entries()) {
+      const rows = group.batcher.take(idle.length - i);
+      if (rows.length === 0) return;
+      void this.#run(group, lane, rows);
     }
-    group.pumping = false;
   }
 
-  async #run(group: Group, rows: readonly Row[]): Promise<void> {
+  async #run(group: Group, lane: Lane, rows: readonly Row[]): Promise<void> {
+    lane.running = true;
     const start = performance.now();
     try {
       const batch = rows.map(({ ids, adapter }) => ({ ids, adapter }));
-      const { logits, milliseconds, runs, slots } = await group.worker.call('run', batch);
-      group.slotsTaken = slots.taken;
+      const { logits, milliseconds, runs, slots } = await lane.worker.call('run', batch);
+      lane.slotsTaken = slots.taken;
       this.#options.onRun({ ...measure(rows), runs, slots, milliseconds });
       rows.forEach((row, i) => {
         row.resolve({ logits: logits[i]!, queue: start - row.since, run: milliseconds });
@@ -218,7 +250,17 @@ export class SessionPool {
     } catch (error) {
       for (const row of rows) row.reject(error as Error);
     }
+    lane.running = false;
+    this.#fill(group);
   }
+}
+
+function closed(): AppError {
+  return new AppError('no_capacity', 'the sessions of this adapter were closed', { retryAfter: 1 });
+}
+
+function stopLanes({ lanes }: Group): Promise<unknown> {
+  return Promise.all(lanes.map(({ worker }) => worker.stop()));
 }
 
 function measure(rows: readonly Row[]): Pick<RunReport, 'rows' | 'tokens' | 'padded' | 'adapters'> {

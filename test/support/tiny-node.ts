@@ -48,7 +48,7 @@ interface Text {
 export type TinyNode = Awaited<ReturnType<typeof startTinyNode>>;
 
 /** A node's serving on two tiny base models behind its HTTP interface, in this process; its edge is a shelf of bundles. */
-export async function startTinyNode() {
+export async function startTinyNode({ threads = 1 } = {}) {
   const { log, lines } = recordingLog();
   const shelf = new Shelf();
   const folder = await mkdtemp(join(tmpdir(), 'weft-http-'));
@@ -64,7 +64,7 @@ export async function startTinyNode() {
     bases: [source, otherSource],
     cache: { folder: join(folder, 'adapters'), maxBytes: 1e9, source: shelf },
     device: 'cpu',
-    threads: 1,
+    threads,
     slots: 64,
     batchTokens: 4096,
     queueTokens: QUEUE_TOKENS,

@@ -7,7 +7,7 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   // Fewer slots than there will be adapters.
-  cluster = await Cluster.start(2, { WEFT_SLOTS: '16' });
+  cluster = await Cluster.start(2, { WEFT_SLOTS: '16', WEFT_THREADS: '2' });
   await cluster.import(...NAMES);
 });
 afterAll(() => cluster[Symbol.asyncDispose]());

@@ -34,9 +34,9 @@ describe('readConfig', () => {
     expect(() => read(2 * 256 * 512 - 1)).toThrow('WEFT_QUEUE_TOKENS');
   });
 
-  it('runs 256 tokens a thread on a processor and never less than a text, unless told otherwise', () => {
+  it('runs 128 tokens a thread of each of four lanes on a processor, unless told otherwise', () => {
     const read = (env: Record<string, string>) => readConfig({ ...secret, ...env }).batchTokens;
-    expect([1, 2, 8].map((threads) => read({ WEFT_THREADS: String(threads) }))).toEqual([512, 512, 2048]);
+    expect([1, 2, 8].map((threads) => read({ WEFT_THREADS: String(threads) }))).toEqual([128, 128, 256]);
     expect(read({ WEFT_DEVICE: 'webgpu' })).toBe(4096);
     expect(read({ WEFT_BATCH_TOKENS: '1024' })).toBe(1024);
   });

@@ -7,7 +7,7 @@ interface Row extends QueuedRow {
 }
 
 function row(name: string, cost: number, options: Partial<QueuedRow> = {}): Row {
-  return { name, group: 'g', tenant: 't', adapter: 'a', cost, abandoned: () => false, ...options };
+  return { name, tenant: 't', adapter: 'a', cost, abandoned: () => false, ...options };
 }
 
 function batcherOf(rows: Row[], limits = { tokens: 4096, adapters: 64 }): Batcher<Row> {
@@ -23,7 +23,7 @@ describe('Batcher', () => {
     const rows = Array.from({ length: 32 }, (_, i) =>
       row(`${i}`, 31 + (i % 2), { tenant: `tenant ${i % 8}`, adapter: `adapter ${i}` }),
     );
-    expect(names(batcherOf(rows).take('g'))).toHaveLength(names(rows).length);
+    expect(names(batcherOf(rows).take())).toHaveLength(names(rows).length);
   });
 
   it('never exceeds the padded tokens, and hands out every row once', () => {
@@ -31,7 +31,7 @@ describe('Batcher', () => {
     const rows = Array.from({ length: 300 }, (_, i) => row(`${i} `, 1 + (random.uint32() % 512)));
     const batcher = batcherOf(rows, { tokens: 2048, adapters: 8 });
     const seen: string[] = [];
-    for (let batch = batcher.take('g'); batch.length > 0; batch = batcher.take('g')) {
+    for (let batch = batcher.take(); batch.length > 0; batch = batcher.take()) {
       expect(batch.length * Math.max(...batch.map((r) => r.cost))).toBeLessThanOrEqual(2048);
       seen.push(...batch.map((r) => r.name));
     }
@@ -42,51 +42,57 @@ describe('Batcher', () => {
   it('pads no batch by more than one run more costs', () => {
     const random = new Random(3, 'lengths');
     const batcher = batcherOf(Array.from({ length: 300 }, () => row('r', 1 + random.below(128))));
-    for (let batch = batcher.take('g'); batch.length > 0; batch = batcher.take('g')) {
+    for (let batch = batcher.take(); batch.length > 0; batch = batcher.take()) {
       const costs = batch.map(({ cost }) => cost);
       const tokens = costs.reduce((a, b) => a + b);
-      expect(costs.length * Math.max(...costs) - tokens).toBeLessThanOrEqual(32);
+      expect(costs.length * Math.max(...costs) - tokens).toBeLessThanOrEqual(16);
     }
+  });
+
+  it('parts what waits between the runs that may begin', () => {
+    const batcher = batcherOf([...'abcdef'].map((name) => row(name, 8)));
+    expect(names(batcher.take(2))).toBe('abc');
+    expect(names(batcher.take(1))).toBe('def');
   });
 
   it('keeps a long row from padding many short ones', () => {
     const batcher = batcherOf([row('L', 512), ...[...'abcdefgh'].map((name) => row(name, 8))]);
-    expect(names(batcher.take('g'))).toBe('L');
-    expect(names(batcher.take('g'))).toBe('abcdefgh');
+    expect(names(batcher.take())).toBe('L');
+    expect(names(batcher.take())).toBe('abcdefgh');
   });
 
   it('runs the oldest row first, however many of another length arrive', () => {
     const batcher = batcherOf([row('L', 512), ...Array.from({ length: 100 }, () => row('s', 8))]);
-    expect(names(batcher.take('g'))).toBe('L');
+    expect(names(batcher.take())).toBe('L');
   });
 
   it('runs a row longer than the budget alone', () => {
     const batcher = batcherOf([row('L', 600), row('M', 600)], { tokens: 512, adapters: 8 });
-    expect(names(batcher.take('g'))).toBe('L');
-    expect(names(batcher.take('g'))).toBe('M');
+    expect(names(batcher.take())).toBe('L');
+    expect(names(batcher.take())).toBe('M');
   });
 
   it('mixes no more adapters than there are slots', () => {
     const rows = [...'aabbcc'].map((adapter) => row(adapter, 8, { adapter }));
     const batcher = batcherOf(rows, { tokens: 4096, adapters: 2 });
-    expect(names(batcher.take('g'))).toBe('abab');
-    expect(names(batcher.take('g'))).toBe('cc');
+    expect(names(batcher.take())).toBe('abab');
+    expect(names(batcher.take())).toBe('cc');
   });
 
   it('lets no flood of one tenant keep another waiting: its rows are in the next batch', () => {
     const flood = Array.from({ length: 2000 }, () => row('f', 64, { tenant: 'flood' }));
     const batcher = batcherOf(flood);
-    expect(names(batcher.take('g'))).toBe('f'.repeat(64));
+    expect(names(batcher.take())).toBe('f'.repeat(64));
     for (const name of 'abc') batcher.add(row(name, 64, { tenant: 'quiet', adapter: 'b' }));
-    expect(names(batcher.take('g')).replaceAll('f', '')).toBe('abc');
+    expect(names(batcher.take()).replaceAll('f', '')).toBe('abc');
   });
 
-  it('gives a flood a quarter of a batch while a tenant without a queue is about, and all of it once none has been for long', () => {
-    const flood = Array.from({ length: 8000 }, () => row('f', 64, { tenant: 'flood' }));
+  it('gives a flood half a batch while a tenant without a queue is about, and all of it once none has been for long', () => {
+    const flood = Array.from({ length: 10_000 }, () => row('f', 64, { tenant: 'flood' }));
     const batcher = batcherOf([...flood, row('q', 64, { tenant: 'quiet' })]);
-    expect(batcher.take('g').some(({ tenant }) => tenant === 'quiet')).toBe(true);
-    const sizes = Array.from({ length: 70 }, () => batcher.take('g').length);
-    expect(sizes).toEqual([...Array(65).fill(16), ...Array(5).fill(64)]);
+    expect(batcher.take().some(({ tenant }) => tenant === 'quiet')).toBe(true);
+    const sizes = Array.from({ length: 262 }, () => batcher.take().length);
+    expect(sizes).toEqual([...Array(257).fill(32), ...Array(5).fill(64)]);
   });
 
   it('fills batches of a tenant that waits beside others that wait', () => {
@@ -94,32 +100,30 @@ describe('Batcher', () => {
       i % 2 ? row('s', 8, { tenant: 'short' }) : row('L', 512, { tenant: 'long' }),
     );
     const batcher = batcherOf(rows);
-    const tokens = Array.from({ length: 6 }, () =>
-      batcher.take('g').reduce((sum, { cost }) => sum + cost, 0),
-    );
+    const tokens = Array.from({ length: 6 }, () => batcher.take().reduce((sum, { cost }) => sum + cost, 0));
     expect(tokens.reduce((a, b) => a + b)).toBeGreaterThan(0.8 * 6 * 4096);
   });
 
   it('fills a batch between many tenants, whatever each may have of it', () => {
     const batcher = batcherOf(Array.from({ length: 8 }, (_, i) => row('r', 64, { tenant: `tenant ${i}` })));
-    batcher.take('g');
+    batcher.take();
     for (let i = 0; i < 256; i++) batcher.add(row('r', 64, { tenant: `tenant ${i % 8}` }));
-    expect(batcher.take('g')).toHaveLength(64);
+    expect(batcher.take()).toHaveLength(64);
   });
 
   it('begins with a newcomer of any length, however many rows of another wait', () => {
     const batcher = batcherOf(Array.from({ length: 2000 }, () => row('f', 8, { tenant: 'flood' })));
-    batcher.take('g');
+    batcher.take();
     batcher.add(row('L', 512, { tenant: 'quiet' }));
-    expect(names(batcher.take('g'))).toBe('L');
+    expect(names(batcher.take())).toBe('L');
   });
 
   it("lets no flood on one of a tenant's adapters starve another", () => {
     const batcher = batcherOf(Array.from({ length: 5000 }, () => row('f', 64, { adapter: 'flooded' })));
-    batcher.take('g');
+    batcher.take();
     batcher.add(row('q', 64, { adapter: 'quiet' }));
     let batches = 1;
-    while (!names(batcher.take('g')).includes('q')) batches++;
+    while (!names(batcher.take()).includes('q')) batches++;
     expect(batches).toBeLessThanOrEqual(9);
   });
 
@@ -133,7 +137,7 @@ describe('Batcher', () => {
     const batcher = batcherOf(rows, { tokens: 1024, adapters: 8 });
     const tokens = { s: 0, L: 0 };
     for (let i = 0; i < 40; i++) {
-      for (const { name, cost } of batcher.take('g')) tokens[name as 's' | 'L'] += cost;
+      for (const { name, cost } of batcher.take()) tokens[name as 's' | 'L'] += cost;
     }
     // Apart by no more than the candidates that were passed over, whose turn is next.
     expect(Math.abs(tokens.s - tokens.L)).toBeLessThanOrEqual(8 * 1024);
@@ -144,13 +148,7 @@ describe('Batcher', () => {
     let gone = false;
     const batcher = batcherOf([row('a', 8, { abandoned: () => gone }), row('b', 8)]);
     gone = true;
-    expect(names(batcher.take('g'))).toBe('b');
+    expect(names(batcher.take())).toBe('b');
     expect(batcher.size).toBe(0);
-  });
-
-  it('never mixes groups', () => {
-    const batcher = batcherOf([row('a', 8, { group: 'x' }), row('b', 8, { group: 'y' })]);
-    expect(names(batcher.take('y'))).toBe('b');
-    expect(names(batcher.take('x'))).toBe('a');
   });
 });
