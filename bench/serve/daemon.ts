@@ -3,11 +3,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { NODE_ARGUMENTS } from '../../scripts/node-process.ts';
 import type { Bench } from './bench.ts';
 import { startStandInEdge } from './stand-in-edge.ts';
 
-const MAIN = fileURLToPath(new URL('../../gpu-node/main.ts', import.meta.url));
 const SECRET = 'secret-of-the-bench';
 
 /** A server of `POST {rows: [{bundle, text}]}`, as the node daemon is one. */
@@ -31,7 +30,7 @@ export class Daemon implements Served, AsyncDisposable {
 
   static async start({ home, source, threads }: Bench): Promise<Daemon> {
     const edge = await startStandInEdge();
-    const child = spawn(process.execPath, [MAIN], {
+    const child = spawn(process.execPath, NODE_ARGUMENTS, {
       env: {
         ...process.env,
         WEFT_EDGE_URL: edge.url,

@@ -1,10 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { NODE_ARGUMENTS } from '../../scripts/node-process.ts';
 import { TINY_BERT } from './tiny-bert.ts';
-
-const MAIN = fileURLToPath(new URL('../../gpu-node/main.ts', import.meta.url));
 
 export interface LogLine {
   level: string;
@@ -22,7 +20,7 @@ export class NodeDaemon implements AsyncDisposable {
   /** `fileBlocks`: blocks of 512 bytes beyond which no file may grow, as on a full disk. */
   constructor(env: Record<string, string>, fileBlocks: number | 'unlimited' = 'unlimited') {
     const limited = `ulimit -f ${fileBlocks}; exec "$0" "$@"`;
-    this.#child = spawn('/bin/sh', ['-c', limited, process.execPath, MAIN], {
+    this.#child = spawn('/bin/sh', ['-c', limited, process.execPath, ...NODE_ARGUMENTS], {
       env: { ...process.env, WEFT_BASE_MODEL: TINY_BERT, WEFT_THREADS: '1', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
