@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { MAX_INPUTS } from '../shared/api/inference.ts';
 import { MAX_SEQUENCE_LENGTH } from '../shared/peft-config.ts';
-import { lanesOf } from './serve/lanes.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -43,7 +42,7 @@ const environment = z.object({
   WEFT_BASE_MODEL: baseModels,
   WEFT_SLOTS: integer(1, 4096, 64),
   WEFT_CACHE_BYTES: integer(MEBIBYTE, Number.MAX_SAFE_INTEGER, 4096 * MEBIBYTE),
-  WEFT_MEMORY_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 160 * MEBIBYTE),
+  WEFT_MEMORY_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 512 * MEBIBYTE),
   WEFT_QUEUE_TOKENS: integer(2 * MAX_REQUEST_TOKENS, 1e9, 4 * MAX_REQUEST_TOKENS),
   WEFT_BATCH_TOKENS: z.coerce.number().int().min(128).max(65_536).optional(),
   WEFT_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(30),
@@ -72,8 +71,8 @@ export interface NodeConfig {
   memoryBytes: number;
   /** Tokens of the texts that may wait for an answer; more get 429. One tenant alone may have half of them. */
   queueTokens: number;
-  /** Padded tokens of one run; a longer text is run alone. */
-  batchTokens: number;
+  /** Padded tokens of one run, a longer text being run alone; undefined leaves it to the precision. */
+  batchTokens: number | undefined;
   /** Seconds of training after which its state is saved again; 0 saves it after each step. */
   checkpointSeconds: number;
 }
@@ -111,7 +110,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): N
     cacheBytes: values.WEFT_CACHE_BYTES,
     memoryBytes: values.WEFT_MEMORY_BYTES,
     queueTokens: values.WEFT_QUEUE_TOKENS,
-    batchTokens: values.WEFT_BATCH_TOKENS ?? lanesOf(values.WEFT_DEVICE, values.WEFT_THREADS).runTokens,
+    batchTokens: values.WEFT_BATCH_TOKENS,
     checkpointSeconds: values.WEFT_CHECKPOINT_SECONDS,
   };
 }

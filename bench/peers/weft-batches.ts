@@ -42,7 +42,7 @@ type Run = (rows: readonly ForwardRow[]) => Promise<readonly Float32Array[]>;
 
 /** As the daemon runs rows that wait together: in its batches, on each lane in turn. */
 async function runAll(rows: readonly ForwardRow[]): Promise<Float32Array[]> {
-  const limits = { tokens: lanes.runTokens, adapters: Number.POSITIVE_INFINITY };
+  const limits = { tokens: lanes.runTokens(precision), adapters: Number.POSITIVE_INFINITY };
   const batcher = new Batcher<QueuedRow & { row: ForwardRow; index: number }>(limits);
   for (const [index, row] of rows.entries()) {
     const { ids, adapter } = row;

@@ -31,8 +31,8 @@ export interface ClassifierOptions {
   threads: number;
   /** Adapters that a run may mix. */
   slots: number;
-  /** Padded tokens of one run. */
-  batchTokens: number;
+  /** Padded tokens of one run; undefined leaves it to the precision. */
+  batchTokens: number | undefined;
   /** Tokens of the texts that may wait for an answer. */
   queueTokens: number;
   /** Bytes of adapters in memory, besides those in slots. */
@@ -61,7 +61,7 @@ export class Classifier {
     const { bases, slots, device, threads, batchTokens, queueTokens, memoryBytes, log } = options;
     const memory = new AdapterMemory(memoryBytes);
     const lanes = lanesOf(device, threads);
-    this.metrics = new ServeMetrics(batchTokens, lanes.count);
+    this.metrics = new ServeMetrics(lanes.count);
     this.store = store;
     this.#checker = checker;
     this.#admission = new Admission(queueTokens);
@@ -69,7 +69,7 @@ export class Classifier {
       bases: new Map(bases.map((base) => [base.id, base])),
       worker: { memory: memory.buffer, slots, device, threads: lanes.threads },
       lanes: lanes.count,
-      limits: { tokens: batchTokens, adapters: slots },
+      runTokens: (precision) => batchTokens ?? lanes.runTokens(precision),
       inUse: (group) => this.#adapters.pinned(group),
       onGone: (group) => this.#adapters.forget(group),
       onRun: (report) => this.metrics.ran(report),

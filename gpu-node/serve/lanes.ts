@@ -1,13 +1,10 @@
+import type { BasePrecision } from '../../shared/peft-config.ts';
 import type { Device } from '../runtime/device.ts';
+import { RUN_TOKENS_PER_THREAD } from '../runtime/run-tokens.ts';
 
-/** Each lane has its session's packed weights, slots and a JavaScript heap: 70 to 80 MB with MiniLM in int8. */
+/** Each lane has its session's packed weights, slots and a JavaScript heap: some 45 MB with MiniLM in int8. */
 const MAX_LANES = 4;
-/**
- * Tokens of a run for each thread of a lane, padding included, for a layer's tensors to stay in the core's cache. In int8 a token takes as
- * long in runs of 48 as of 512, in float32 a tenth less in longer ones; but who comes next waits for them.
- */
-const RUN_TOKENS_PER_THREAD = 128;
-/** The same where the device is no processor. */
+/** Tokens of one run where the device is no processor. */
 const RUN_TOKENS_OF_DEVICE = 4096;
 
 /** How a node's threads are divided to serve the adapters of a group. */
@@ -17,17 +14,18 @@ export interface Lanes {
   /** Of each session. */
   readonly threads: number;
   /** Padded tokens of one run, unless told otherwise. */
-  readonly runTokens: number;
+  runTokens(precision: BasePrecision): number;
 }
 
 /**
  * One lane a thread, four at most. Where two threads share each operator of a small encoder, they wait for each other more than they
  * gain, and whatever takes one of their cores stops both: on two cores two lanes answer 2.2 times as many texts of 48 tokens in int8 as one
- * of two threads, each as soon, and 1.0 to 1.3 times as many in float32, where a text alone takes half as long again.
+ * of two threads, each as soon, and 1.0 to 1.3 times as many in float32, where a text alone takes half as long again. In int8 a token
+ * takes as long in runs of 48 as of 512, and who comes next waits for less.
  */
 export function lanesOf(device: Device, threads: number): Lanes {
-  if (device !== 'cpu') return { count: 1, threads, runTokens: RUN_TOKENS_OF_DEVICE };
+  if (device !== 'cpu') return { count: 1, threads, runTokens: () => RUN_TOKENS_OF_DEVICE };
   const count = Math.min(threads, MAX_LANES);
   const each = Math.floor(threads / count);
-  return { count, threads: each, runTokens: RUN_TOKENS_PER_THREAD * each };
+  return { count, threads: each, runTokens: (precision) => RUN_TOKENS_PER_THREAD[precision] * each };
 }

@@ -83,14 +83,12 @@ export class ServeMetrics {
   readonly batchRows = new Histogram(POWERS_OF_TWO);
   readonly batchAdapters = new Histogram(POWERS_OF_TWO);
   readonly batchFill = new Histogram(RATIOS);
-  readonly #batchTokens: number;
   readonly #lanes: number;
   /** Of late; before the first run it is a guess, which soon weighs nothing. */
   readonly #recent = { seconds: 0.1, tokens: 1000 };
 
-  /** `batchTokens` is the budget of a batch, of which as many as there are `lanes` run at once. */
-  constructor(batchTokens: number, lanes: number) {
-    this.#batchTokens = batchTokens;
+  /** As many batches as there are `lanes` run at once. */
+  constructor(lanes: number) {
     this.#lanes = lanes;
   }
 
@@ -99,7 +97,7 @@ export class ServeMetrics {
     return this.#recent.seconds / this.#recent.tokens / this.#lanes;
   }
 
-  ran({ rows, tokens, padded, adapters, runs, slots, milliseconds }: RunReport): void {
+  ran({ rows, tokens, padded, fill, adapters, runs, slots, milliseconds }: RunReport): void {
     this.rows += rows;
     this.tokens += tokens;
     this.paddingTokens += padded - tokens;
@@ -109,7 +107,7 @@ export class ServeMetrics {
     this.#recent.tokens = DECAY * this.#recent.tokens + tokens;
     this.batchRows.observe(rows);
     this.batchAdapters.observe(adapters);
-    this.batchFill.observe(padded / this.#batchTokens);
+    this.batchFill.observe(fill);
     this.slots.hits += slots.hits;
     this.slots.misses += slots.misses;
     this.slots.evictions += slots.evictions;

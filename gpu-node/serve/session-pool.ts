@@ -1,7 +1,8 @@
 import { AppError } from '../../shared/errors.ts';
+import type { BasePrecision } from '../../shared/peft-config.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
 import { WorkerThread } from '../runtime/worker-thread.ts';
-import { Batcher, type BatchLimits, type QueuedRow } from './batcher.ts';
+import { Batcher, type QueuedRow } from './batcher.ts';
 import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData, SlotReport } from './forward-worker.ts';
 import { groupKey, type SessionGroup } from './session-group.ts';
 
@@ -22,6 +23,8 @@ export interface RunReport {
   tokens: number;
   /** Tokens with their padding. */
   padded: number;
+  /** Of the padded tokens that it might have had. */
+  fill: number;
   /** Distinct ones. */
   adapters: number;
   runs: number;
@@ -35,7 +38,8 @@ export interface SessionPoolOptions {
   worker: Pick<ForwardWorkerData, 'memory' | 'slots' | 'device' | 'threads'>;
   /** Sessions of each group. */
   lanes: number;
-  limits: BatchLimits;
+  /** Padded tokens of one run. */
+  runTokens(precision: BasePrecision): number;
   /** Whether a group has adapters that somebody waits for. */
   inUse(group: string): boolean;
   /** A group's session is gone, and with it the adapters it held. */
@@ -69,6 +73,7 @@ interface Lane {
 
 interface Group {
   readonly key: string;
+  readonly runTokens: number;
   readonly batcher: Batcher<Row>;
   /** Each holds all of the group's adapters, and takes what is next as soon as it can. All are there when it is ready. */
   readonly lanes: Lane[];
@@ -162,13 +167,9 @@ export class SessionPool {
   #build(key: string, sort: SessionGroup): Group {
     this.#makeRoom();
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    const group: Group = {
-      key,
-      batcher: new Batcher(this.#options.limits),
-      lanes: [],
-      ready,
-      scheduled: false,
-    };
+    const runTokens = this.#options.runTokens(sort.precision);
+    const batcher = new Batcher<Row>({ tokens: runTokens, adapters: this.#options.worker.slots });
+    const group: Group = { key, runTokens, batcher, lanes: [], ready, scheduled: false };
     this.#groups.set(key, group);
     this.#startLanes(group, sort).then(resolve, (error) => {
       reject(error);
@@ -243,7 +244,9 @@ export class SessionPool {
       const batch = rows.map(({ ids, adapter }) => ({ ids, adapter }));
       const { logits, milliseconds, runs, slots } = await lane.worker.call('run', batch);
       lane.slotsTaken = slots.taken;
-      this.#options.onRun({ ...measure(rows), runs, slots, milliseconds });
+      const shape = measure(rows);
+      const fill = shape.padded / group.runTokens;
+      this.#options.onRun({ ...shape, fill, runs, slots, milliseconds });
       rows.forEach((row, i) => {
         row.resolve({ logits: logits[i]!, queue: start - row.since, run: milliseconds });
       });

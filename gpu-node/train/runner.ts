@@ -4,6 +4,7 @@ import type { BaseModel } from '../models/model.ts';
 import { lastLayer } from '../peft/classifier.ts';
 import { methodOf } from '../peft/index.ts';
 import type { Device } from '../runtime/device.ts';
+import { RUN_TOKENS_PER_THREAD } from '../runtime/run-tokens.ts';
 import { WorkerThread } from '../runtime/worker-thread.ts';
 import { keepProbability } from './dropout.ts';
 import { evaluationGraph, type TrainingTask, trainingGraph } from './graph.ts';
@@ -21,13 +22,7 @@ export interface RunnerOptions {
 
 const LANE = new URL('./lane-worker.ts', import.meta.url);
 
-/**
- * Most tokens of one run, padding included: so many a thread, for its share of a tensor to stay in its core's cache; products in float32
- * want more rows than that alone would have. A larger batch is run in parts of similar length whose gradients are summed: equal up
- * to rounding, little padding, and bounded memory.
- */
-const RUN_TOKENS_PER_THREAD: Readonly<Record<BasePrecision, number>> = { fp32: 256, int8: 128, nf4: 256 };
-/** The same where the device is no CPU. */
+/** Tokens of one run where the device is no CPU. */
 const RUN_TOKENS_OF_DEVICE = 2048;
 
 /** Most bytes that the lanes' copies of the encoder's matrices may take together. */
@@ -40,7 +35,8 @@ const BYTES_PER_ELEMENT: Readonly<Record<BasePrecision, number>> = { fp32: 4, in
 const PARTS_EVALUATED = 8;
 
 /**
- * A task's parameters, and the lanes that compute with them: losses, gradients and logits, nothing of optimizers or epochs. A lane is a
+ * A task's parameters, and the lanes that compute with them: losses, gradients and logits, nothing of optimizers or epochs. A batch larger
+ * than a run is run in parts of similar length whose gradients are summed: equal up to rounding, little padding, and bounded memory. A lane is a
  * worker thread with sessions of its own. Many small operators leave cores idle where all work on one operator at a time, and share no
  * cache; so each core has parts of a batch to itself. Which lane computes what follows from the batch alone, as does the order of
  * every sum: the same seed gives the same bytes on as many threads.

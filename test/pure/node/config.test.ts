@@ -34,13 +34,6 @@ describe('readConfig', () => {
     expect(() => read(2 * 256 * 512 - 1)).toThrow('WEFT_QUEUE_TOKENS');
   });
 
-  it('runs 128 tokens a thread of each of four lanes on a processor, unless told otherwise', () => {
-    const read = (env: Record<string, string>) => readConfig({ ...secret, ...env }).batchTokens;
-    expect([1, 2, 8].map((threads) => read({ WEFT_THREADS: String(threads) }))).toEqual([128, 128, 256]);
-    expect(read({ WEFT_DEVICE: 'webgpu' })).toBe(4096);
-    expect(read({ WEFT_BATCH_TOKENS: '1024' })).toBe(1024);
-  });
-
   it('saves training every half minute, unless told otherwise', () => {
     const read = (seconds: string) =>
       readConfig({ ...secret, WEFT_CHECKPOINT_SECONDS: seconds }).checkpointSeconds;
