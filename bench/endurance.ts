@@ -9,6 +9,7 @@
  */
 import { parseArgs } from 'node:util';
 import { Random } from '../gpu-node/random.ts';
+import { numberOptions } from '../scripts/number-options.ts';
 import { freshAdapters, openBench } from './serve/bench.ts';
 import { Daemon } from './serve/daemon.ts';
 import { LoadProcess } from './serve/load.ts';
@@ -26,13 +27,12 @@ const { values } = parseArgs({
 });
 if (!values.data) throw new Error('memory is measured under real texts: --data FOLDER');
 const { data, base } = values;
-const [minutes, everyMs, count, threads] = (['minutes', 'every-ms', 'adapters', 'threads'] as const).map(
-  (name) => {
-    const value = Number(values[name]);
-    if (value > 0) return value;
-    throw new Error(`--${name} is ${JSON.stringify(values[name])}; it must be a number above 0`);
-  },
-) as [number, number, number, number];
+const {
+  minutes,
+  'every-ms': everyMs,
+  adapters: count,
+  threads,
+} = numberOptions(values, ['minutes', 'every-ms', 'adapters', 'threads']);
 
 const MAX_ROWS = 4;
 const MAX_WORDS = 256;

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Random } from '../gpu-node/random.ts';
 import { Cluster } from '../test/support/cluster.ts';
+import { numberOptions } from './number-options.ts';
 import { Faults } from './soak/faults.ts';
 import { MemoryLog } from './soak/memory.ts';
 
@@ -23,13 +24,12 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 });
-const [minutes, nodes, connections, seed] = (['minutes', 'nodes', 'connections', 'seed'] as const).map(
-  (name) => {
-    const value = Number(values[name]);
-    if (value > 0) return value;
-    throw new Error(`--${name} is ${JSON.stringify(values[name])}; it must be a number above 0`);
-  },
-) as [number, number, number, number];
+const { minutes, nodes, connections, seed } = numberOptions(values, [
+  'minutes',
+  'nodes',
+  'connections',
+  'seed',
+]);
 
 const ADAPTERS = 40;
 const LINE_MS = 10_000;
