@@ -42,7 +42,7 @@ const ABOUT_BATCHES = 256;
  * budget, `core/src/queue.rs`, plus the rule on padding).
  */
 export class Batcher<Row extends QueuedRow> {
-  readonly #limits: BatchLimits;
+  readonly limits: BatchLimits;
   #waiting = new FairQueue<Row>();
   /** The next rows in fair order. */
   #candidates: Turn<Row>[] = [];
@@ -51,7 +51,7 @@ export class Batcher<Row extends QueuedRow> {
   readonly #about = new Map<string, number>();
 
   constructor(limits: BatchLimits) {
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   add(row: Row): void {
@@ -65,8 +65,7 @@ export class Batcher<Row extends QueuedRow> {
 
   /** Takes the next batch in fair order; empty where nothing waits. Of what waits it is one of `parts`: as many batches may run at once. */
   take(parts = 1): Row[] {
-    this.#stage();
-    const staged = this.#candidates.reduce((sum, { item }) => sum + item.cost, 0);
+    const staged = this.#stage();
     const candidates = this.#candidates.slice(0, MAX_CANDIDATES).map(({ item }) => item);
     const batch = this.#choose(candidates, Math.ceil(staged / parts));
     const taken = this.#candidates.filter(({ item }) => batch.has(item));
@@ -82,15 +81,15 @@ export class Batcher<Row extends QueuedRow> {
     this.#about.clear();
   }
 
-  /** Makes sure that the candidates are the next rows in fair order, those that came since the last batch among them. */
-  #stage(): void {
+  /** Makes sure that the candidates are the next rows in fair order, those that came since the last batch among them. Gives their tokens. */
+  #stage(): number {
     const waiting = this.#waiting;
     const candidates = this.#candidates.filter(({ item }) => !item.abandoned());
     const last = candidates.at(-1)?.start ?? 0;
     let tokens = candidates.reduce((sum, { item }) => sum + item.cost, 0);
     const wanted = () =>
       waiting.next < last ||
-      (candidates.length < MAX_CANDIDATES && tokens < CANDIDATE_BATCHES * this.#limits.tokens);
+      (candidates.length < MAX_CANDIDATES && tokens < CANDIDATE_BATCHES * this.limits.tokens);
     while (wanted()) {
       const turn = waiting.take();
       if (!turn) break;
@@ -99,15 +98,16 @@ export class Batcher<Row extends QueuedRow> {
     }
     this.#candidates = candidates.sort((a, b) => a.start - b.start);
     if (candidates[0]) waiting.reach(candidates[0].start);
+    return tokens;
   }
 
   /** What a tenant may take of the next batch. */
   #tokensOf(tenant: string): number {
-    return this.#about.size > Number(this.#about.has(tenant)) ? this.#share : this.#limits.tokens;
+    return this.#about.size > Number(this.#about.has(tenant)) ? this.#share : this.limits.tokens;
   }
 
   get #share(): number {
-    return SHARE_BESIDE_OTHERS * this.#limits.tokens;
+    return SHARE_BESIDE_OTHERS * this.limits.tokens;
   }
 
   /** Notes which tenants a batch, just taken, has left without a queue, and forgets those that are no longer about. */
@@ -137,9 +137,9 @@ export class Batcher<Row extends QueuedRow> {
     for (const row of byDistance(candidates.slice(1), first.cost)) {
       const longestThen = Math.max(longest, row.cost);
       const padded = (batch.size + 1) * longestThen;
-      if (padded > this.#limits.tokens || tokens + row.cost > part) continue;
+      if (padded > this.limits.tokens || tokens + row.cost > part) continue;
       if (padded - tokens - row.cost > MAX_PADDING) continue;
-      if (!adapters.has(row.adapter) && adapters.size >= this.#limits.adapters) continue;
+      if (!adapters.has(row.adapter) && adapters.size >= this.limits.adapters) continue;
       const ofTenant = (tokensOf.get(row.tenant) ?? 0) + row.cost;
       if (ofTenant > this.#tokensOf(row.tenant)) continue;
       batch.add(row);

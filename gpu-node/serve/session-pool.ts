@@ -73,7 +73,6 @@ interface Lane {
 
 interface Group {
   readonly key: string;
-  readonly runTokens: number;
   readonly batcher: Batcher<Row>;
   /** Each holds all of the group's adapters, and takes what is next as soon as it can. All are there when it is ready. */
   readonly lanes: Lane[];
@@ -167,9 +166,9 @@ export class SessionPool {
   #build(key: string, sort: SessionGroup): Group {
     this.#makeRoom();
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    const runTokens = this.#options.runTokens(sort.precision);
-    const batcher = new Batcher<Row>({ tokens: runTokens, adapters: this.#options.worker.slots });
-    const group: Group = { key, runTokens, batcher, lanes: [], ready, scheduled: false };
+    const { worker, runTokens } = this.#options;
+    const batcher = new Batcher<Row>({ tokens: runTokens(sort.precision), adapters: worker.slots });
+    const group: Group = { key, batcher, lanes: [], ready, scheduled: false };
     this.#groups.set(key, group);
     this.#startLanes(group, sort).then(resolve, (error) => {
       reject(error);
@@ -245,7 +244,7 @@ export class SessionPool {
       const { logits, milliseconds, runs, slots } = await lane.worker.call('run', batch);
       lane.slotsTaken = slots.taken;
       const shape = measure(rows);
-      const fill = shape.padded / group.runTokens;
+      const fill = shape.padded / group.batcher.limits.tokens;
       this.#options.onRun({ ...shape, fill, runs, slots, milliseconds });
       rows.forEach((row, i) => {
         row.resolve({ logits: logits[i]!, queue: start - row.since, run: milliseconds });
