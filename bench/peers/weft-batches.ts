@@ -1,7 +1,6 @@
 /** Weft's side of the batch benchmarks: reads a setup line, then a batch a line; answers each with its time and logits. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { RUNTIME_VERSION } from '../../gpu-node/runtime/session.ts';
@@ -11,8 +10,8 @@ import { Batcher, type QueuedRow } from '../../gpu-node/serve/batcher.ts';
 import type { ForwardRow } from '../../gpu-node/serve/forward.ts';
 import type { ForwardHandlers, ForwardWorkerData } from '../../gpu-node/serve/forward-worker.ts';
 import { lanesOf } from '../../gpu-node/serve/lanes.ts';
-import { type AdapterBase, readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
+import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
+import { readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
 import { basePrecision } from '../../shared/peft-config.ts';
 import type { BatchAnswer, BatchRow, BatchSetup } from '../serve/batch-runner.ts';
 import type { BareHandlers, BareWorkerData } from './bare-worker.ts';
@@ -64,16 +63,7 @@ async function mixed(): Promise<Run[]> {
   const { architecture } = await outlineBaseModel(setup.base);
   const layers = matchTargets(['query', 'value'], architecture.linears('mean'));
   const memory = new AdapterMemory(ADAPTER_BYTES);
-  const { family, hiddenSize, intermediateSize, layers: count, maxLength } = architecture;
-  const base: AdapterBase = {
-    id: setup.base.id,
-    sha256: setup.base.sha256,
-    family: family.name,
-    hidden_size: hiddenSize,
-    num_layers: count,
-    max_length: maxLength,
-    intermediate_size: intermediateSize,
-  };
+  const base = adapterBase(setup.base, architecture);
   const data: ForwardWorkerData = {
     base: setup.base,
     precision,
@@ -86,7 +76,7 @@ async function mixed(): Promise<Run[]> {
   };
   const workers = startWorkers<ForwardHandlers>(FORWARD, data);
   for (const [i, folder] of setup.adapters.entries()) {
-    const { description, weights } = await readAdapter(folder, base);
+    const { description, weights } = readAdapterFiles(readBundleFiles(folder), base, folder);
     const stored = memory.store(weights)!;
     const loaded = { handle: String(i), description, pooling: 'mean' as const, weights: stored };
     await Promise.all(workers.map((worker) => worker.call('load', loaded)));
@@ -108,16 +98,6 @@ function startWorkers<H extends ForwardHandlers | BareHandlers>(entry: URL, data
   // A worker that ends by itself fails its calls, which end this process.
   const onDeath = () => {};
   return Array.from({ length: lanes.count }, () => new WorkerThread<H>(entry, data, onDeath));
-}
-
-async function readAdapter(folder: string, base: AdapterBase) {
-  const read = (name: string) => readFile(join(folder, name));
-  const files = {
-    [ADAPTER_CONFIG_FILE]: await read(ADAPTER_CONFIG_FILE),
-    [ADAPTER_WEIGHTS_FILE]: await read(ADAPTER_WEIGHTS_FILE),
-    [WEFT_FILE]: await read(WEFT_FILE),
-  };
-  return readAdapterFiles(files, base, folder);
 }
 
 function answer(message: unknown): void {

@@ -3,10 +3,10 @@ import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
-import type { Architecture } from '../models/model.ts';
+import { adapterBase } from '../models/adapter-base.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import { Moved, serveCalls } from '../runtime/worker-thread.ts';
-import { type AdapterBase, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
+import { readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
 import { type BundleBytes, bundleId, bundleSize, readBundleFiles } from '../weights/bundle-files.ts';
 import type { SessionGroup } from './session-group.ts';
 
@@ -116,17 +116,4 @@ function baseOf(id: string): KnownBase {
   if (found) return found;
   const served = [...bases.keys()].join(', ');
   throw new AppError('model_not_found', `this node serves ${served}, not ${id.slice(0, 128)}`);
-}
-
-function adapterBase({ id, sha256 }: BaseModelSource, architecture: Architecture): AdapterBase {
-  const { family, hiddenSize, intermediateSize, layers, maxLength } = architecture;
-  return {
-    id,
-    sha256,
-    family: family.name,
-    hidden_size: hiddenSize,
-    num_layers: layers,
-    max_length: maxLength,
-    intermediate_size: intermediateSize,
-  };
 }

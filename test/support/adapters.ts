@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { encodeModel } from '../../gpu-node/graph/onnx.ts';
+import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { encoderFeeds, type TokenBatch } from '../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { methodOf } from '../../gpu-node/peft/index.ts';
@@ -8,7 +7,8 @@ import { bytesIn, type ServedAdapter, type ServingMethod } from '../../gpu-node/
 import { floats, Session, tensor } from '../../gpu-node/runtime/session.ts';
 import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.ts';
 import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import { BUNDLE_FILES, type BundleFile, type WeftFile } from '../../shared/adapter-format.ts';
+import { readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
+import type { WeftFile } from '../../shared/adapter-format.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 
@@ -43,20 +43,8 @@ export async function loadAdapter(
   base: BaseModel,
   serving: ServingMethod,
 ): Promise<ServedAdapter> {
-  const { architecture } = base;
-  const files = await Promise.all(
-    BUNDLE_FILES.map(async (name) => [name, await readFile(join(folder, name))]),
-  );
-  const shape = {
-    id: 'tiny-bert',
-    sha256: SHA256,
-    family: architecture.family.name,
-    hidden_size: architecture.hiddenSize,
-    num_layers: architecture.layers,
-    max_length: architecture.maxLength,
-  };
-  const bytes = Object.fromEntries(files) as Record<BundleFile, Uint8Array>;
-  const { description, weights } = readAdapterFiles(bytes, shape, 'adapter x@1');
+  const shape = adapterBase({ id: 'tiny-bert', sha256: SHA256 }, base.architecture);
+  const { description, weights } = readAdapterFiles(readBundleFiles(folder), shape, 'adapter x@1');
   return serving.read(description, bytesIn(weights), base);
 }
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadTokenizer, type Tokenizer } from '../../gpu-node/data/tokenizer.ts';
+import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
@@ -76,14 +77,7 @@ export class Oracle implements AsyncDisposable {
   }
 
   async #run(seed: number, text: string): Promise<number[]> {
-    const { architecture } = this.#base;
-    const shape = {
-      ...this.#source,
-      family: architecture.family.name,
-      hidden_size: architecture.hiddenSize,
-      num_layers: architecture.layers,
-      max_length: architecture.maxLength,
-    };
+    const shape = adapterBase(this.#source, this.#base.architecture);
     const files = readAdapterFiles(this.bundle(seed), shape, `adapter of seed ${seed}`);
     const { description, weights, weft } = files;
     const adapter = await SERVING_METHODS.lora.read(description, bytesIn(weights), this.#base);
