@@ -33,6 +33,8 @@ const PARTIAL = 'partial-';
 const PARTIAL_LIFETIME_MS = 3_600_000;
 /** The three requests of a fetch take as long as so many more bytes of it. */
 const FETCH_OVERHEAD_BYTES = 1024 * 1024;
+/** How often a bundle's use is written down, which only the next process reads. */
+const MARK_EVERY_MS = 60_000;
 /** Bundles on their way from the edge at once, so that a cold start opens a bounded number of sockets. */
 const MAX_FETCHES = 32;
 
@@ -48,6 +50,8 @@ export class AdapterStore<T> {
   readonly #dropped = new Set<string>();
   /** Folders being removed: who asks for one meanwhile must not read what is left of it. */
   readonly #removing = new Map<string, Promise<void>>();
+  /** When the use of a bundle on disk was last written down. */
+  readonly #marked = new Map<string, number>();
   readonly #waiting: (() => void)[] = [];
   #fetching = 0;
 
@@ -132,13 +136,18 @@ export class AdapterStore<T> {
     if (read.id === bundle) {
       // Another node of this home may have put it there.
       if (!known) await this.#keep(bundle, read.bytes);
-      const now = new Date();
-      utimes(folder, now, now).catch(() => {});
+      this.#mark(bundle, Date.now());
       return read;
     }
     this.#options.log.warn('a cached adapter is corrupt: dropped, and fetched again', { bundle });
     await this.#remove(bundle);
     return undefined;
+  }
+
+  #mark(bundle: string, now: number): void {
+    if (now - (this.#marked.get(bundle) ?? 0) < MARK_EVERY_MS) return;
+    this.#marked.set(bundle, now);
+    utimes(join(this.#options.folder, bundle), now / 1000, now / 1000).catch(() => {});
   }
 
   /** The cache gives way where it is what fills the disk. */
@@ -194,6 +203,7 @@ export class AdapterStore<T> {
 
   #remove(bundle: string): Promise<void> {
     this.#kept.delete(bundle);
+    this.#marked.delete(bundle);
     const removal = rm(join(this.#options.folder, bundle), { recursive: true, force: true }).finally(() => {
       if (this.#removing.get(bundle) === removal) this.#removing.delete(bundle);
     });

@@ -36,8 +36,8 @@ import type {
 } from './method.ts';
 import { matchTargets } from './targets.ts';
 
-const nameA = ({ name }: LinearLayer) => `${name}.lora_A.weight`;
-const nameB = ({ name }: LinearLayer) => `${name}.lora_B.weight`;
+const nameA = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_A.weight`;
+const nameB = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_B.weight`;
 
 /**
  * LoRA (Hu et al. 2021, arXiv:2106.09685) as HF PEFT defines it: y = Wx + b + s·B·A·dropout(x) with A `[r, in]` and
@@ -133,12 +133,17 @@ function changedByRow({ x, frozen }: LinearCall, a: Value, b: Value): Value {
 async function read(description: AdapterDescription, bytes: TensorBytes): Promise<ServedAdapter> {
   const floats = (entry: TensorEntry) => toFloat32(bytes(entry), entry);
   const { targets, classifier } = description;
-  const layers = new Map(targets.map((target) => [target.module, target]));
+  const byStack = new Map(
+    targets.flatMap((target) => {
+      const layer = { name: target.module };
+      return [nameA(layer), nameB(layer)].map((stack) => [stack, target] as const);
+    }),
+  );
   const sizes = { rank: Math.max(...targets.map(({ r }) => r)), labels: classifier.labels };
   return {
     sizes,
     fill: (stack, stackSizes, slot) => {
-      const layer = layers.get(stack.name.replace(/\.lora_[AB]\.weight$/, ''));
+      const layer = byStack.get(stack.name);
       if (layer) fillMatrix(stack, layer, floats, stackSizes, slot);
       else fillClassifier(classifier, floats, stack, stackSizes, slot);
     },

@@ -9,13 +9,14 @@ import { Moved, serveCalls } from '../runtime/worker-thread.ts';
 import { readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
 import { type BundleBytes, bundleId, bundleSize, readBundleFiles } from '../weights/bundle-files.ts';
 import type { SessionGroup } from './session-group.ts';
+import { SharedDescriptions } from './shared-descriptions.ts';
 
 export interface CheckWorkerData {
   bases: readonly BaseModelSource[];
 }
 
-/** An adapter whose files fit each other and their base model. */
-export interface CheckedAdapter {
+/** What an adapter's files say, which fit each other and their base model. */
+interface AdapterFacts {
   labels: readonly string[];
   pooling: Pooling;
   /** Tokens that a text is cut to. */
@@ -24,6 +25,9 @@ export interface CheckedAdapter {
   temperature: number;
   description: AdapterDescription;
   group: SessionGroup;
+}
+
+export interface CheckedAdapter extends AdapterFacts {
   /** adapter_model.safetensors. */
   weights: Uint8Array<ArrayBuffer>;
 }
@@ -55,6 +59,15 @@ const bases = new Map(
   }),
 );
 
+/** Bundles remembered at once; what is known of one takes about a kilobyte. */
+const MAX_KNOWN = 10_000;
+/**
+ * What the checks found, by the bundle's id. It follows from the bytes that the id is a hash of, so an adapter that comes back to memory
+ * is hashed anew, but not parsed and searched for NaN.
+ */
+const known = new Map<string, AdapterFacts | Refusal>();
+const descriptions = new SharedDescriptions();
+
 const handlers = {
   /** Resolves when every base model can be used. */
   ready: async (_: null) => {
@@ -64,9 +77,11 @@ const handlers = {
     const files = readFiles(folder);
     if (!files) return undefined;
     const id = bundleId(files);
-    const adapter = await check(files, `adapter bundle ${id.slice(0, 12)}`).catch(refusalOf);
-    const moved = 'weights' in adapter ? [adapter.weights.buffer] : [];
-    return new Moved({ id, bytes: bundleSize(files), adapter }, moved);
+    const bytes = bundleSize(files);
+    const facts = await factsOf(id, files);
+    if ('refused' in facts) return new Moved({ id, bytes, adapter: facts }, []);
+    const weights = inBufferOfItsOwn(files[ADAPTER_WEIGHTS_FILE]);
+    return new Moved({ id, bytes, adapter: { ...facts, weights } }, [weights.buffer]);
   },
 };
 export type CheckHandlers = typeof handlers;
@@ -81,8 +96,15 @@ function readFiles(folder: string): BundleBytes | undefined {
   }
 }
 
+async function factsOf(id: string, files: BundleBytes): Promise<AdapterFacts | Refusal> {
+  const found = known.get(id) ?? (await check(files, `adapter bundle ${id.slice(0, 12)}`).catch(refusalOf));
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(id, found);
+  return found;
+}
+
 /** @throws {AppError} where they do not fit each other or a base model that is served */
-async function check(files: BundleBytes, what: string): Promise<CheckedAdapter> {
+async function check(files: BundleBytes, what: string): Promise<AdapterFacts> {
   const base = baseOf(readWeftFile(files, what).base_model);
   const { architecture, poolings } = await base.outline;
   const { weft, description } = readAdapterFiles(files, adapterBase(base.source, architecture), what);
@@ -97,8 +119,7 @@ async function check(files: BundleBytes, what: string): Promise<CheckedAdapter> 
   const modules = layers.map(({ name }) => name);
   const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
   const group = { base: weft.base_model, precision: weft.base_precision, kind: description.kind, modules };
-  const weights = inBufferOfItsOwn(files[ADAPTER_WEIGHTS_FILE]);
-  return { labels, pooling, maxLength, temperature, description, group, weights };
+  return { labels, pooling, maxLength, temperature, description: descriptions.shared(description), group };
 }
 
 function refusalOf(error: unknown): Refusal {

@@ -8,6 +8,7 @@ import type { Device } from '../runtime/device.ts';
 import { serveCalls } from '../runtime/worker-thread.ts';
 import { type StoredBytes, StoredBytesReader } from './adapter-memory.ts';
 import { Forward, type ForwardRow } from './forward.ts';
+import { SharedDescriptions } from './shared-descriptions.ts';
 import type { TierCounts } from './tier.ts';
 
 /** What a worker is started with; it builds its session at once. */
@@ -38,14 +39,11 @@ export interface AdapterToLoad {
   weights: StoredBytes;
 }
 
-/** Descriptions kept for adapters that are described alike. */
-const MAX_SHARED = 256;
-
 const data = workerData as ForwardWorkerData;
 const memory = new StoredBytesReader(data.memory);
 const base = openBaseModel(data.base, data.precision);
 const forward = createForward(data);
-const shared = new Map<string, AdapterDescription>();
+const descriptions = new SharedDescriptions();
 // A failure is every call's answer; without this it would end the process before the first call came.
 for (const start of [base, forward]) start.catch(() => {});
 
@@ -56,7 +54,7 @@ const handlers = {
   },
   load: async ({ handle, description, pooling, weights }: AdapterToLoad) => {
     const bytes = ({ begin, end }: TensorEntry) => memory.read(weights, begin, end);
-    const served = await SERVING_METHODS[data.kind].read(sharedOf(description), bytes, await base);
+    const served = await SERVING_METHODS[data.kind].read(descriptions.shared(description), bytes, await base);
     (await forward).load(handle, served, pooling);
   },
   drop: async (handle: string) => {
@@ -87,16 +85,6 @@ serveCalls(handlers, async () => {
     () => {},
   );
 });
-
-/** An equal description that another adapter has already: most files are laid out alike, and a thousand descriptions take 10 MB. */
-function sharedOf(description: AdapterDescription): AdapterDescription {
-  const text = JSON.stringify(description);
-  const known = shared.get(text);
-  if (known) return known;
-  if (shared.size >= MAX_SHARED) shared.clear();
-  shared.set(text, description);
-  return description;
-}
 
 async function createForward({ kind, modules, slots, device, threads }: ForwardWorkerData): Promise<Forward> {
   const model = await base;
