@@ -9,6 +9,9 @@ import { startStandInEdge } from './stand-in-edge.ts';
 
 const SECRET = 'secret-of-the-bench';
 
+/** Adapters' memory of a node that knows more of them than it holds: about half of a thousand of r 8. */
+export const LITTLE_MEMORY = 160 * 2 ** 20;
+
 /** A server of `POST {rows: [{bundle, text}]}`, as the node daemon is one. */
 export interface Served {
   readonly url: string;
@@ -28,7 +31,8 @@ export class Daemon implements Served, AsyncDisposable {
     this.url = `${url}/internal/classify`;
   }
 
-  static async start({ home, source, threads }: Bench): Promise<Daemon> {
+  /** `memoryBytes` of adapters, or the daemon's default. */
+  static async start({ home, source, threads }: Bench, memoryBytes?: number): Promise<Daemon> {
     const edge = await startStandInEdge();
     const child = spawn(process.execPath, NODE_ARGUMENTS, {
       env: {
@@ -38,6 +42,7 @@ export class Daemon implements Served, AsyncDisposable {
         WEFT_HOME: home,
         WEFT_BASE_MODEL: source.folder,
         WEFT_THREADS: String(threads),
+        ...(memoryBytes !== undefined && { WEFT_MEMORY_BYTES: String(memoryBytes) }),
       },
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });

@@ -1,16 +1,16 @@
 /** Memory of the node daemon's process. */
 import { type Bench, freshAdapters } from './bench.ts';
-import { Daemon } from './daemon.ts';
+import { Daemon, LITTLE_MEMORY } from './daemon.ts';
 import type { Measured } from './figure.ts';
 import { LoadProcess } from './load.ts';
 import { askEachOnce } from './throughput.ts';
 
-/** In MB, with a thousand adapters of r 8 known, each asked once, 64 slots; pages of mapped files included. */
+/** In MB, with a thousand adapters of r 8 known, each asked once, 64 slots and little memory; pages of mapped files included. */
 export async function ofManyAdapters(bench: Bench): Promise<Measured> {
   const adapters = await freshAdapters(bench, 1000, { precision: 'int8' });
   // The first daemon of a home compiles, which takes it some 60 MB more.
   await (await Daemon.start(bench))[Symbol.asyncDispose]();
-  await using daemon = await Daemon.start(bench);
+  await using daemon = await Daemon.start(bench, LITTLE_MEMORY);
   await using load = await LoadProcess.start();
   const before = await daemon.memory();
   await askEachOnce(bench, daemon, load, adapters);

@@ -35,7 +35,10 @@ it('says of an adapter that it reads again what it said first, with its weights'
   const files = await someBundle(1);
   const path = await put('one', files);
   const [first, again] = [await checker.read(path), await checker.read(path)];
-  expect(first).toMatchObject({ id: bundleId(files), contents: { labels: ['label 0', 'label 1', 'label 2'] } });
+  expect(first).toMatchObject({
+    id: bundleId(files),
+    contents: { labels: ['label 0', 'label 1', 'label 2'] },
+  });
   expect((first!.contents as { weights: Uint8Array }).weights).toEqual(
     new Uint8Array(files[ADAPTER_WEIGHTS_FILE]),
   );
