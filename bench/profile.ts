@@ -1,10 +1,11 @@
 /**
- * Where the time of a training run goes: onnxruntime's own profile by operator, the rate of the products with frozen
- * weights, and beside it the machine's peak, the rate of one large product in the same process.
+ * Where the time of a run goes, of training or of serving: onnxruntime's own profile by operator, the rate of the products with frozen
+ * float32 weights, and beside it the machine's peak, the rate of one large product in the same process.
  *
- *     node bench/profile.ts [--base ID|FOLDER] [--precision fp32] [--runs 20] [--rows 4] [--length 64] [--threads 1] [--r 8]
+ *     node bench/profile.ts [--serving] [--base ID|FOLDER] [--precision fp32] [--runs 20] [--rows 4] [--length 64] [--threads 1] [--r 8]
  *
- * The shape is one run's: a step of 32 x 64 tokens makes eight runs of 4 x 64, each on one thread (16 of 2 x 64 in int8).
+ * The shape is one run's: a training step of 32 x 64 tokens makes eight runs of 4 x 64, each on one thread (16 of 2 x 64 in int8). Served
+ * rows have an adapter each.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,20 +15,28 @@ import { Graph } from '../gpu-node/graph/builder.ts';
 import { encodeModel } from '../gpu-node/graph/onnx.ts';
 import { createLog } from '../gpu-node/log.ts';
 import { encoderFeeds } from '../gpu-node/models/inputs.ts';
+import type { BaseModel } from '../gpu-node/models/model.ts';
 import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { matMul, reduceSum } from '../gpu-node/ops/index.ts';
+import { matchTargets } from '../gpu-node/peft/targets.ts';
 import { Random } from '../gpu-node/random.ts';
-import { Session, tensor } from '../gpu-node/runtime/session.ts';
+import { type Feeds, Session, tensor } from '../gpu-node/runtime/session.ts';
+import { servingGraph } from '../gpu-node/serve/forward.ts';
+import { StackTable } from '../gpu-node/serve/stack-table.ts';
+import { noCounts } from '../gpu-node/serve/tier.ts';
 import { trainingGraph } from '../gpu-node/train/graph.ts';
 import { initialParameters } from '../gpu-node/train/initial-parameters.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
-import { basePrecision } from '../shared/peft-config.ts';
+import { type BasePrecision, basePrecision } from '../shared/peft-config.ts';
 import { median, sum } from './statistics.ts';
 
 /** Rows and columns of the product whose best rate counts as the peak. */
 const PEAK_SIZE = 2048;
 const LABELS = 4;
+const TARGETS = ['query', 'value'];
+/** Adapters that a served run might mix. */
+const SLOTS = 64;
 
 interface NodeEvent {
   readonly name: string;
@@ -43,6 +52,7 @@ interface NodeEvent {
 
 const { values } = parseArgs({
   options: {
+    serving: { type: 'boolean', default: false },
     base: { type: 'string', default: 'minilm-l6-384' },
     precision: { type: 'string', default: 'fp32' },
     runs: { type: 'string', default: '20' },
@@ -60,6 +70,7 @@ const [runs, rows, length, threads, r] = [
   values.r,
 ].map(Number) as [number, number, number, number, number];
 
+const random = new Random(1, 'profile');
 const peak = await peakRate();
 const nodes = await profile();
 const total = sum(nodes.map(({ ms }) => ms));
@@ -78,9 +89,11 @@ for (const { operator, count, ms } of shares.sort((a, b) => b.ms - a.ms)) {
 const frozen = nodes.filter(({ flop }) => flop > 0);
 const rate = sum(frozen.map(({ flop }) => flop)) / sum(frozen.map(({ ms }) => ms)) / 1e6;
 const share = (100 * sum(frozen.map(({ ms }) => ms))) / total;
-console.log(
-  `products with frozen weights: ${share.toFixed(0)} % of the time, ${rate.toFixed(0)} GFLOP/s, ${((100 * rate) / peak).toFixed(0)} % of the peak of ${peak.toFixed(0)}`,
-);
+if (frozen.length > 0) {
+  console.log(
+    `products with frozen float32 weights: ${share.toFixed(0)} % of the time, ${rate.toFixed(0)} GFLOP/s, ${((100 * rate) / peak).toFixed(0)} % of the peak of ${peak.toFixed(0)}`,
+  );
+}
 
 /** GFLOP/s of the fastest of a few products of two large matrices. */
 async function peakRate(): Promise<number> {
@@ -100,49 +113,21 @@ async function peakRate(): Promise<number> {
   return (2 * PEAK_SIZE ** 3) / best / 1e6;
 }
 
-/** Each operator of the training graph with the median of its times. */
+/** Each operator of a run with the median of its times. */
 async function profile() {
   const home = homeFolder();
   const located = await locateBaseModel(values.base, { home, log: createLog(process.stderr, true) });
   const precision = basePrecision.parse(values.precision);
   const base = await openBaseModel({ ...located, weightsFolder: `${home}/weights` }, precision);
-  const task = {
-    base,
-    config: {
-      type: 'lora' as const,
-      target_modules: ['query', 'value'],
-      r,
-      alpha: 2 * r,
-      dropout: 0,
-      use_rslora: false,
-      use_dora: false,
-      pooling: 'mean' as const,
-      base_precision: precision,
-    },
-    labels: LABELS,
-  };
+  const { graph, feeds } = values.serving ? serving(base) : await training(base, precision);
   const folder = await mkdtemp(join(tmpdir(), 'weft-profile-'));
   try {
-    const session = await Session.create(encodeModel(trainingGraph(task, 1).graph), {
+    const session = await Session.create(encodeModel(graph), {
       threads,
       weightsFolder: base.weightsFolder,
       profilePrefix: join(folder, 'run'),
     });
-    const random = new Random(1, 'profile');
-    const inputIds = Int32Array.from({ length: rows * length }, () =>
-      random.below(base.architecture.vocabSize),
-    );
-    const attentionMask = new Float32Array(rows * length).fill(1);
-    const initial = await initialParameters(task, 1);
-    const parameters = initial.map(({ name, shape, data }) => [name, tensor('float32', shape, data)]);
-    const labels = Int32Array.from({ length: rows }, () => random.below(LABELS));
-    for (let i = 0; i < runs; i++) {
-      await session.run({
-        ...encoderFeeds({ rows, length, inputIds, attentionMask }),
-        ...Object.fromEntries(parameters),
-        labels: tensor('int32', [rows], labels),
-      });
-    }
+    for (let i = 0; i < runs; i++) await session.run({ ...randomTexts(base), ...feeds });
     await session.release();
     const [file] = await readdir(folder);
     const events = JSON.parse(await readFile(join(folder, file!), 'utf8')) as NodeEvent[];
@@ -157,11 +142,52 @@ async function profile() {
   }
 }
 
-/** Of an fp32 product whose weight was repacked, which only a constant's is; 0 of every other operator. */
+function randomTexts({ architecture }: BaseModel): Feeds {
+  const inputIds = Int32Array.from({ length: rows * length }, () => random.below(architecture.vocabSize));
+  const attentionMask = new Float32Array(rows * length).fill(1);
+  return encoderFeeds({ rows, length, inputIds, attentionMask });
+}
+
+async function training(base: BaseModel, precision: BasePrecision): Promise<{ graph: Graph; feeds: Feeds }> {
+  const task = {
+    base,
+    config: {
+      type: 'lora' as const,
+      target_modules: TARGETS,
+      r,
+      alpha: 2 * r,
+      dropout: 0,
+      use_rslora: false,
+      use_dora: false,
+      pooling: 'mean' as const,
+      base_precision: precision,
+    },
+    labels: LABELS,
+  };
+  const initial = await initialParameters(task, 1);
+  const parameters = initial.map(({ name, shape, data }) => [name, tensor('float32', shape, data)]);
+  const labels = Int32Array.from({ length: rows }, () => random.below(LABELS));
+  const feeds = { ...Object.fromEntries(parameters), labels: tensor('int32', [rows], labels) };
+  return { graph: trainingGraph(task, 1).graph, feeds };
+}
+
+/** Adapters of zeros take the time of any. */
+function serving(base: BaseModel): { graph: Graph; feeds: Feeds } {
+  const layers = matchTargets(TARGETS, base.architecture.linears('mean'));
+  const { graph, stacks } = servingGraph({ base, kind: 'lora', layers });
+  const table = new StackTable(stacks, { rank: r, labels: LABELS }, SLOTS, noCounts());
+  const feeds: Record<string, Feeds[string]> = { ...table.feeds };
+  const slots = Int32Array.from({ length: rows }, (_, row) => 1 + (row % SLOTS));
+  feeds.slots = tensor('int32', [rows], slots);
+  if (base.poolings.includes('cls')) feeds.uses_cls = tensor('bool', [rows], new Uint8Array(rows));
+  return { graph, feeds };
+}
+
+/** Of an fp32 product whose weight was repacked, which only a constant's is, so that it is missing; 0 of every other operator. */
 function flopOfFrozenProduct({ args }: NodeEvent): number {
-  if (args.op_name !== 'Gemm' && args.op_name !== 'MatMul') return 0;
-  const [x, second] = args.input_type_shape.map((each) => Object.values(each)[0]!);
-  if (!x || (second && second.length > 1)) return 0;
+  const operands = { Gemm: 3, MatMul: 2 }[args.op_name] ?? 0;
+  if (args.input_type_shape.length >= operands) return 0;
+  const x = Object.values(args.input_type_shape[0]!)[0]!;
   const columns = Object.values(args.output_type_shape[0]!)[0]!.at(-1)!;
   return 2 * x.reduce((product, size) => product * size, 1) * columns;
 }

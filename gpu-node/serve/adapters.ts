@@ -14,7 +14,7 @@ import { Warmer } from './warmer.ts';
 
 /** An adapter may be pushed out between its load and its use; this often it is loaded again. */
 const LOAD_ATTEMPTS = 3;
-/** Between loads that nobody waits for, of which each takes some 2 ms of a core: as fast as they go they would slow the runs down. */
+/** Between loads that nobody waits for, of which each takes more than 1 ms of a core: as fast as they go they would slow the runs down. */
 const WARM_REST_MS = 10;
 
 export interface AdaptersOptions {

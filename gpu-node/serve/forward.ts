@@ -168,7 +168,7 @@ export class Forward {
  * The graph: inputs of `encoderInputs`, `slots` int32 `[batch]`, `uses_cls` bool `[batch]` where the base has a pooler,
  * and the stacks; output `logits` `[batch, labels]`.
  */
-function servingGraph({ base, kind, layers }: Pick<ForwardOptions, 'base' | 'kind' | 'layers'>): {
+export function servingGraph({ base, kind, layers }: Pick<ForwardOptions, 'base' | 'kind' | 'layers'>): {
   graph: Graph;
   stacks: Stack[];
 } {

@@ -2,7 +2,7 @@ import type { BasePrecision } from '../../shared/peft-config.ts';
 import type { Device } from '../runtime/device.ts';
 import { RUN_TOKENS_PER_THREAD } from '../runtime/run-tokens.ts';
 
-/** Each lane has its session's packed weights, slots and a JavaScript heap: some 45 MB with MiniLM in int8. */
+/** Each lane has its session's packed weights, slots and a JavaScript heap: some 35 MB with MiniLM in int8. */
 const MAX_LANES = 4;
 /** Tokens of one run where the device is no processor. */
 const RUN_TOKENS_OF_DEVICE = 4096;
