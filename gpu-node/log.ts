@@ -10,10 +10,12 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
+/** Whoever read the log is gone: what is said from here on is lost, and no reason to end. */
+const lost = () => {};
+
 export function createLog(out: Writable, human: boolean, now: () => Date = () => new Date()): Log {
   const format = human ? humanLine : jsonLine;
-  // Whoever read it is gone: what is said from here on is lost, and no reason to end.
-  out.on('error', () => {});
+  if (!out.listeners('error').includes(lost)) out.on('error', lost);
   const write =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}) => {

@@ -37,6 +37,12 @@ it('a log whose reader has gone ends nothing', async () => {
   log.info('another');
 });
 
+it('logs of one stream listen to it once, however many there are', () => {
+  const out = new Writable({ write: (_chunk, _encoding, done) => done() });
+  for (let i = 0; i < 20; i++) createLog(out, false);
+  expect(out.listenerCount('error')).toBe(1);
+});
+
 it('an error is told with its causes', () => {
   const cause = new Error('fetch failed', { cause: 'ECONNREFUSED' });
   expect(explain(new Error('the edge is away', { cause }))).toBe(
