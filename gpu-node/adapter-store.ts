@@ -134,9 +134,9 @@ export class AdapterStore<T> {
     const read = await this.#options.read(folder);
     if (!read) return undefined;
     if (read.id === bundle) {
+      this.#mark(bundle, Date.now());
       // Another node of this home may have put it there.
       if (!known) await this.#keep(bundle, read.bytes);
-      this.#mark(bundle, Date.now());
       return read;
     }
     this.#options.log.warn('a cached adapter is corrupt: dropped, and fetched again', { bundle });

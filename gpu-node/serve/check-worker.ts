@@ -97,7 +97,9 @@ function readFiles(folder: string): BundleBytes | undefined {
 }
 
 async function factsOf(id: string, files: BundleBytes): Promise<AdapterFacts | Refusal> {
-  const found = known.get(id) ?? (await check(files, `adapter bundle ${id.slice(0, 12)}`).catch(refusalOf));
+  const before = known.get(id);
+  if (before) return before;
+  const found = await check(files, `adapter bundle ${id.slice(0, 12)}`).catch(refusalOf);
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(id, found);
   return found;

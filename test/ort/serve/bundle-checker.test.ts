@@ -23,17 +23,18 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function put(name: string, files: BundleBytes): Promise<string> {
-  await mkdir(join(folder, name), { recursive: true });
-  for (const [file, bytes] of Object.entries(files)) await writeFile(join(folder, name, file), bytes);
-  return join(folder, name);
+async function put(files: BundleBytes): Promise<string> {
+  const path = join(folder, 'bundle');
+  await mkdir(path, { recursive: true });
+  for (const [file, bytes] of Object.entries(files)) await writeFile(join(path, file), bytes);
+  return path;
 }
 
-const someBundle = async (seed: number) => randomBundle(await openBaseModel(source), source, { seed });
+const someBundle = async () => randomBundle(await openBaseModel(source), source, { seed: 1 });
 
 it('says of an adapter that it reads again what it said first, with its weights', async () => {
-  const files = await someBundle(1);
-  const path = await put('one', files);
+  const files = await someBundle();
+  const path = await put(files);
   const [first, again] = [await checker.read(path), await checker.read(path)];
   expect(first).toMatchObject({
     id: bundleId(files),
@@ -46,17 +47,17 @@ it('says of an adapter that it reads again what it said first, with its weights'
 });
 
 it('notices that the weights of an adapter it has read before are others now', async () => {
-  const files = await someBundle(1);
-  const path = await put('one', files);
+  const files = await someBundle();
+  const path = await put(files);
   await checker.read(path);
   const changed = new Uint8Array(files[ADAPTER_WEIGHTS_FILE]);
   changed[changed.length - 1]! ^= 1;
-  await put('one', { ...files, [ADAPTER_WEIGHTS_FILE]: changed });
+  await put({ ...files, [ADAPTER_WEIGHTS_FILE]: changed });
   expect((await checker.read(path))!.id).not.toBe(bundleId(files));
 });
 
 it('refuses an adapter each time with the same words', async () => {
-  const path = await put('one', { ...(await someBundle(1)), [WEFT_FILE]: new TextEncoder().encode('{}') });
+  const path = await put({ ...(await someBundle()), [WEFT_FILE]: new TextEncoder().encode('{}') });
   const refusals = [await checker.read(path), await checker.read(path)].map((read) => read!.contents);
   expect(refusals[0]).toMatchObject({ code: 'invalid_adapter' });
   expect(String(refusals[1])).toBe(String(refusals[0]));
