@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { Random } from '../gpu-node/random.ts';
 import { numberOptions } from '../scripts/number-options.ts';
 import { freshAdapters, openBench } from './serve/bench.ts';
-import { Daemon } from './serve/daemon.ts';
+import { Daemon, LITTLE_MEMORY } from './serve/daemon.ts';
 import { LoadProcess } from './serve/load.ts';
 import { median } from './statistics.ts';
 
@@ -56,7 +56,7 @@ function randomRequest(): string {
   return JSON.stringify({ rows, tenant: 'bench' });
 }
 
-await using daemon = await Daemon.start(bench);
+await using daemon = await Daemon.start(bench, LITTLE_MEMORY);
 await using load = await LoadProcess.start();
 const { url, token } = daemon;
 const started = performance.now();

@@ -9,7 +9,7 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseArchitecture } from '../gpu-node/models/index.ts';
@@ -19,7 +19,9 @@ import { Random } from '../gpu-node/random.ts';
 import { Forward } from '../gpu-node/serve/forward.ts';
 import { TrainingRunner } from '../gpu-node/train/runner.ts';
 import { homeFolder } from '../scripts/home.ts';
+import { numberOptions } from '../scripts/number-options.ts';
 import { type BasePrecision, basePrecision, type PeftConfig } from '../shared/peft-config.ts';
+import { processMemory } from './process-memory.ts';
 
 const BERT_LARGE = {
   model_type: 'bert',
@@ -45,19 +47,8 @@ const { values } = parseArgs({
   },
 });
 const precision = basePrecision.parse(values.precision);
-const [rows, length, threads] = [values.rows, values.length, values.threads].map(Number) as [
-  number,
-  number,
-  number,
-];
+const { rows, length, threads } = numberOptions(values, ['rows', 'length', 'threads']);
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-
-/** Bytes of this process: private ones, and those of files that it has mapped and touched. */
-async function memory(): Promise<{ anonymous: number; mapped: number }> {
-  const lines = await readFile('/proc/self/smaps_rollup', 'utf8');
-  const bytesOf = (field: string) => Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(lines)![1]) * 1024;
-  return { anonymous: bytesOf('Anonymous'), mapped: bytesOf('Rss') - bytesOf('Anonymous') };
-}
 
 /** A folder of random weights; the elements of a tensor are one random megabyte over and over. */
 async function writeRandomModel(folder: string): Promise<void> {
@@ -127,11 +118,11 @@ const SESSIONS = { serving: startServing, training: startTraining };
 async function measure(name: keyof typeof SESSIONS): Promise<void> {
   const base = await openBase(precision);
   const report = async (what: string) => {
-    const now = await memory();
+    const now = await processMemory(process.pid);
     const added = (field: keyof typeof now) => megabytes(now[field] - before[field]);
     console.log(`${name}, ${what}: ${added('anonymous')} private, ${added('mapped')} of mapped files`);
   };
-  const before = await memory();
+  const before = await processMemory(process.pid);
   const run = await SESSIONS[name](base);
   await report('opened');
   const start = performance.now();

@@ -28,6 +28,7 @@ import { trainingGraph } from '../gpu-node/train/graph.ts';
 import { initialParameters } from '../gpu-node/train/initial-parameters.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
+import { numberOptions } from '../scripts/number-options.ts';
 import { type BasePrecision, basePrecision } from '../shared/peft-config.ts';
 import { median, sum } from './statistics.ts';
 
@@ -62,13 +63,7 @@ const { values } = parseArgs({
     r: { type: 'string', default: '8' },
   },
 });
-const [runs, rows, length, threads, r] = [
-  values.runs,
-  values.rows,
-  values.length,
-  values.threads,
-  values.r,
-].map(Number) as [number, number, number, number, number];
+const { runs, rows, length, threads, r } = numberOptions(values, ['runs', 'rows', 'length', 'threads', 'r']);
 
 const random = new Random(1, 'profile');
 const peak = await peakRate();

@@ -10,6 +10,7 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { RUNTIME_VERSION } from '../gpu-node/runtime/session.ts';
+import { numberOptions } from '../scripts/number-options.ts';
 import { openBench } from './serve/bench.ts';
 import { isMet } from './serve/figure.ts';
 import { FIGURES } from './serve/figures.ts';
@@ -35,8 +36,7 @@ const bench = await openBench({
   data,
   base,
   python,
-  threads: Number(values.threads),
-  rounds: Number(values.rounds),
+  ...numberOptions(values, ['threads', 'rounds']),
 });
 const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
 console.log(`machine   ${cpus()[0]?.model}, ${cpus().length} cores, ${memory}`);

@@ -23,6 +23,7 @@ import { Random } from '../gpu-node/random.ts';
 import type { TrainingExample } from '../gpu-node/train/parts.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
+import { numberOptions } from '../scripts/number-options.ts';
 import { batchesOfTexts, randomBatches, shuffledBatches, tokenizedTexts } from './batches.ts';
 import { median, quartiles, sum } from './statistics.ts';
 import { type Step, TrainerProcess } from './trainer-process.ts';
@@ -57,7 +58,7 @@ const { values } = parseArgs({
   },
 });
 const { epoch, data, precision } = values;
-const [rows, threads, r] = [Number(values.rows), Number(values.threads), Number(values.r)];
+const { rows, threads, r } = numberOptions(values, ['rows', 'threads', 'r']);
 const length = Number(values.length ?? (epoch ? 128 : 64));
 
 interface Side {

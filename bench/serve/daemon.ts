@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createInterface } from 'node:readline';
 import { NODE_ARGUMENTS } from '../../scripts/node-process.ts';
+import { processMemory } from '../process-memory.ts';
 import type { Bench } from './bench.ts';
 import { startStandInEdge } from './stand-in-edge.ts';
 
@@ -77,12 +77,9 @@ export class Daemon implements Served, AsyncDisposable {
     return Number(/^weft_adapter_loads_total\{outcome="ok"\} (\d+)$/m.exec(await response.text())?.[1] ?? 0);
   }
 
-  /** What the process holds, in bytes: private memory, and pages of files that it has mapped and touched. */
-  async memory(): Promise<{ anonymous: number; mapped: number }> {
-    const lines = await readFile(`/proc/${this.#child.pid}/smaps_rollup`, 'utf8');
-    const bytesOf = (field: string) =>
-      Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(lines)![1]) * 1024;
-    return { anonymous: bytesOf('Anonymous'), mapped: bytesOf('Rss') - bytesOf('Anonymous') };
+  /** What the process holds. */
+  memory(): ReturnType<typeof processMemory> {
+    return processMemory(this.#child.pid!);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
