@@ -45,15 +45,17 @@ export async function outlineBaseModel(source: BaseModelSource): Promise<BaseMod
 
 /**
  * Opens a base model of any known architecture. Its weights are written once for each precision into a file that graphs map
- * (`graph/weight-file.ts`); later calls, also in other processes, open that file.
+ * (`graph/weight-file.ts`); later calls, also in other processes, open that file. `form` is what the precision is on another CPU
+ * than this one.
  * @throws AppError naming the field of config.json, or the tensor and its shapes, that do not fit
  */
 export async function openBaseModel(
   source: BaseModelSource,
   precision: BasePrecision = 'fp32',
+  form?: Precision,
 ): Promise<BaseModel> {
   const architecture = await readArchitecture(source);
-  const form = await openPrecision(precision);
+  form ??= await openPrecision(precision);
   const path = join(source.weightsFolder, `${source.sha256}.${architecture.type}-${form.layout}.weights`);
   const file =
     (await openIfThere(path, architecture, form)) ?? (await convert(source, architecture, form, path));

@@ -36,7 +36,7 @@ const parts = (weight: string) => ({
  * @param bits of a stored weight: 8, or 7 where the CPU's products of 8 bits saturate
  */
 export function int8(bits: 7 | 8): Precision {
-  const levels = 2 ** (bits - 1) - 1;
+  const levels = weightLevels(bits);
   return {
     layout: `int8-${bits}bit-${LAYOUT}`,
     calibrated: true,
@@ -53,6 +53,11 @@ export function int8(bits: 7 | 8): Precision {
     },
     open: (file) => openWeights(file),
   };
+}
+
+/** The largest magnitude of a stored weight. */
+export function weightLevels(bits: 7 | 8): number {
+  return 2 ** (bits - 1) - 1;
 }
 
 function storedMatrix({ name, shape: [out, inner] }: WeightSpec): ReturnType<Precision['stored']> {

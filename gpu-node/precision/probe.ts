@@ -5,25 +5,30 @@ import { encodeModel } from '../graph/onnx.ts';
 import { matMul, matMulIntegerToFloat, quantizeLinear, reduceSum } from '../ops/index.ts';
 import type { Device } from '../runtime/device.ts';
 import { floats, Session, tensor } from '../runtime/session.ts';
+import { weightLevels } from './int8.ts';
 
-const LARGEST = { uint8: 255, int8: 127 };
+/** The largest activation, unsigned 8 bits. */
+const LARGEST_INPUT = 255;
 const SATURATION_SIZE = 64;
 
-/**
- * Bits of a signed weight whose products with unsigned 8 bits are exact on this CPU: 8 with VNNI or AMX, 7 where pairs of products are
- * summed in 16 bits and saturate. Found by a product of the largest numbers there are.
- */
+/** Bits of a signed weight whose products with unsigned 8 bits are exact on this CPU: 8 with VNNI or AMX, 7 where pairs of products are summed in 16 bits. */
 export async function exactWeightBits(): Promise<7 | 8> {
+  return (await multipliesExactly(8)) ? 8 : 7;
+}
+
+/** Whether sums of products of the largest numbers there are do not saturate, for weights of so many bits. */
+export async function multipliesExactly(bits: 7 | 8): Promise<boolean> {
   const size = SATURATION_SIZE;
+  const level = weightLevels(bits);
   const graph = new Graph('saturation');
   const x = graph.input('x', 'float32', [size, size]);
-  const weight = graph.constant('int8', [size, size], new Int8Array(size * size).fill(LARGEST.int8));
+  const weight = graph.constant('int8', [size, size], new Int8Array(size * size).fill(level));
   graph.output('y', product(x, weight, 1, 0));
   const session = await Session.create(encodeModel(graph), { name: 'saturation', threads: 1 });
-  const ones = new Float32Array(size * size).fill(LARGEST.uint8);
-  const y = floats(await session.run({ x: tensor('float32', [size, size], ones) }), 'y');
+  const largest = new Float32Array(size * size).fill(LARGEST_INPUT);
+  const y = floats(await session.run({ x: tensor('float32', [size, size], largest) }), 'y');
   await session.release();
-  return y.every((element) => element === size * LARGEST.uint8 * LARGEST.int8) ? 8 : 7;
+  return y.every((element) => element === size * LARGEST_INPUT * level);
 }
 
 /** Shape of the timed product: that of a small encoder's attention over a batch. A larger one's copies would stay with the process. */
