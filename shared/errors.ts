@@ -35,6 +35,32 @@ export const ERROR_STATUS = {
 
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
+type CodesOf<Status> = {
+  [Code in ErrorCode]: (typeof ERROR_STATUS)[Code] extends Status ? Code : never;
+}[ErrorCode];
+
+/**
+ * Whether the same request may succeed when it is sent again, of the codes whose status OpenAI's SDKs send again by
+ * themselves: 408, 409, 429 and all from 500 on. A new code of those statuses does not compile without its answer here.
+ */
+const MAY_SUCCEED_AGAIN: Readonly<Record<CodesOf<408 | 409 | 429 | 500 | 502 | 503 | 504>, boolean>> = {
+  // A training takes minutes, a client's retries seconds.
+  adapter_not_ready: false,
+  // The rows have to be resolved anew, which makes them another request.
+  adapter_stale: false,
+  file_in_use: false,
+  idempotency_conflict: false,
+  lease_lost: false,
+  job_finished: false,
+  rate_limited: true,
+  internal_error: true,
+  training_failed: false,
+  // A node refuses the same rows again; one that is in trouble is `no_capacity`.
+  upstream_failed: false,
+  no_capacity: true,
+  shutting_down: true,
+};
+
 /** One bad row of an uploaded file; `line` counts from 1 and includes a header. */
 export interface LineError {
   line: number;
@@ -47,7 +73,7 @@ export interface AppErrorOptions {
   /** The first bad lines of a file, at most 20, and how many there were in all. */
   errors?: LineError[];
   totalErrors?: number;
-  /** Seconds after which a retry makes sense (429, 503). */
+  /** Seconds after which the same request may succeed, whatever its code says in general. */
   retryAfter?: number;
   cause?: unknown;
 }
@@ -72,6 +98,12 @@ export class AppError extends Error {
 
   get status(): number {
     return ERROR_STATUS[this.code];
+  }
+
+  /** Whether clients would send the request again because of its status, and in vain. */
+  get isFinal(): boolean {
+    if (this.retryAfter !== undefined || !(this.code in MAY_SUCCEED_AGAIN)) return false;
+    return !MAY_SUCCEED_AGAIN[this.code as keyof typeof MAY_SUCCEED_AGAIN];
   }
 }
 
