@@ -7,7 +7,8 @@ import {
   describeAdapter,
 } from '../shared/adapter-description.ts';
 import { ADAPTER_WEIGHTS_FILE, type WeftFile } from '../shared/adapter-format.ts';
-import { adapterName, label, MAX_LABELS } from '../shared/api/common.ts';
+import { adapterName } from '../shared/api/common.ts';
+import { givenLabel, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
 import { FAMILIES } from '../shared/families.ts';
 import { basePrecision, type PeftConfig, pooling } from '../shared/peft-config.ts';
@@ -20,7 +21,7 @@ const WHAT = 'the import';
 
 const importFields = z.strictObject({
   name: adapterName,
-  labels: z.array(label).min(2).max(MAX_LABELS).optional(),
+  labels: z.array(givenLabel).min(2).max(MAX_LABELS).optional(),
   base_model: z.string().min(1).max(128).optional(),
   base_precision: basePrecision.default('fp32'),
   pooling: pooling.default('cls'),
@@ -71,8 +72,7 @@ function parseLabels(given: string[]): unknown[] {
   if (given.length > 1 || !given[0]!.trimStart().startsWith('[')) return given;
   try {
     const labels: unknown = JSON.parse(given[0]!);
-    if (Array.isArray(labels))
-      return labels.map((value) => (Number.isSafeInteger(value) ? String(value) : value));
+    if (Array.isArray(labels)) return labels;
   } catch {
     // Said below.
   }

@@ -17,6 +17,9 @@ export function invalidRequest(error: z.core.$ZodError): AppError {
 
 /** Follows a failed union into the member that the input came nearest to: the one with the fewest complaints. */
 function mostTelling(issue: Issue, allowAuto = false): Issue {
+  if (issue.code === 'invalid_key' && issue.issues.length > 0) {
+    return { ...issue, message: `the key: ${issue.issues[0]!.message}` };
+  }
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) {
     return allowAuto ? { ...issue, message: `${issue.message}, or "auto"` } : issue;
   }

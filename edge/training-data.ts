@@ -1,5 +1,5 @@
 import type { CreateAdapter } from '../shared/api/adapters.ts';
-import { type Example, MAX_LABELS } from '../shared/api/common.ts';
+import { type Example, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
 
 /** How many examples each label has. */
@@ -11,14 +11,7 @@ const MIN_EXAMPLES = 2;
 /** Counts the labels of inline examples. */
 export function countLabels(examples: readonly Example[]): LabelCounts {
   const counts = new Map<string, number>();
-  for (const [i, { text, label }] of examples.entries()) {
-    if (text.trim() === '') {
-      throw new AppError('invalid_request', `examples.${i}.text: must not be empty`, {
-        param: `examples.${i}.text`,
-      });
-    }
-    counts.set(label, (counts.get(label) ?? 0) + 1);
-  }
+  for (const { label } of examples) counts.set(label, (counts.get(label) ?? 0) + 1);
   return Object.fromEntries(counts);
 }
 

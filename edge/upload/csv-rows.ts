@@ -107,7 +107,7 @@ export class CsvParser implements RowParser {
     const { line, fields } = row;
     if (!this.#columns) return this.#readHeader(row);
     const { text, label, count } = this.#columns;
-    if (fields.length === count) return { line, text: fields[text], label: fields[label] };
+    if (fields.length === count) return { line, row: { text: fields[text], label: fields[label] } };
     return {
       line,
       error: `${fields.length} fields where the header has ${count}; quote a field that holds the delimiter`,

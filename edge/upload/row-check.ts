@@ -1,10 +1,8 @@
-import { MAX_LABELS, MAX_TEXT_CHARS } from '../../shared/api/common.ts';
 import { MAX_LINE_ERRORS } from '../../shared/api/datasets.ts';
+import { MAX_LABELS, readRow } from '../../shared/api/rows.ts';
 import type { LineError } from '../../shared/errors.ts';
 import { Repeats } from './repeats.ts';
 import type { BadRow, RawRow } from './rows.ts';
-
-const MAX_LABEL_CHARS = 256;
 
 /** What an accepted file is stored and answered with. */
 export interface DatasetSummary {
@@ -30,17 +28,16 @@ export class RowCheck {
   accept(row: RawRow): string | undefined {
     if ('error' in row) return this.reject(row);
     const { line } = row;
-    const text = checkText(row.text);
-    if ('error' in text) return this.reject({ line, error: text.error });
-    const label = checkLabel(row.label);
-    if ('error' in label) return this.reject({ line, error: label.error });
-    if (!this.#count(label.value)) {
+    const read = readRow(row.row);
+    if ('error' in read) return this.reject({ line, error: read.error });
+    const { text, label } = read.value;
+    if (!this.#count(label)) {
       this.isHopeless = true;
       const error = `more than ${MAX_LABELS} different labels; is this the label's column?`;
       return this.reject({ line, error });
     }
-    this.#repeats.add(text.value, label.value);
-    return `${JSON.stringify({ text: text.value, label: label.value })}\n`;
+    this.#repeats.add(text, label);
+    return `${JSON.stringify({ text, label })}\n`;
   }
 
   /** Counts a bad row, if it is one. */
@@ -85,40 +82,4 @@ function some(labels: string[]): string {
   const shown = labels.slice(0, 5).map((label) => JSON.stringify(label.slice(0, 60)));
   const more = labels.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-type Checked = { value: string } | { error: string };
-
-function checkText(value: unknown): Checked {
-  if (value === undefined || value === null) return { error: 'text is missing' };
-  if (typeof value !== 'string') return { error: `text is ${kindOf(value)}, not a string` };
-  if (value.trim() === '') return { error: 'text is empty' };
-  if (value.length > MAX_TEXT_CHARS) {
-    return { error: `text has ${value.length} characters, at most ${MAX_TEXT_CHARS} are accepted` };
-  }
-  // JSON's \ud800 escapes reach past the check of UTF-8.
-  return value.isWellFormed() ? { value } : { error: 'text holds half a surrogate pair' };
-}
-
-function checkLabel(value: unknown): Checked {
-  if (value === undefined || value === null) return { error: 'label is missing' };
-  if (typeof value === 'number') {
-    return Number.isSafeInteger(value)
-      ? { value: String(value) }
-      : { error: `label is ${value}; a label is a string or an integer` };
-  }
-  if (typeof value !== 'string')
-    return { error: `label is ${kindOf(value)}; a label is a string or an integer` };
-  if (value.trim() === '') return { error: 'label is empty' };
-  if (value.length > MAX_LABEL_CHARS) {
-    return { error: `label has ${value.length} characters, at most ${MAX_LABEL_CHARS} are accepted` };
-  }
-  // Labels are keys of JSON objects, and of this one readers make a prototype.
-  if (value === '__proto__') return { error: 'label "__proto__" is reserved' };
-  return value.isWellFormed() ? { value } : { error: 'label holds half a surrogate pair' };
-}
-
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

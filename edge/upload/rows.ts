@@ -1,7 +1,7 @@
 import { joinBytes } from './bytes.ts';
 
 /** A row as the file has it, not yet checked, or what is wrong with it. `line` counts from 1, a header included. */
-export type RawRow = { line: number; text: unknown; label: unknown } | BadRow;
+export type RawRow = { line: number; row: unknown } | BadRow;
 
 export interface BadRow {
   line: number;

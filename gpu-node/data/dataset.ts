@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { type Example, example } from '../../shared/api/common.ts';
 import { MAX_LINE_BYTES } from '../../shared/api/datasets.ts';
+import { type Example, readRow } from '../../shared/api/rows.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Random } from '../random.ts';
 
@@ -35,10 +35,9 @@ function parseLine(line: string, number: number): Example {
   } catch (cause) {
     throw invalid(`line ${number} is not JSON`, number, cause);
   }
-  const parsed = example.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw invalid(`line ${number}: ${issue?.path.join('.')}: ${issue?.message}`, number);
+  const row = readRow(json);
+  if ('value' in row) return row.value;
+  throw invalid(`line ${number}: ${row.error}`, number);
 }
 
 function invalid(message: string, line?: number, cause?: unknown): AppError {

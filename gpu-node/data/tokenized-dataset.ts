@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MAX_LABELS } from '../../shared/api/common.ts';
+import { MAX_LABELS } from '../../shared/api/rows.ts';
 import { AppError } from '../../shared/errors.ts';
 import { readExamples } from './dataset.ts';
 import type { TokenFile } from './token-file.ts';

@@ -3,7 +3,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readExamples, stratifiedSplit } from '../../gpu-node/data/dataset.ts';
 import { Random } from '../../gpu-node/random.ts';
-import type { Example } from '../../shared/api/common.ts';
+import type { Example } from '../../shared/api/rows.ts';
 import type { Run } from './result.ts';
 import { SETS } from './sets.ts';
 

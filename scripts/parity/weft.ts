@@ -6,7 +6,7 @@ import { trainInProcess } from '../../gpu-node/train-process.ts';
 import { bundleId } from '../../gpu-node/weights/bundle-files.ts';
 import type { LocatedBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
 import { BUNDLE_FILES, type BundleFile, WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
-import type { Example } from '../../shared/api/common.ts';
+import type { Example } from '../../shared/api/rows.ts';
 import { hyperparametersRequest, type PeftRequest } from '../../shared/peft-config.ts';
 
 const THREADS = 2;

@@ -25,23 +25,6 @@ export const jobId = z.string().regex(/^ftjob_[A-Za-z0-9]{1,40}$/, 'a job id, e.
 export const nodeId = z.string().regex(/^node_[A-Za-z0-9]{1,40}$/, 'a node id, e.g. node_4f1c…');
 export const unixSeconds = z.int().nonnegative();
 
-/** A class label. Integer labels of a dataset have become strings by the time they are one. */
-export const label = z
-  .string()
-  .min(1, 'must not be empty')
-  .max(256)
-  // A key that objects and JSON readers lose.
-  .refine((value) => value !== '__proto__', '"__proto__" is reserved');
-export const MAX_LABELS = 1000;
-export const MAX_TEXT_CHARS = 1_000_000;
-
-/** One labelled text, as inline examples and dataset files hold it. */
-export const example = z.strictObject({
-  text: z.string().min(1, 'must not be empty').max(MAX_TEXT_CHARS),
-  label,
-});
-export type Example = z.infer<typeof example>;
-
 /** Cursor pagination: `after` is the id of the last element seen. */
 export const pageQuery = z.object({
   after: z.string().max(128).optional(),

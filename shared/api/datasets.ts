@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { fileId, label, unixSeconds } from './common.ts';
+import { fileId, unixSeconds } from './common.ts';
+import { label } from './rows.ts';
 
 export const MAX_UPLOAD_BYTES = 95 * 1024 * 1024;
 /** Bytes of a dataset as JSONL, which escapes some characters by six; nothing real comes near it. */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { adapterRef } from './common.ts';
+import { text } from './rows.ts';
 
 export const MAX_INPUTS = 256;
 export const MAX_CLASSIFY_BYTES = 1024 * 1024;
 
-const text = z.string().refine((value) => value.trim().length > 0, 'must not be empty');
 const mixedInput = z.strictObject({ model: adapterRef, text });
 
 /** One adapter for all texts, or a mixed batch where each text names its own. */

@@ -9,9 +9,10 @@ import {
   peftConfig,
   peftRequest,
 } from '../peft-config.ts';
-import { adapterName, adapterRef, jobId, label, nodeId } from './common.ts';
+import { adapterName, adapterRef, jobId, nodeId } from './common.ts';
 import { MAX_INPUTS } from './inference.ts';
 import { eventLevel, jobError, progress } from './jobs.ts';
+import { label } from './rows.ts';
 
 /** Header that carries a lease's token on the calls that act on a job. */
 export const LEASE_TOKEN_HEADER = 'x-lease-token';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Examples, TokenizedText } from '../../gpu-node/data/examples.ts';
 import { Random } from '../../gpu-node/random.ts';
 import type { TrainingSpec } from '../../gpu-node/train/protocol.ts';
-import type { Example } from '../../shared/api/common.ts';
+import type { Example } from '../../shared/api/rows.ts';
 import {
   type Hyperparameters,
   hyperparametersRequest,

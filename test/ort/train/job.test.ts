@@ -6,8 +6,8 @@ import { type JobHooks, runJob } from '../../../gpu-node/train/job.ts';
 import type { TrainingEvent, TrainingSpec } from '../../../gpu-node/train/protocol.ts';
 import { readAdapterFiles } from '../../../gpu-node/weights/adapter-file.ts';
 import { BUNDLE_FILES, type BundleFile } from '../../../shared/adapter-format.ts';
-import type { Example } from '../../../shared/api/common.ts';
 import type { ResolvedTraining } from '../../../shared/api/nodes.ts';
+import type { Example } from '../../../shared/api/rows.ts';
 import { withFolder } from '../../support/tiny-bert.ts';
 import { toyTexts, writeTrainingSpec } from '../../support/toy-task.ts';
 

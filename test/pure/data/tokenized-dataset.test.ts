@@ -6,7 +6,7 @@ import { TokenFile } from '../../../gpu-node/data/token-file.ts';
 import { tokenizeDataset } from '../../../gpu-node/data/tokenized-dataset.ts';
 import { loadTokenizer } from '../../../gpu-node/data/tokenizer.ts';
 import { Random } from '../../../gpu-node/random.ts';
-import type { Example } from '../../../shared/api/common.ts';
+import type { Example } from '../../../shared/api/rows.ts';
 import { TINY_BERT, withFolder } from '../../support/tiny-bert.ts';
 
 const LONGEST = 64;

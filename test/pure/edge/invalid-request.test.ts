@@ -50,13 +50,13 @@ describe('invalidRequest', () => {
     });
   });
 
-  it('says of an empty text and label that they are', () => {
-    const examples = (text: string, label: string) => ({ name: 'x', examples: [{ text, label }] });
-    expect(complaint(createAdapter, examples('', 'a')).message).toBe('examples.0.text: must not be empty');
-    expect(complaint(createAdapter, examples('a', '')).message).toBe('examples.0.label: must not be empty');
-    expect(complaint(createAdapter, examples('a', '__proto__')).message).toBe(
-      'examples.0.label: "__proto__" is reserved',
-    );
+  it('refuses half a surrogate pair in metadata, key or value', () => {
+    const metadata = (map: object) => complaint(createAdapter, { ...given, metadata: map });
+    expect(metadata({ team: 'a\ud800' })).toEqual({
+      param: 'metadata.team',
+      message: 'metadata.team: holds half a surrogate pair',
+    });
+    expect(metadata({ 'a\udc00': 'mail' }).message).toContain('half a surrogate pair');
   });
 
   it('names an unknown field and an unknown method', () => {
@@ -67,6 +67,12 @@ describe('invalidRequest', () => {
   it('chooses the form of a classification that was meant', () => {
     expect(complaint(classifyRequest, { model: 'a', input: ['x', ''] }).param).toBe('input.1');
     expect(complaint(classifyRequest, { model: 'a', input: [] }).param).toBe('input');
+    expect(complaint(classifyRequest, { model: 'a', input: '\u200b \n' }).message).toBe(
+      'input: text is empty',
+    );
+    expect(complaint(classifyRequest, { model: 'a', input: ['x', 'y\ud800'] }).message).toBe(
+      'input.1: text holds half a surrogate pair',
+    );
     const tooMany = { model: 'a', input: Array(257).fill('x') };
     expect(complaint(classifyRequest, tooMany).message).toBe(
       'input: Too big: expected array to have <=256 items',
