@@ -12,6 +12,7 @@ import { once } from 'node:events';
 import { mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { matchTargets } from '../gpu-node/methods/targets.ts';
 import { parseArchitecture } from '../gpu-node/models/index.ts';
 import type { BaseModel } from '../gpu-node/models/model.ts';
 import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
@@ -84,10 +85,9 @@ function openBase(of: BasePrecision): Promise<BaseModel> {
 
 /** Runs a session on random tokens; returns how to run it once more. */
 async function startServing(base: BaseModel): Promise<() => Promise<unknown>> {
-  const layers = base.architecture
-    .linears('mean')
-    .filter(({ name }) => name.endsWith('query') || name.endsWith('value'));
-  const forward = await Forward.create({ base, kind: 'lora', layers, slots: 8, device: 'cpu', threads });
+  const layers = matchTargets(['query', 'value'], base.architecture.linears('mean'));
+  const plan = { lowRank: layers.map(({ name }) => name) };
+  const forward = await Forward.create({ base, plan, slots: 8, device: 'cpu', threads });
   const ids = () => Int32Array.from({ length }, (_, i) => 1000 + i);
   return () => forward.run(Array.from({ length: rows }, () => ({ ids: ids(), adapter: null })));
 }

@@ -14,16 +14,15 @@ import { parseArgs } from 'node:util';
 import { Graph } from '../gpu-node/graph/builder.ts';
 import { encodeModel } from '../gpu-node/graph/onnx.ts';
 import { createLog } from '../gpu-node/log.ts';
+import { matchTargets } from '../gpu-node/methods/targets.ts';
 import { encoderFeeds } from '../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../gpu-node/models/model.ts';
 import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { matMul, reduceSum } from '../gpu-node/ops/index.ts';
-import { matchTargets } from '../gpu-node/peft/targets.ts';
 import { Random } from '../gpu-node/random.ts';
 import { type Feeds, Session, tensor } from '../gpu-node/runtime/session.ts';
 import { servingGraph } from '../gpu-node/serve/forward.ts';
 import { StackTable } from '../gpu-node/serve/stack-table.ts';
-import { noCounts } from '../gpu-node/serve/tier.ts';
 import { trainingGraph } from '../gpu-node/train/graph.ts';
 import { initialParameters } from '../gpu-node/train/initial-parameters.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
@@ -169,11 +168,13 @@ async function training(base: BaseModel, precision: BasePrecision): Promise<{ gr
 /** Adapters of zeros take the time of any. */
 function serving(base: BaseModel): { graph: Graph; feeds: Feeds } {
   const layers = matchTargets(TARGETS, base.architecture.linears('mean'));
-  const { graph, stacks } = servingGraph({ base, kind: 'lora', layers });
-  const table = new StackTable(stacks, { rank: r, labels: LABELS }, SLOTS, noCounts());
-  const feeds: Record<string, Feeds[string]> = { ...table.feeds };
+  const { graph, stacks } = servingGraph(base, { lowRank: layers.map(({ name }) => name) });
   const slots = Int32Array.from({ length: rows }, (_, row) => 1 + (row % SLOTS));
-  feeds.slots = tensor('int32', [rows], slots);
+  const feeds: Record<string, Feeds[string]> = {};
+  for (const [part, each] of stacks) {
+    Object.assign(feeds, new StackTable(each, part === 'head' ? LABELS : r, SLOTS).feeds);
+    feeds[`slots.${part}`] = tensor('int32', [rows], slots);
+  }
   if (base.poolings.includes('cls')) feeds.uses_cls = tensor('bool', [rows], new Uint8Array(rows));
   return { graph, feeds };
 }

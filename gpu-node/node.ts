@@ -8,8 +8,8 @@ import { EdgeClient } from './edge-client.ts';
 import { claimIdentity, type Identity } from './identity.ts';
 import { JobLoop } from './job-loop.ts';
 import { explain, type Log } from './log.ts';
+import { matchTargets } from './methods/targets.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from './models/open-base-model.ts';
-import { matchTargets } from './peft/targets.ts';
 import { fastestPrecision } from './precision/probe.ts';
 import { Presence } from './presence.ts';
 import { resolveDevice } from './runtime/device.ts';
@@ -81,7 +81,7 @@ interface ServedBase extends BaseModelOutline {
 /** What most adapters of a base model are trained on: their session is built before the first request. */
 function usualGroup({ source, architecture }: ServedBase, precision: BasePrecision): SessionGroup {
   const usual = matchTargets(DEFAULT_TARGETS, architecture.linears('mean'));
-  return { base: source.id, precision, kind: 'lora', modules: usual.map(({ name }) => name) };
+  return { base: source.id, precision, plan: { lowRank: usual.map(({ name }) => name) } };
 }
 
 interface Parts {

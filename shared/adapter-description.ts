@@ -2,6 +2,7 @@ import { type AdapterConfig, loraScaling } from './adapter-config.ts';
 import { PEFT_PREFIX } from './adapter-format.ts';
 import { AppError } from './errors.ts';
 import { FAMILIES, type Family, type FamilyName, type LinearKind } from './families.ts';
+import type { PeftConfig } from './peft-config.ts';
 import { FLOAT_DTYPES, type SafetensorsHeader, type TensorEntry } from './safetensors.ts';
 
 /**
@@ -18,12 +19,9 @@ export interface LoraTarget {
   /** A is [r, in], B is [out, r]. */
   a: TensorEntry;
   b: TensorEntry;
-  /** [out]; null for plain LoRA. */
+  /** [out]; null for plain LoRA. Either all targets of an adapter have one or none. */
   magnitude: TensorEntry | null;
 }
-
-/** What an adapter's layers are changed by: either all of them have a magnitude or none. */
-export type AdapterKind = 'lora' | 'dora';
 
 /** One linear layer of the classification head: weight [out, in], bias [out]. */
 export interface ClassifierLayer {
@@ -37,7 +35,8 @@ export interface ClassifierLayer {
 
 /** What an adapter's two PEFT files hold, checked against each other. Targets are in the order of their names. */
 export interface AdapterDescription {
-  kind: AdapterKind;
+  /** The method whose file it is. */
+  method: PeftConfig['type'];
   /** The family of encoders whose modules it names. */
   family: FamilyName;
   targets: readonly LoraTarget[];
@@ -179,7 +178,7 @@ export function describeAdapter(
   }
   const sorted = [...modules].sort(byModule);
   return {
-    kind: config.dora ? 'dora' : 'lora',
+    method: 'lora',
     family: family.name,
     targets: sorted.map((module) => describeTarget(module, config, header, what)),
     classifier,

@@ -1,12 +1,12 @@
 import { workerData } from 'node:worker_threads';
 import { Graph } from '../../gpu-node/graph/builder.ts';
 import { encodeModel } from '../../gpu-node/graph/onnx.ts';
-import { encoderFeeds, encoderInputs } from '../../gpu-node/models/inputs.ts';
-import { plainLinear } from '../../gpu-node/models/model.ts';
+import { encoderFeeds, encoderInputs, padToLongest } from '../../gpu-node/models/inputs.ts';
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
+import { NO_SITES } from '../../gpu-node/models/sites.ts';
 import { Session } from '../../gpu-node/runtime/session.ts';
 import { serveCalls } from '../../gpu-node/runtime/worker-thread.ts';
-import { type ForwardRow, padRows } from '../../gpu-node/serve/forward.ts';
+import type { ForwardRow } from '../../gpu-node/serve/forward.ts';
 import type { BasePrecision } from '../../shared/peft-config.ts';
 
 export interface BareWorkerData {
@@ -23,7 +23,7 @@ const handlers = {
     await session;
   },
   run: async (rows: readonly ForwardRow[]) => {
-    await (await session).run(encoderFeeds(padRows(rows)));
+    await (await session).run(encoderFeeds(padToLongest(rows)));
   },
 };
 export type BareHandlers = typeof handlers;
@@ -35,7 +35,7 @@ async function open(): Promise<Session> {
   const { architecture, weights, weightsFolder } = await openBaseModel(base, precision);
   const graph = new Graph('bare');
   const inputs = encoderInputs(graph, 'batch-first');
-  const hidden = architecture.encode(weights, inputs, plainLinear);
-  graph.output('pooled', architecture.pool('mean', hidden, weights, inputs, plainLinear));
+  const hidden = architecture.encode(weights, inputs, NO_SITES);
+  graph.output('pooled', architecture.pool('mean', hidden, weights, inputs, NO_SITES));
   return Session.create(encodeModel(graph), { name: 'bare', weightsFolder, threads });
 }

@@ -1,8 +1,8 @@
 /** Weft's side of the batch benchmarks: reads a setup line, then a batch a line; answers each with its time and logits. */
 import { createInterface } from 'node:readline';
+import { matchTargets } from '../../gpu-node/methods/targets.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
-import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { RUNTIME_VERSION } from '../../gpu-node/runtime/session.ts';
 import { WorkerThread } from '../../gpu-node/runtime/worker-thread.ts';
 import { AdapterMemory } from '../../gpu-node/serve/adapter-memory.ts';
@@ -67,8 +67,7 @@ async function mixed(): Promise<Run[]> {
   const data: ForwardWorkerData = {
     base: setup.base,
     precision,
-    kind: 'lora',
-    modules: layers.map(({ name }) => name),
+    plan: { lowRank: layers.map(({ name }) => name) },
     memory: memory.buffer,
     slots: setup.adapters.length,
     device: 'cpu',

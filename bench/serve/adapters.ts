@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { matchTargets } from '../../gpu-node/methods/targets.ts';
 import { type BaseModelSource, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
-import { matchTargets } from '../../gpu-node/peft/targets.ts';
 import { Random } from '../../gpu-node/random.ts';
 import { writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';

@@ -19,7 +19,8 @@ import {
   weightSpec,
 } from './encoder.ts';
 import { classificationHead } from './head.ts';
-import type { Architecture, LinearLayer } from './model.ts';
+import type { Architecture } from './model.ts';
+import type { LinearLayer } from './sites.ts';
 
 const FAMILY = FAMILIES.bert;
 const WORDS = 'bert.embeddings.word_embeddings.weight';
@@ -69,8 +70,8 @@ export function bert(config: unknown): Architecture {
       ...linearSpecs(FAMILY, pooler, 'pooled-matrix', true),
     ],
     linears: (pooling) => (pooling === 'cls' ? [...layers, pooler] : layers),
-    encode: (weights, inputs, linear) =>
-      encode(shape, weights, inputs, linear, () => {
+    encode: (weights, inputs, sites) =>
+      encode(shape, weights, inputs, sites, () => {
         const { inputIds, positionIds, tokenTypeIds } = inputs;
         const table = (name: string) => weights.plain(inputIds.graph, name);
         const words = embeddingsByToken(inputs, inputIds, (ids) => weights.rows(WORDS, ids));
@@ -78,9 +79,9 @@ export function bert(config: unknown): Architecture {
         const types = embeddingsByToken(inputs, tokenTypeIds, (ids) => gather(table(TOKEN_TYPES), ids));
         return norm(EMBEDDINGS_NORM, add(add(words, types), positions), weights, shape.normEpsilon);
       }),
-    pool: (pooling, states, weights, inputs, linear) =>
+    pool: (pooling, states, weights, inputs, sites) =>
       pooling === 'mean'
         ? meanOfTokens(states, inputs)
-        : tanh(applyLinear(pooler, firstToken(states, inputs), weights, linear)),
+        : tanh(applyLinear(pooler, firstToken(states, inputs), weights, sites)),
   };
 }

@@ -7,7 +7,8 @@ import { bestRange, Histogram } from '../precision/input-range.ts';
 import type { InputRanges } from '../precision/precision.ts';
 import { floats, Session } from '../runtime/session.ts';
 import { encoderFeeds, encoderInputs } from './inputs.ts';
-import { type BaseModel, plainLinear } from './model.ts';
+import type { BaseModel } from './model.ts';
+import type { LinearCall } from './sites.ts';
 
 /** A text a line: addresses in the public domain, and sentences of many other kinds written for this file. */
 const TEXTS = new URL('./calibration.txt', import.meta.url);
@@ -58,13 +59,14 @@ function inputsGraph(base: BaseModel): { graph: Graph; outputOf: ReadonlyMap<str
   const inputs = encoderInputs(graph, 'batch-first');
   const outputs = new Map<Value, string>();
   const outputOf = new Map<string, string>();
-  base.architecture.encode(base.weights, inputs, (call) => {
-    const output = outputs.get(call.x) ?? `input.${outputs.size}`;
-    if (!outputs.has(call.x)) graph.output(output, call.x);
-    outputs.set(call.x, output);
-    outputOf.set(call.layer.name, output);
-    return plainLinear(call);
-  });
+  const watch = ({ layer, x }: LinearCall) => {
+    const output = outputs.get(x) ?? `input.${outputs.size}`;
+    if (!outputs.has(x)) graph.output(output, x);
+    outputs.set(x, output);
+    outputOf.set(layer.name, output);
+    return undefined;
+  };
+  base.architecture.encode(base.weights, inputs, { linear: watch });
   return { graph, outputOf };
 }
 

@@ -83,8 +83,8 @@ export function distilbert(config: unknown): Architecture {
       ...encoderSpecs(shape),
     ],
     linears: () => layers,
-    encode: (weights, inputs, linear) =>
-      encode(shape, weights, inputs, linear, () => {
+    encode: (weights, inputs, sites) =>
+      encode(shape, weights, inputs, sites, () => {
         const { inputIds, positionIds } = inputs;
         const words = embeddingsByToken(inputs, inputIds, (ids) => weights.rows(WORDS, ids));
         const table = weights.plain(inputIds.graph, POSITIONS);

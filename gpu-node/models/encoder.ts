@@ -18,7 +18,8 @@ import {
   unsqueeze,
 } from '../ops/index.ts';
 import type { BaseWeights, WeightRole, WeightSpec } from '../precision/precision.ts';
-import type { EncoderInputs, HiddenLayout, LinearHook, LinearLayer } from './model.ts';
+import type { EncoderInputs, HiddenLayout } from './model.ts';
+import { changedLinear, type LinearLayer, type Sites } from './sites.ts';
 
 /** Sizes of an encoder, and where its two norms a layer lie, which differs between families as its linear layers do. */
 export interface EncoderShape {
@@ -55,7 +56,7 @@ export function encode(
   shape: EncoderShape,
   weights: BaseWeights,
   inputs: EncoderInputs,
-  linear: LinearHook,
+  sites: Sites,
   embed: () => Value,
 ): Value {
   const graph = inputs.inputIds.graph;
@@ -63,7 +64,7 @@ export function encode(
   let hidden = graph.scope('embeddings', embed);
   for (let index = 0; index < shape.layers; index++) {
     hidden = graph.scope(`layer.${index}`, () =>
-      encoderLayer(shape, index, hidden, mask, inputs.layout, weights, linear),
+      encoderLayer(shape, index, hidden, mask, inputs.layout, weights, sites),
     );
   }
   return hidden;
@@ -164,11 +165,11 @@ function encoderLayer(
   mask: Value,
   layout: HiddenLayout,
   weights: BaseWeights,
-  linear: LinearHook,
+  sites: Sites,
 ): Value {
   const { family, heads, norms, normEpsilon } = shape;
   const layers = layerLinears(shape, index);
-  const apply = (layer: LinearLayer, input: Value) => applyLinear(layer, input, weights, linear);
+  const apply = (layer: LinearLayer, input: Value) => applyLinear(layer, input, weights, sites);
   const path = `${family.layers}${index}`;
   const context = attention(
     apply(layers.query, x),
@@ -202,8 +203,9 @@ function attention(
   return reshape(transpose(context, fromHeads), query.shape);
 }
 
-export function applyLinear(layer: LinearLayer, x: Value, weights: BaseWeights, linear: LinearHook): Value {
-  return linear({ layer, x, frozen: weights.linear(x.graph, layer.name) });
+export function applyLinear(layer: LinearLayer, x: Value, weights: BaseWeights, sites: Sites): Value {
+  const call = { layer, x, frozen: weights.linear(x.graph, layer.name) };
+  return changedLinear(call, sites.linear?.(call));
 }
 
 export function norm(name: string, x: Value, weights: BaseWeights, epsilon: number): Value {

@@ -14,6 +14,18 @@ export interface TokenBatch {
   readonly tokenTypeIds?: Int32Array;
 }
 
+/** Texts as one batch, padded on the right to the longest. */
+export function padToLongest(texts: readonly { readonly ids: ArrayLike<number> }[]): TokenBatch {
+  const length = Math.max(...texts.map(({ ids }) => ids.length));
+  const inputIds = new Int32Array(texts.length * length);
+  const attentionMask = new Float32Array(texts.length * length);
+  for (const [row, { ids }] of texts.entries()) {
+    inputIds.set(ids, row * length);
+    attentionMask.fill(1, row * length, row * length + ids.length);
+  }
+  return { rows: texts.length, length, inputIds, attentionMask };
+}
+
 /** Declares an encoder's inputs over the symbols `batch` and `seq`. */
 export function encoderInputs(graph: Graph, layout: HiddenLayout): EncoderInputs {
   return {

@@ -1,27 +1,8 @@
 import type { Family } from '../../shared/families.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import type { Value } from '../graph/ir.ts';
-import type { BaseWeights, FrozenLinear, WeightSpec } from '../precision/precision.ts';
-
-/** A linear layer that a PEFT method may wrap; `name` is its dotted module name in transformers' classification model. */
-export interface LinearLayer {
-  readonly name: string;
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-}
-
-/** A linear layer being built: x is `[.., .., in]` in the encoder's layout or `[batch, in]`. */
-export interface LinearCall {
-  readonly layer: LinearLayer;
-  readonly x: Value;
-  readonly frozen: FrozenLinear;
-}
-
-/** Builds the output `[..., out]` of a linear layer: the plain one, or what a PEFT method makes of it. */
-export type LinearHook = (call: LinearCall) => Value;
-
-/** Wx + b. */
-export const plainLinear: LinearHook = ({ x, frozen }) => frozen.apply(x);
+import type { BaseWeights, WeightSpec } from '../precision/precision.ts';
+import type { LinearLayer, Sites } from './sites.ts';
 
 /**
  * How hidden states lie: `seq-first` is `[seq, batch, hidden]`, `batch-first` `[batch, seq, hidden]`. Training puts tokens first, because
@@ -76,18 +57,12 @@ export interface Architecture {
   readonly maxLength: number;
   readonly head: Head;
   readonly weights: readonly WeightSpec[];
-  /** Every linear layer that a method may wrap under the given pooling, in the order of the forward pass. */
+  /** Every linear layer that a method may change under the given pooling, in the order of the forward pass. */
   linears(pooling: Pooling): readonly LinearLayer[];
   /** Last hidden states, float32, in the inputs' layout. */
-  encode(weights: BaseWeights, inputs: EncoderInputs, linear: LinearHook): Value;
+  encode(weights: BaseWeights, inputs: EncoderInputs, sites: Sites): Value;
   /** What the head reads: one vector a row, float32 `[batch, hidden]`, from the last hidden states. */
-  pool(
-    pooling: Pooling,
-    hidden: Value,
-    weights: BaseWeights,
-    inputs: EncoderInputs,
-    linear: LinearHook,
-  ): Value;
+  pool(pooling: Pooling, hidden: Value, weights: BaseWeights, inputs: EncoderInputs, sites: Sites): Value;
 }
 
 /** An architecture and the file that holds its weights. */

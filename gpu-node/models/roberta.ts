@@ -80,8 +80,8 @@ export function roberta(config: unknown): Architecture {
       ...encoderSpecs(shape),
     ],
     linears: () => layers,
-    encode: (weights, inputs, linear) =>
-      encode(shape, weights, inputs, linear, () => {
+    encode: (weights, inputs, sites) =>
+      encode(shape, weights, inputs, sites, () => {
         const { inputIds, positionIds } = inputs;
         const table = (name: string) => weights.plain(inputIds.graph, name);
         const words = embeddingsByToken(inputs, inputIds, (ids) => weights.rows(WORDS, ids));

@@ -3,6 +3,7 @@ import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
+import { planOf } from '../methods/index.ts';
 import { adapterBase } from '../models/adapter-base.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import { Moved, serveCalls } from '../runtime/worker-thread.ts';
@@ -116,11 +117,9 @@ async function check(files: BundleBytes, what: string): Promise<AdapterFacts> {
       `${what} needs a pooler, which base model ${weft.base_model} lacks`,
     );
   }
-  const changed = new Set(description.targets.map(({ module }) => module));
-  const layers = architecture.linears(weft.pooling).filter(({ name }) => changed.has(name));
-  const modules = layers.map(({ name }) => name);
+  const plan = planOf(description, architecture.linears(weft.pooling));
   const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
-  const group = { base: weft.base_model, precision: weft.base_precision, kind: description.kind, modules };
+  const group = { base: weft.base_model, precision: weft.base_precision, plan };
   return { labels, pooling, maxLength, temperature, description: descriptions.shared(description), group };
 }
 

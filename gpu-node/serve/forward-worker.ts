@@ -1,9 +1,10 @@
 import { workerData } from 'node:worker_threads';
-import type { AdapterDescription, AdapterKind } from '../../shared/adapter-description.ts';
+import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import type { TensorEntry } from '../../shared/safetensors.ts';
+import { loadAdapter } from '../methods/index.ts';
 import { type BaseModelSource, openBaseModel } from '../models/open-base-model.ts';
-import { SERVING_METHODS } from '../peft/index.ts';
+import type { Plan } from '../parts/index.ts';
 import type { Device } from '../runtime/device.ts';
 import { serveCalls } from '../runtime/worker-thread.ts';
 import { type StoredBytes, StoredBytesReader } from './adapter-memory.ts';
@@ -15,9 +16,8 @@ import type { TierCounts } from './tier.ts';
 export interface ForwardWorkerData {
   base: BaseModelSource;
   precision: BasePrecision;
-  kind: AdapterKind;
-  /** Names of the layers that its adapters change. */
-  modules: readonly string[];
+  /** What its adapters may change. */
+  plan: Plan;
   /** Where its adapters lie. */
   memory: SharedArrayBuffer;
   slots: number;
@@ -54,7 +54,7 @@ const handlers = {
   },
   load: async ({ handle, description, pooling, weights }: AdapterToLoad) => {
     const bytes = ({ begin, end }: TensorEntry) => memory.read(weights, begin, end);
-    const served = await SERVING_METHODS[data.kind].read(descriptions.shared(description), bytes, await base);
+    const served = await loadAdapter(descriptions.shared(description), bytes, await base);
     (await forward).load(handle, served, pooling);
   },
   drop: async (handle: string) => {
@@ -86,10 +86,6 @@ serveCalls(handlers, async () => {
   );
 });
 
-async function createForward({ kind, modules, slots, device, threads }: ForwardWorkerData): Promise<Forward> {
-  const model = await base;
-  const names = new Set(modules);
-  const all = model.architecture.linears(model.poolings.includes('cls') ? 'cls' : 'mean');
-  const layers = all.filter(({ name }) => names.has(name));
-  return Forward.create({ base: model, kind, layers, slots, device, threads });
+async function createForward({ plan, slots, device, threads }: ForwardWorkerData): Promise<Forward> {
+  return Forward.create({ base: await base, plan, slots, device, threads });
 }

@@ -1,24 +1,19 @@
-import type { AdapterKind } from '../../shared/adapter-description.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
 import { encodeModel } from '../graph/onnx.ts';
-import { encoderFeeds, encoderInputs, type TokenBatch } from '../models/inputs.ts';
-import type { BaseModel, LinearLayer } from '../models/model.ts';
-import { unsqueeze, where } from '../ops/index.ts';
-import { classifierStacks, classifyBySlot } from '../peft/classifier.ts';
-import { SERVING_METHODS } from '../peft/index.ts';
-import type { ServedAdapter, SlotSizes, Stack } from '../peft/method.ts';
+import { encoderFeeds, encoderInputs, padToLongest } from '../models/inputs.ts';
+import type { BaseModel } from '../models/model.ts';
+import { gather, unsqueeze, where } from '../ops/index.ts';
+import { classify, headStacks, servedHead } from '../parts/head.ts';
+import { type PartName, type Plan, type ServedAdapter, servingSites, stacksOf } from '../parts/index.ts';
+import { type RowsOf, SIZE, type Stack, stackName } from '../parts/part.ts';
 import type { Device } from '../runtime/device.ts';
 import { type Feeds, floats, Session, tensor } from '../runtime/session.ts';
+import { PartStacks } from './part-stacks.ts';
 import { BASE_SLOT } from './slots.ts';
-import { StackTable, slotBytes, stackSizes } from './stack-table.ts';
+import type { StackTable } from './stack-table.ts';
 import { noCounts, type TierCounts } from './tier.ts';
-
-/** Memory that the stacks of one session may take; adapters of high rank get fewer slots. */
-const MAX_TABLE_BYTES = 256 * 1024 * 1024;
-/** Stacks of different sizes kept at once. */
-const MAX_TABLES = 2;
 
 /** A text to classify. */
 export interface ForwardRow {
@@ -30,9 +25,8 @@ export interface ForwardRow {
 
 export interface ForwardOptions {
   base: BaseModel;
-  kind: AdapterKind;
-  /** The layers that adapters served here may change. */
-  layers: readonly LinearLayer[];
+  /** What adapters served here may change. */
+  plan: Plan;
   /** Adapters that a run may mix. */
   slots: number;
   device: Device;
@@ -44,33 +38,35 @@ interface LoadedAdapter {
   readonly pooling: Pooling;
 }
 
+/** Where the adapters of one run lie in one part's stacks. */
+interface PlacedPart {
+  readonly part: PartStacks;
+  readonly table: StackTable;
+  readonly numbers: ReturnType<PartStacks['numbersOf']>;
+}
+
 /**
- * One session for all adapters that change the same layers: their tensors are inputs, stacked by slot and gathered by
- * row, so that a batch of any adapters, ranks and label counts is one run.
+ * One session for all adapters that its plan covers: their tensors are inputs, stacked by slot and gathered by row, so that a batch of
+ * any adapters, methods, ranks and label counts is one run. Each part has slots of its own, so an adapter takes none of a part that it lacks.
  */
 export class Forward {
   /** Runs so far. */
   runs = 0;
-  /** Of slots, over all tables. */
+  /** Adapters that a run found in slots, or not, and those that left one. */
   readonly slotCounts: TierCounts = noCounts();
   readonly #session: Session;
-  readonly #stacks: readonly Stack[];
-  readonly #slots: number;
+  readonly #parts: readonly PartStacks[];
   readonly #hasCls: boolean;
   readonly #adapters = new Map<string, LoadedAdapter>();
-  /** By their sizes, least recently used first. */
-  readonly #tables = new Map<string, StackTable>();
 
-  private constructor(session: Session, stacks: readonly Stack[], slots: number, hasCls: boolean) {
+  private constructor(session: Session, parts: readonly PartStacks[], hasCls: boolean) {
     this.#session = session;
-    this.#stacks = stacks;
-    this.#slots = slots;
+    this.#parts = parts;
     this.#hasCls = hasCls;
   }
 
-  static async create(options: ForwardOptions): Promise<Forward> {
-    const { base, slots, device, threads } = options;
-    const { graph, stacks } = servingGraph(options);
+  static async create({ base, plan, slots, device, threads }: ForwardOptions): Promise<Forward> {
+    const { graph, stacks } = servingGraph(base, plan);
     const { weightsFolder } = base;
     const session = await Session.create(encodeModel(graph), {
       name: 'serving',
@@ -78,27 +74,29 @@ export class Forward {
       threads,
       weightsFolder,
     });
-    return new Forward(session, stacks, slots, base.poolings.includes('cls'));
+    const parts = [...stacks].map(([name, each]) => new PartStacks(name, each, slots));
+    return new Forward(session, parts, base.poolings.includes('cls'));
   }
 
-  /** Keeps an adapter in memory; it gets a slot when a run first needs it. */
+  /** Keeps an adapter in memory; it gets slots when a run first needs it. */
   load(adapter: string, served: ServedAdapter, pooling: Pooling): void {
     this.#adapters.set(adapter, { served, pooling });
   }
 
   drop(adapter: string): void {
     this.#adapters.delete(adapter);
-    for (const table of this.#tables.values()) table.drop(adapter);
+    for (const part of this.#parts) part.drop(adapter);
   }
 
-  /** Slots taken. */
+  /** Slots taken, over all parts. */
   get slotsTaken(): number {
-    return [...this.#tables.values()].reduce((sum, { taken }) => sum + taken, 0);
+    return this.#parts.reduce((sum, { taken }) => sum + taken, 0);
   }
 
-  /** Whether an adapter lies in a slot. */
+  /** Whether an adapter lies in slots of all its parts. */
   inSlot(adapter: string): boolean {
-    return [...this.#tables.values()].some((table) => table.has(adapter));
+    const served = this.#adapters.get(adapter)?.served;
+    return served !== undefined && this.#parts.every((part) => !served[part.name] || part.has(adapter));
   }
 
   /**
@@ -111,8 +109,12 @@ export class Forward {
         adapter === null ? [] : [[adapter, this.#loaded(adapter).served] as const],
       ),
     );
-    const table = this.#tableFor(stackSizes(adapters.values()));
-    if (adapters.size <= table.capacity) return this.#runOnce(rows, adapters, table);
+    const placed = this.#parts.map((part): PlacedPart => {
+      const numbers = part.numbersOf(adapters);
+      return { part, numbers, table: part.tableFor(numbers) };
+    });
+    const fit = placed.every(({ numbers, table }) => numbers.size <= table.capacity);
+    if (fit) return this.#runOnce(rows, adapters, placed);
     const half = rows.length >> 1;
     return [...(await this.run(rows.slice(0, half))), ...(await this.run(rows.slice(half)))];
   }
@@ -124,12 +126,12 @@ export class Forward {
   async #runOnce(
     rows: readonly ForwardRow[],
     adapters: ReadonlyMap<string, ServedAdapter>,
-    table: StackTable,
+    placed: readonly PlacedPart[],
   ): Promise<Float32Array[]> {
-    const slots = table.place(adapters);
-    const slotOf = ({ adapter }: ForwardRow) => (adapter === null ? BASE_SLOT : slots.get(adapter)!);
-    const feeds: Record<string, Feeds[string]> = { ...encoderFeeds(padRows(rows)), ...table.feeds };
-    feeds.slots = tensor('int32', [rows.length], Int32Array.from(rows, slotOf));
+    const feeds: Record<string, Feeds[string]> = {
+      ...encoderFeeds(padToLongest(rows)),
+      ...this.#place(rows, adapters, placed),
+    };
     if (this.#hasCls) {
       const isCls = ({ adapter }: ForwardRow) =>
         Number(adapter !== null && this.#loaded(adapter).pooling === 'cls');
@@ -137,11 +139,34 @@ export class Forward {
     }
     this.runs++;
     const logits = floats(await this.#session.run(feeds), 'logits');
-    const width = table.sizes.labels;
+    const width = logits.length / rows.length;
     return rows.map(({ adapter }, row) => {
-      const labels = adapter === null ? width : adapters.get(adapter)!.sizes.labels;
+      const labels = adapter === null ? width : adapters.get(adapter)!.head.size;
       return logits.slice(row * width, row * width + labels);
     });
+  }
+
+  /** The stacks, and each row's slot in those of every part. */
+  #place(
+    rows: readonly ForwardRow[],
+    adapters: ReadonlyMap<string, ServedAdapter>,
+    placed: readonly PlacedPart[],
+  ): Feeds {
+    const feeds: Record<string, Feeds[string]> = {};
+    const [loaded, evicted] = [new Set<string>(), new Set<string>()];
+    for (const { part, table, numbers } of placed) {
+      const placement = table.place(numbers);
+      for (const { adapter } of placement.load) loaded.add(adapter);
+      for (const adapter of placement.evicted) evicted.add(adapter);
+      const slotOf = ({ adapter }: ForwardRow) =>
+        adapter === null ? BASE_SLOT : (placement.slots.get(adapter) ?? BASE_SLOT);
+      Object.assign(feeds, table.feeds);
+      feeds[slotsInput(part.name)] = tensor('int32', [rows.length], Int32Array.from(rows, slotOf));
+    }
+    this.slotCounts.misses += loaded.size;
+    this.slotCounts.hits += adapters.size - loaded.size;
+    this.slotCounts.evictions += evicted.size;
+    return feeds;
   }
 
   #loaded(adapter: string): LoadedAdapter {
@@ -149,55 +174,49 @@ export class Forward {
     if (!loaded) throw new Error(`adapter ${adapter} is not loaded`);
     return loaded;
   }
-
-  #tableFor(sizes: SlotSizes): StackTable {
-    const key = `${sizes.rank} ${sizes.labels}`;
-    const capacity = Math.floor(MAX_TABLE_BYTES / slotBytes(this.#stacks, sizes)) - 1;
-    const table =
-      this.#tables.get(key) ??
-      new StackTable(this.#stacks, sizes, Math.max(1, Math.min(this.#slots, capacity)), this.slotCounts);
-    this.#tables.delete(key);
-    this.#tables.set(key, table);
-    const [oldest] = this.#tables.keys();
-    if (this.#tables.size > MAX_TABLES) this.#tables.delete(oldest!);
-    return table;
-  }
 }
 
+const slotsInput = (part: PartName) => `slots.${part}`;
+
 /**
- * The graph: inputs of `encoderInputs`, `slots` int32 `[batch]`, `uses_cls` bool `[batch]` where the base has a pooler,
- * and the stacks; output `logits` `[batch, labels]`.
+ * The graph: inputs of `encoderInputs`, for each part `slots.<part>` int32 `[batch]` and its stacks, `uses_cls` bool `[batch]` where the
+ * base has a pooler; output `logits` `[batch, labels]`.
  */
-export function servingGraph({ base, kind, layers }: Pick<ForwardOptions, 'base' | 'kind' | 'layers'>): {
-  graph: Graph;
-  stacks: Stack[];
-} {
+export function servingGraph(
+  base: BaseModel,
+  plan: Plan,
+): { graph: Graph; stacks: ReadonlyMap<PartName, readonly Stack[]> } {
   const { architecture, weights } = base;
-  const serving = SERVING_METHODS[kind];
+  const hasCls = base.poolings.includes('cls');
   const graph = new Graph('serve');
   const inputs = encoderInputs(graph, 'batch-first');
-  const slots = graph.input('slots', 'int32', ['batch']);
-  const stacks = [...serving.stacks(layers), ...classifierStacks(architecture.head)];
-  const values: Record<string, Value> = {};
-  for (const { name, shape } of stacks) values[name] = graph.input(name, 'float32', ['slots', ...shape]);
-  const linear = serving.inject(layers, values, slots);
-  const hidden = architecture.encode(weights, inputs, linear);
-  const pool = (pooling: Pooling) => architecture.pool(pooling, hidden, weights, inputs, linear);
-  const pooled = base.poolings.includes('cls')
+  const stacks = new Map<PartName, readonly Stack[]>([
+    ...stacksOf(plan, architecture.linears(hasCls ? 'cls' : 'mean')),
+    ['head', headStacks(architecture.head)],
+  ]);
+  const rowsOf = rowsOfStacks(graph, stacks);
+  const sites = servingSites(plan, rowsOf);
+  const hidden = architecture.encode(weights, inputs, sites);
+  const pool = (pooling: Pooling) => architecture.pool(pooling, hidden, weights, inputs, sites);
+  const pooled = hasCls
     ? where(unsqueeze(graph.input('uses_cls', 'bool', ['batch']), [1]), pool('cls'), pool('mean'))
     : pool('mean');
-  graph.output('logits', classifyBySlot(architecture.head, pooled, values, slots));
+  graph.output('logits', classify(architecture.head, pooled, servedHead(rowsOf)).logits);
   return { graph, stacks };
 }
 
-/** Rows as one batch, padded on the right to the longest. */
-export function padRows(rows: readonly ForwardRow[]): TokenBatch {
-  const length = Math.max(...rows.map(({ ids }) => ids.length));
-  const inputIds = new Int32Array(rows.length * length);
-  const attentionMask = new Float32Array(rows.length * length);
-  for (const [row, { ids }] of rows.entries()) {
-    inputIds.set(ids, row * length);
-    attentionMask.fill(1, row * length, row * length + ids.length);
+/** Declares the stacks and slots of all parts; gives what each row finds by its slot in the stack of a place's tensor. */
+function rowsOfStacks(graph: Graph, stacks: ReadonlyMap<PartName, readonly Stack[]>): RowsOf {
+  const inputs = new Map<string, { stacked: Value; slots: Value }>();
+  for (const [part, each] of stacks) {
+    const slots = graph.input(slotsInput(part), 'int32', ['batch']);
+    for (const { name, shape } of each) {
+      const dims = shape.map((dim) => (dim === SIZE ? `${part}_size` : dim));
+      inputs.set(name, { slots, stacked: graph.input(name, 'float32', [`${part}_slots`, ...dims]) });
+    }
   }
-  return { rows: rows.length, length, inputIds, attentionMask };
+  return (place, tensorOf) => {
+    const { stacked, slots } = inputs.get(stackName(place, tensorOf))!;
+    return gather(stacked, slots);
+  };
 }

@@ -1,5 +1,5 @@
-import type { AdapterKind } from '../../shared/adapter-description.ts';
 import type { BasePrecision } from '../../shared/peft-config.ts';
+import { LINEAR_PART_NAMES, type Plan } from '../parts/index.ts';
 
 /** What adapters must have in common for one session to serve them. */
 export interface SessionGroup {
@@ -7,13 +7,12 @@ export interface SessionGroup {
   readonly base: string;
   /** What it was held in: the forward that trained an adapter is the forward that serves it. */
   readonly precision: BasePrecision;
-  /** What they change these layers by: a LoRA adapter does not pay for what DoRA takes. */
-  readonly kind: AdapterKind;
-  /** Names of the layers they change, in the order of the forward pass. */
-  readonly modules: readonly string[];
+  /** What they change: a LoRA adapter does not pay for what DoRA takes. */
+  readonly plan: Plan;
 }
 
 /** A group's name, equal for equal groups alone: no part of it holds a blank. */
-export function groupKey({ base, precision, kind, modules }: SessionGroup): string {
-  return [base, precision, kind, ...modules].join(' ');
+export function groupKey({ base, precision, plan }: SessionGroup): string {
+  const parts = LINEAR_PART_NAMES.map((part) => [part, ...(plan[part] ?? [])].join(','));
+  return [base, precision, ...parts].join(' ');
 }

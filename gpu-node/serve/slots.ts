@@ -1,4 +1,4 @@
-import { noCounts, Tier, type TierCounts } from './tier.ts';
+import { Tier } from './tier.ts';
 
 /** Where a batch's adapters go. */
 export interface Placement {
@@ -6,6 +6,8 @@ export interface Placement {
   slots: ReadonlyMap<string, number>;
   /** Slots whose weights must be written before the run. */
   load: readonly { adapter: string; slot: number }[];
+  /** Adapters that lost their slots to them. */
+  evicted: readonly string[];
 }
 
 /** Slot 0 is the bare base model: its weights stay zero. */
@@ -22,9 +24,9 @@ export class SlotTable {
   readonly #free: number[];
 
   /** `capacity` adapters, besides the base. */
-  constructor(capacity: number, counts: TierCounts = noCounts()) {
+  constructor(capacity: number) {
     this.capacity = capacity;
-    this.#tier = new Tier({ capacity, counts });
+    this.#tier = new Tier({ capacity });
     this.#free = Array.from({ length: capacity }, (_, i) => capacity - i);
   }
 
@@ -44,14 +46,17 @@ export class SlotTable {
       throw new RangeError(`a batch mixes ${wanted.size} adapters, the node has ${this.capacity} slots`);
     }
     const missing = [...wanted].filter((adapter) => !this.#tier.use(adapter));
+    const evicted: string[] = [];
     const load = missing.map((adapter) => {
-      const evicted = this.#tier.add(adapter, 1, (key) => wanted.has(key))!;
-      for (const each of evicted) this.#release(each);
+      const leaving = this.#tier.add(adapter, 1, (key) => wanted.has(key))!;
+      for (const each of leaving) this.#release(each);
+      evicted.push(...leaving);
       const slot = this.#free.pop()!;
       this.#slots.set(adapter, slot);
       return { adapter, slot };
     });
-    return { slots: new Map([...wanted].map((adapter) => [adapter, this.#slots.get(adapter)!])), load };
+    const slots = new Map([...wanted].map((adapter) => [adapter, this.#slots.get(adapter)!]));
+    return { slots, load, evicted };
   }
 
   /** Frees an adapter's slot; its weights may stay there, as no row will point at them. */

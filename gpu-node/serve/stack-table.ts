@@ -1,50 +1,45 @@
-import type { ServedAdapter, SlotSizes, Stack } from '../peft/method.ts';
+import { type PartNumbers, SIZE, type Stack } from '../parts/part.ts';
 import { type Feeds, tensor } from '../runtime/session.ts';
-import { SlotTable } from './slots.ts';
-import type { TierCounts } from './tier.ts';
+import { type Placement, SlotTable } from './slots.ts';
 
 /** Ranks and label counts are rounded up to powers of two, so that few shapes of stack serve all adapters. */
 const SMALLEST_SIZE = 8;
 
-/** The sizes of a stack that holds all these adapters. */
-export function stackSizes(adapters: Iterable<ServedAdapter>): SlotSizes {
-  let rank = SMALLEST_SIZE;
-  let labels = SMALLEST_SIZE;
-  for (const { sizes } of adapters) {
-    while (rank < sizes.rank) rank *= 2;
-    while (labels < sizes.labels) labels *= 2;
-  }
-  return { rank, labels };
+/** The size of stacks that hold all these adapters. */
+export function stackSize(adapters: Iterable<PartNumbers>): number {
+  let size = SMALLEST_SIZE;
+  for (const adapter of adapters) while (size < adapter.size) size *= 2;
+  return size;
 }
 
 /** Bytes of one slot over all stacks. */
-export function slotBytes(stacks: readonly Stack[], sizes: SlotSizes): number {
-  return stacks.reduce((sum, stack) => sum + elementsOf(stack, sizes) * Float32Array.BYTES_PER_ELEMENT, 0);
+export function slotBytes(stacks: readonly Stack[], size: number): number {
+  return stacks.reduce((sum, stack) => sum + elementsOf(stack, size) * Float32Array.BYTES_PER_ELEMENT, 0);
 }
 
 /**
- * Adapters' tensors stacked by slot, as a graph's inputs. Slot 0, the bare base, stays zero. The arrays are read in place
+ * Adapters' tensors of one part stacked by slot, as a graph's inputs. Slot 0, the bare base, stays zero. The arrays are read in place
  * by a run: change them between runs only.
  */
 export class StackTable {
-  readonly sizes: SlotSizes;
+  readonly size: number;
   readonly #table: SlotTable;
   readonly #stacks: readonly { stack: Stack; elements: number; data: Float32Array }[];
   /** Inputs of the graph by name, float32 `[slots, ...]`. */
   readonly feeds: Feeds;
 
-  /** `capacity` adapters; hits, misses and evictions are added to `counts`. Pages of slots that were never written take no memory. */
-  constructor(stacks: readonly Stack[], sizes: SlotSizes, capacity: number, counts: TierCounts) {
-    this.sizes = sizes;
-    this.#table = new SlotTable(capacity, counts);
+  /** `capacity` adapters. Pages of slots that were never written take no memory. */
+  constructor(stacks: readonly Stack[], size: number, capacity: number) {
+    this.size = size;
+    this.#table = new SlotTable(capacity);
     this.#stacks = stacks.map((stack) => {
-      const elements = elementsOf(stack, sizes);
+      const elements = elementsOf(stack, size);
       return { stack, elements, data: new Float32Array((capacity + 1) * elements) };
     });
     this.feeds = Object.fromEntries(
       this.#stacks.map(({ stack, data }) => [
         stack.name,
-        tensor('float32', [capacity + 1, ...shapeOf(stack, sizes)], data),
+        tensor('float32', [capacity + 1, ...shapeOf(stack, size)], data),
       ]),
     );
   }
@@ -63,29 +58,29 @@ export class StackTable {
   }
 
   /** Gives each adapter a slot, writing those that have none; at most `capacity` at once. */
-  place(adapters: ReadonlyMap<string, ServedAdapter>): ReadonlyMap<string, number> {
-    const { slots, load } = this.#table.place(adapters.keys());
-    for (const { adapter, slot } of load) this.#write(adapters.get(adapter)!, slot);
-    return slots;
+  place(adapters: ReadonlyMap<string, PartNumbers>): Placement {
+    const placement = this.#table.place(adapters.keys());
+    for (const { adapter, slot } of placement.load) this.#write(adapters.get(adapter)!, slot);
+    return placement;
   }
 
   drop(adapter: string): void {
     this.#table.drop(adapter);
   }
 
-  #write(adapter: ServedAdapter, slot: number): void {
+  #write(adapter: PartNumbers, slot: number): void {
     for (const { stack, elements, data } of this.#stacks) {
       const part = data.subarray(slot * elements, (slot + 1) * elements);
       part.fill(0);
-      adapter.fill(stack, this.sizes, part);
+      adapter.fill(stack, this.size, part);
     }
   }
 }
 
-function shapeOf({ shape }: Stack, sizes: SlotSizes): number[] {
-  return shape.map((dim) => (typeof dim === 'number' ? dim : sizes[dim]));
+function shapeOf({ shape }: Stack, size: number): number[] {
+  return shape.map((dim) => (dim === SIZE ? size : dim));
 }
 
-function elementsOf(stack: Stack, sizes: SlotSizes): number {
-  return shapeOf(stack, sizes).reduce((product, dim) => product * dim, 1);
+function elementsOf(stack: Stack, size: number): number {
+  return shapeOf(stack, size).reduce((product, dim) => product * dim, 1);
 }

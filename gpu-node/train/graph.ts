@@ -2,12 +2,13 @@ import type { PeftConfig } from '../../shared/peft-config.ts';
 import { gradients } from '../autograd/backward.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
+import { methodOf } from '../methods/index.ts';
 import { encoderInputs } from '../models/inputs.ts';
 import type { BaseModel } from '../models/model.ts';
+import { type Dropout, NO_DROPOUT } from '../models/sites.ts';
 import { cast, crossEntropy, mul } from '../ops/index.ts';
-import { classifierTrainables, classify } from '../peft/classifier.ts';
-import { methodOf } from '../peft/index.ts';
-import { type Dropout, NO_DROPOUT, type Trainable } from '../peft/method.ts';
+import { classify, headTrainables, trainedHead } from '../parts/head.ts';
+import type { Trainable } from '../parts/trainable.ts';
 
 /** What is trained: a method on a base model, and a classifier of so many labels. */
 export interface TrainingTask {
@@ -31,13 +32,10 @@ export interface TrainingGraph {
   readonly masks: readonly DropoutMask[];
 }
 
-/** Everything that a task trains: the method's tensors, then the classifier's. */
+/** Everything that a task trains: the method's tensors, then the head's. */
 export function taskTrainables({ base, config, labels }: TrainingTask): readonly Trainable[] {
   const { architecture } = base;
-  return [
-    ...methodOf(config).trainables(config, architecture),
-    ...classifierTrainables(architecture.head, labels),
-  ];
+  return [...methodOf(config).trainables(config, architecture), ...headTrainables(architecture.head, labels)];
 }
 
 /**
@@ -83,10 +81,10 @@ function forward(graph: Graph, task: TrainingTask, dropout: Dropout) {
   const parameters = Object.fromEntries(
     taskTrainables(task).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
   );
-  const linear = method.inject(task.config, architecture, parameters, dropout);
-  const hidden = architecture.encode(weights, inputs, linear);
-  const pooled = architecture.pool(method.pooling(task.config), hidden, weights, inputs, linear);
-  return { ...classify(architecture.head, pooled, parameters), parameters };
+  const sites = method.sites(task.config, architecture, parameters, dropout);
+  const hidden = architecture.encode(weights, inputs, sites);
+  const pooled = architecture.pool(task.config.pooling, hidden, weights, inputs, sites);
+  return { ...classify(architecture.head, pooled, trainedHead(parameters)), parameters };
 }
 
 /** Layers that read the same x (query, key and value) share one mask: a third of the random numbers. */

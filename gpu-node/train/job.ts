@@ -10,9 +10,9 @@ import { StoredExamples } from '../data/examples.ts';
 import { TokenFile } from '../data/token-file.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import { writingInto } from '../disk-full.ts';
+import { methodOf } from '../methods/index.ts';
 import type { BaseModel } from '../models/model.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
-import { methodOf } from '../peft/index.ts';
 import { describeMachine } from '../runtime/machine.ts';
 import { writeAdapterFiles } from '../weights/adapter-file.ts';
 import { peftBaseModel } from '../weights/base-models.ts';
@@ -242,7 +242,7 @@ function writeAdapter(
     weft: {
       format: 1,
       labels,
-      pooling: method.pooling(config),
+      pooling: config.pooling,
       max_length: hyperparameters.max_length,
       base_model: spec.base_model.id,
       base_model_sha256: spec.base_model.sha256,

@@ -1,5 +1,3 @@
-import type { TokenBatch } from '../models/inputs.ts';
-
 /** A tokenized, labelled text; `label` is an index into the task's labels. */
 export interface TrainingExample {
   readonly ids: ArrayLike<number>;
@@ -36,17 +34,4 @@ function groupByTokens<E extends TrainingExample>(sorted: readonly E[], most: nu
     else groups.push([example]);
   }
   return groups;
-}
-
-/** Examples padded to the longest of them. */
-export function toTokenBatch(examples: readonly TrainingExample[]): TokenBatch {
-  const rows = examples.length;
-  const length = Math.max(...examples.map(({ ids }) => ids.length));
-  const inputIds = new Int32Array(rows * length);
-  const attentionMask = new Float32Array(rows * length);
-  examples.forEach(({ ids }, row) => {
-    inputIds.set(ids, row * length);
-    attentionMask.fill(1, row * length, row * length + ids.length);
-  });
-  return { rows, length, inputIds, attentionMask };
 }

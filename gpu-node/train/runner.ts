@@ -1,8 +1,9 @@
 import type { BasePrecision } from '../../shared/peft-config.ts';
 import { encodeModel } from '../graph/onnx.ts';
+import { methodOf } from '../methods/index.ts';
+import { padToLongest } from '../models/inputs.ts';
 import type { BaseModel } from '../models/model.ts';
-import { lastLayer } from '../peft/classifier.ts';
-import { methodOf } from '../peft/index.ts';
+import { lastLayer } from '../parts/head.ts';
 import type { Device } from '../runtime/device.ts';
 import { RUN_TOKENS_PER_THREAD } from '../runtime/run-tokens.ts';
 import { WorkerThread } from '../runtime/worker-thread.ts';
@@ -12,7 +13,7 @@ import { initialParameters, type Parameter } from './initial-parameters.ts';
 import { addScaled, type LaneSetup, type Part, type StepResult } from './lane.ts';
 import type { EvaluateCall, LaneHandlers } from './lane-worker.ts';
 import type { Probe } from './linear-probe.ts';
-import { splitIntoParts, type TrainingExample, toTokenBatch } from './parts.ts';
+import { splitIntoParts, type TrainingExample } from './parts.ts';
 
 export interface RunnerOptions {
   readonly seed: number;
@@ -95,7 +96,7 @@ export class TrainingRunner {
     const total = this.#weightOf(batch);
     const parts = splitIntoParts(batch, this.#runTokens, this.#lanes.length).map(
       (examples): Part => ({
-        tokens: toTokenBatch(examples),
+        tokens: padToLongest(examples),
         labels: Int32Array.from(examples, ({ label }) => label),
         share: this.#weightOf(examples) / total,
       }),
@@ -151,7 +152,7 @@ export class TrainingRunner {
       await pause();
       signal?.throwIfAborted();
       await this.#onLanes(parts.slice(begin, begin + together), async (lane, share) => {
-        const batches = share.map(toTokenBatch);
+        const batches = share.map(padToLongest);
         const outputs = await lane.call('evaluate', { output, parameters, batches });
         for (const [i, rows] of outputs.entries()) keepRows(results, share[i]!, rows);
       });

@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadAdapter, methodOf, planOf } from '../../gpu-node/methods/index.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { openBaseModel } from '../../gpu-node/models/open-base-model.ts';
-import { methodOf, SERVING_METHODS } from '../../gpu-node/peft/index.ts';
-import { bytesIn } from '../../gpu-node/peft/method.ts';
+import { bytesIn } from '../../gpu-node/parts/part.ts';
 import { Random } from '../../gpu-node/random.ts';
 import { type Device, resolveDevice } from '../../gpu-node/runtime/device.ts';
 import { Forward } from '../../gpu-node/serve/forward.ts';
@@ -122,13 +122,12 @@ async function serve(
   );
   const forward = await Forward.create({
     base,
-    kind: description.kind,
-    layers: method.layers(config, base.architecture),
+    plan: planOf(description, base.architecture.linears(config.pooling)),
     slots: 4,
     device: on,
     threads: 1,
   });
-  const served = await SERVING_METHODS[description.kind].read(description, bytesIn(weights), base);
+  const served = await loadAdapter(description, bytesIn(weights), base);
   forward.load('a', served, config.pooling);
   const rows = batch(base).map(({ ids }, i) => ({
     ids: Int32Array.from(ids),

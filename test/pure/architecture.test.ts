@@ -68,7 +68,8 @@ describe('inside the node', () => {
     ['autograd', 'runtime', 'data', 'weights'],
     ['precision'],
     ['models'],
-    ['peft'],
+    ['parts'],
+    ['methods'],
     ['train', 'serve'],
   ];
   const layerOf = (path: string) =>

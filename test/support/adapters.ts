@@ -1,9 +1,10 @@
 import { encodeModel } from '../../gpu-node/graph/onnx.ts';
+import { loadAdapter, methodOf } from '../../gpu-node/methods/index.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { encoderFeeds, type TokenBatch } from '../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
-import { methodOf } from '../../gpu-node/peft/index.ts';
-import { bytesIn, type ServedAdapter, type ServingMethod } from '../../gpu-node/peft/method.ts';
+import type { ServedAdapter } from '../../gpu-node/parts/index.ts';
+import { bytesIn } from '../../gpu-node/parts/part.ts';
 import { floats, Session, tensor } from '../../gpu-node/runtime/session.ts';
 import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.ts';
 import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
@@ -33,19 +34,15 @@ export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<strin
   await writeAdapterFiles(folder, {
     config: method.configFile(task.config, task.base.architecture, 'tiny-bert', null),
     tensors,
-    weft: weftOf(task.labels, method.pooling(task.config)),
+    weft: weftOf(task.labels, task.config.pooling),
   });
 }
 
 /** Reads an adapter's files back as serving does. */
-export async function loadAdapter(
-  folder: string,
-  base: BaseModel,
-  serving: ServingMethod,
-): Promise<ServedAdapter> {
+export async function readAdapter(folder: string, base: BaseModel): Promise<ServedAdapter> {
   const shape = adapterBase({ id: 'tiny-bert', sha256: SHA256 }, base.architecture);
   const { description, weights } = readAdapterFiles(readBundleFiles(folder), shape, 'adapter x@1');
-  return serving.read(description, bytesIn(weights), base);
+  return loadAdapter(description, bytesIn(weights), base);
 }
 
 /** Logits of the graph that training evaluates with. */

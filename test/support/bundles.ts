@@ -1,6 +1,7 @@
-import type { BaseModel, LinearLayer } from '../../gpu-node/models/model.ts';
+import { matchTargets } from '../../gpu-node/methods/targets.ts';
+import type { BaseModel } from '../../gpu-node/models/model.ts';
 import type { BaseModelSource } from '../../gpu-node/models/open-base-model.ts';
-import { matchTargets } from '../../gpu-node/peft/targets.ts';
+import type { LinearLayer } from '../../gpu-node/models/sites.ts';
 import { Random } from '../../gpu-node/random.ts';
 import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';

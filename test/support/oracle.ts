@@ -2,18 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadTokenizer, type Tokenizer } from '../../gpu-node/data/tokenizer.ts';
+import { loadAdapter } from '../../gpu-node/methods/index.ts';
+import { matchTargets } from '../../gpu-node/methods/targets.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import type { BaseModel } from '../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
-import { SERVING_METHODS } from '../../gpu-node/peft/index.ts';
-import { bytesIn } from '../../gpu-node/peft/method.ts';
-import { matchTargets } from '../../gpu-node/peft/targets.ts';
+import { bytesIn } from '../../gpu-node/parts/part.ts';
+import { Forward } from '../../gpu-node/serve/forward.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { sha256OfFile } from '../../gpu-node/weights/verified-file.ts';
 import { softmax } from '../../shared/metrics.ts';
 import { randomBundle } from './bundles.ts';
-import { MixedServer } from './serving.ts';
 import { TINY_BERT } from './tiny-bert.ts';
 
 /** Tokens that every text is cut to. */
@@ -28,18 +28,18 @@ export class Oracle implements AsyncDisposable {
   readonly #source: BaseModelSource;
   readonly #base: BaseModel;
   readonly #tokenizer: Tokenizer;
-  readonly #server: MixedServer;
+  readonly #forward: Forward;
   readonly #known = new Map<string, Promise<number[]>>();
   /** Files that no seed gives. */
   readonly #trained = new Map<number, BundleBytes>();
-  /** The server runs one text at a time. */
+  /** It runs one text at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(source: BaseModelSource, base: BaseModel, tokenizer: Tokenizer, server: MixedServer) {
+  private constructor(source: BaseModelSource, base: BaseModel, tokenizer: Tokenizer, forward: Forward) {
     this.#source = source;
     this.#base = base;
     this.#tokenizer = tokenizer;
-    this.#server = server;
+    this.#forward = forward;
   }
 
   static async open(): Promise<Oracle> {
@@ -48,8 +48,9 @@ export class Oracle implements AsyncDisposable {
     const source = { id: 'tiny-bert', folder: TINY_BERT, sha256, weightsFolder };
     const base = await openBaseModel(source);
     const layers = matchTargets(['query', 'value'], base.architecture.linears(POOLING));
-    const server = await MixedServer.create(base, SERVING_METHODS.lora, layers);
-    return new Oracle(source, base, await loadTokenizer(TINY_BERT), server);
+    const plan = { lowRank: layers.map(({ name }) => name) };
+    const forward = await Forward.create({ base, plan, slots: 1, device: 'cpu', threads: 1 });
+    return new Oracle(source, base, await loadTokenizer(TINY_BERT), forward);
   }
 
   /** The adapter's files. */
@@ -80,20 +81,15 @@ export class Oracle implements AsyncDisposable {
     const shape = adapterBase(this.#source, this.#base.architecture);
     const files = readAdapterFiles(this.bundle(seed), shape, `adapter of seed ${seed}`);
     const { description, weights, weft } = files;
-    const adapter = await SERVING_METHODS.lora.read(description, bytesIn(weights), this.#base);
+    this.#forward.load('adapter', await loadAdapter(description, bytesIn(weights), this.#base), POOLING);
     const { ids } = this.#tokenizer.encode(text, MAX_LENGTH);
-    const tokens = {
-      rows: 1,
-      length: ids.length,
-      inputIds: ids,
-      attentionMask: new Float32Array(ids.length).fill(1),
-    };
-    const { logits } = await this.#server.run([adapter], [{ slot: 1, pooling: POOLING }], tokens);
-    return softmax(logits, weft.temperature);
+    const [logits] = await this.#forward.run([{ ids, adapter: 'adapter' }]);
+    this.#forward.drop('adapter');
+    return softmax(logits!, weft.temperature);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.release();
+    await this.#forward.release();
     await rm(this.#source.weightsFolder, { recursive: true });
   }
 }

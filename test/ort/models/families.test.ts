@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
 import { encodeModel } from '../../../gpu-node/graph/onnx.ts';
 import { encoderFeeds, encoderInputs } from '../../../gpu-node/models/inputs.ts';
-import { type BaseModel, type HiddenLayout, plainLinear } from '../../../gpu-node/models/model.ts';
+import type { BaseModel, HiddenLayout } from '../../../gpu-node/models/model.ts';
+import { NO_SITES } from '../../../gpu-node/models/sites.ts';
 import { mul, transpose, unsqueeze } from '../../../gpu-node/ops/index.ts';
-import { classify } from '../../../gpu-node/peft/classifier.ts';
+import { classify, trainedHead } from '../../../gpu-node/parts/head.ts';
 import { floats, Session } from '../../../gpu-node/runtime/session.ts';
 import { POOLINGS } from '../../../shared/peft-config.ts';
 import {
@@ -34,7 +35,7 @@ function everything(base: BaseModel, head: Expected['head'], layout: HiddenLayou
   const { architecture, weights } = base;
   const graph = new Graph('family');
   const inputs = encoderInputs(graph, layout);
-  const hidden = architecture.encode(weights, inputs, plainLinear);
+  const hidden = architecture.encode(weights, inputs, NO_SITES);
   const byRow = layout === 'seq-first' ? transpose(hidden, [1, 0, 2]) : hidden;
   graph.output('hidden', mul(byRow, unsqueeze(inputs.attentionMask, [2])));
   const parameters = Object.fromEntries(
@@ -44,8 +45,8 @@ function everything(base: BaseModel, head: Expected['head'], layout: HiddenLayou
     }),
   );
   for (const pooling of POOLINGS) {
-    const pooled = architecture.pool(pooling, hidden, weights, inputs, plainLinear);
-    graph.output(`${pooling}_logits`, classify(architecture.head, pooled, parameters).logits);
+    const pooled = architecture.pool(pooling, hidden, weights, inputs, NO_SITES);
+    graph.output(`${pooling}_logits`, classify(architecture.head, pooled, trainedHead(parameters)).logits);
   }
   return graph;
 }

@@ -3,8 +3,9 @@ import { gradients } from '../../../gpu-node/autograd/backward.ts';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
 import { encodeModel } from '../../../gpu-node/graph/onnx.ts';
 import { encoderFeeds, encoderInputs, type TokenBatch } from '../../../gpu-node/models/inputs.ts';
-import { type BaseModel, plainLinear } from '../../../gpu-node/models/model.ts';
+import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
+import { NO_SITES } from '../../../gpu-node/models/sites.ts';
 import { mul, reduceSum } from '../../../gpu-node/ops/index.ts';
 import { int8 as int8Of, quantizeColumns, weightLevels } from '../../../gpu-node/precision/int8.ts';
 import { exactWeightBits, fastestPrecision, multipliesExactly } from '../../../gpu-node/precision/probe.ts';
@@ -52,8 +53,8 @@ async function run(base: BaseModel, graph: Graph, feeds: Parameters<Session['run
 async function pooled(base: BaseModel, batch: TokenBatch): Promise<Float32Array> {
   const graph = new Graph('pooled');
   const inputs = encoderInputs(graph, 'batch-first');
-  const hidden = base.architecture.encode(base.weights, inputs, plainLinear);
-  graph.output('pooled', base.architecture.pool('mean', hidden, base.weights, inputs, plainLinear));
+  const hidden = base.architecture.encode(base.weights, inputs, NO_SITES);
+  graph.output('pooled', base.architecture.pool('mean', hidden, base.weights, inputs, NO_SITES));
   return floats(await run(base, graph, encoderFeeds(batch)), 'pooled');
 }
 

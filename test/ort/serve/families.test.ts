@@ -1,28 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import type { TokenBatch } from '../../../gpu-node/models/inputs.ts';
-import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
-import type { ServedAdapter } from '../../../gpu-node/peft/method.ts';
+import { padToLongest } from '../../../gpu-node/models/inputs.ts';
 import { Random } from '../../../gpu-node/random.ts';
+import { Forward } from '../../../gpu-node/serve/forward.ts';
 import { type TrainingTask, taskTrainables } from '../../../gpu-node/train/graph.ts';
 import type { LoraConfig, Pooling } from '../../../shared/peft-config.ts';
 import type { Tensor } from '../../../shared/safetensors.ts';
-import { evaluateOnce, loadAdapter, saveAdapter } from '../../support/adapters.ts';
-import { MixedServer } from '../../support/serving.ts';
+import { evaluateOnce, readAdapter, saveAdapter } from '../../support/adapters.ts';
 import { maxDifference, openFixture, withFolder } from '../../support/tiny-bert.ts';
 
 const random = new Random(5, 'families');
 
-/** Three rows of 9, 4 and 6 tokens. */
-function batch(): TokenBatch {
-  const [rows, length] = [3, 9];
-  const inputIds = Int32Array.from({ length: rows * length }, () => 5 + random.below(150));
-  const attentionMask = new Float32Array(rows * length);
-  for (const [row, tokens] of [9, 4, 6].entries()) {
-    attentionMask.fill(1, row * length, row * length + tokens);
-    inputIds.fill(1, row * length + tokens, (row + 1) * length);
-  }
-  return { rows, length, inputIds, attentionMask };
-}
+const texts = [9, 4, 6].map((length) => ({
+  ids: Int32Array.from({ length }, () => 5 + random.below(150)),
+}));
 
 /** Tensors far from where training starts, so that a head's layer or bias that is forgotten shows. */
 function trained(task: TrainingTask): Map<string, Tensor> {
@@ -55,31 +45,26 @@ describe.each(['tiny-roberta', 'tiny-xlm-roberta', 'tiny-distilbert'])('%s', (mo
       const base = await openFixture(model, folder);
       const { architecture } = base;
       const { query, value } = architecture.family.linears;
-      const serving = SERVING_METHODS.lora;
-      const tokens = batch();
       const tasks: TrainingTask[] = [
         { base, config: config(2, 'mean', [query, value]), labels: 2 },
         { base, config: config(4, 'cls', 'all-linear'), labels: 5 },
       ];
-      const adapters: ServedAdapter[] = [];
+      const plan = { lowRank: architecture.linears('cls').map(({ name }) => name) };
+      const forward = await Forward.create({ base, plan, slots: 4, device: 'cpu', threads: 1 });
       const expected: Float32Array[] = [];
-      for (const task of tasks) {
+      for (const [i, task] of tasks.entries()) {
         const tensors = trained(task);
         await saveAdapter(task, tensors, folder);
-        adapters.push(await loadAdapter(folder, base, serving));
-        expected.push(await evaluateOnce(task, tensors, tokens));
+        forward.load(`adapter ${i}`, await readAdapter(folder, base), task.config.pooling);
+        expected.push(await evaluateOnce(task, tensors, padToLongest(texts)));
       }
-      const server = await MixedServer.create(base, serving, architecture.linears('cls'));
-      const slots = [1, 2, 0];
-      const rows = slots.map((slot) => ({ slot, pooling: tasks[slot - 1]?.config.pooling ?? 'mean' }));
-      const { logits, labels } = await server.run(adapters, rows, tokens);
-      await server.release();
-      for (const [row, slot] of slots.entries()) {
-        const given = logits.subarray(row * labels, (row + 1) * labels);
-        const own = tasks[slot - 1]?.labels ?? 0;
-        const wanted = expected[slot - 1]?.subarray(row * own, (row + 1) * own) ?? [];
-        expect(maxDifference(given.subarray(0, own), wanted)).toBeLessThan(1e-5);
-        expect(given.subarray(own).every((logit) => logit === 0)).toBe(true);
+      const adapters = ['adapter 0', 'adapter 1', null];
+      const logits = await forward.run(texts.map((text, i) => ({ ...text, adapter: adapters[i]! })));
+      await forward.release();
+      for (const [i, { labels }] of tasks.entries()) {
+        const wanted = expected[i]!.subarray(i * labels, (i + 1) * labels);
+        expect(maxDifference(logits[i]!, wanted)).toBeLessThan(1e-5);
       }
+      expect(logits[2]!.every((logit) => logit === 0)).toBe(true);
     }));
 });

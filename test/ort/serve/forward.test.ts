@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadAdapter } from '../../../gpu-node/methods/index.ts';
+import { matchTargets } from '../../../gpu-node/methods/targets.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { type BaseModelSource, openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
-import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
-import { bytesIn } from '../../../gpu-node/peft/method.ts';
-import { matchTargets } from '../../../gpu-node/peft/targets.ts';
+import { bytesIn } from '../../../gpu-node/parts/part.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { Forward, type ForwardRow } from '../../../gpu-node/serve/forward.ts';
 import { readAdapterFiles } from '../../../gpu-node/weights/adapter-file.ts';
@@ -32,7 +32,8 @@ afterAll(async () => {
 
 function create(slots: number): Promise<Forward> {
   const layers = matchTargets(TARGETS, base.architecture.linears('cls'));
-  return Forward.create({ base, kind: 'lora', layers, slots, device: 'cpu', threads: 2 });
+  const plan = { lowRank: layers.map(({ name }) => name) };
+  return Forward.create({ base, plan, slots, device: 'cpu', threads: 2 });
 }
 
 async function load(into: Forward, name: string, shape: BundleShape): Promise<void> {
@@ -41,7 +42,7 @@ async function load(into: Forward, name: string, shape: BundleShape): Promise<vo
     { id: source.id, sha256: source.sha256, family: 'bert', hidden_size: 32, num_layers: 2, max_length: 64 },
     name,
   );
-  into.load(name, await SERVING_METHODS.lora.read(description, bytesIn(weights), base), weft.pooling);
+  into.load(name, await loadAdapter(description, bytesIn(weights), base), weft.pooling);
 }
 
 const random = new Random(7, 'ids');

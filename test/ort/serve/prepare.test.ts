@@ -11,8 +11,8 @@ beforeEach(async () => {
 afterEach(() => node.stop());
 
 function usualGroup(): SessionGroup {
-  const modules = node.base.architecture.linears('mean').map(({ name }) => name);
-  return { base: node.source.id, precision: 'fp32', kind: 'lora', modules };
+  const layers = node.base.architecture.linears('mean').map(({ name }) => name);
+  return { base: node.source.id, precision: 'fp32', plan: { lowRank: layers } };
 }
 
 it('a node that starts without adapters builds the usual session', async () => {

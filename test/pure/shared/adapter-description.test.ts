@@ -40,8 +40,8 @@ function describeShapes(changes: Record<string, readonly number[] | null> = {}, 
 
 describe('describing an adapter', () => {
   it('lists targets in the order of layers, with rank, sizes and scaling', () => {
-    const { kind, targets, classifier } = describeShapes();
-    expect(kind).toBe('lora');
+    const { method, targets, classifier } = describeShapes();
+    expect(method).toBe('lora');
     expect(targets).toMatchObject([
       { module: query(2), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2, magnitude: null },
       { module: query(10), r: 2, inFeatures: 8, outFeatures: 8, scaling: 2, magnitude: null },
@@ -65,8 +65,7 @@ describe('describing an adapter', () => {
   const magnitudes = { [magnitudeTensorName(query(2))]: [8], [magnitudeTensorName(query(10))]: [8] };
 
   it('takes a magnitude for every target of a DoRA adapter', () => {
-    const { kind, targets } = describeShapes(magnitudes, { use_dora: true });
-    expect(kind).toBe('dora');
+    const { targets } = describeShapes(magnitudes, { use_dora: true });
     expect(targets.map(({ magnitude }) => magnitude?.shape)).toEqual([[8], [8]]);
   });
 

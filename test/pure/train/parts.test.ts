@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { splitIntoParts, toTokenBatch } from '../../../gpu-node/train/parts.ts';
+import { padToLongest } from '../../../gpu-node/models/inputs.ts';
+import { splitIntoParts } from '../../../gpu-node/train/parts.ts';
 
 const examples = (...lengths: number[]) =>
   lengths.map((length, label) => ({ ids: Int32Array.from({ length }, (_, i) => 10 * label + i), label }));
@@ -30,7 +31,7 @@ describe('the parts of a batch', () => {
   });
 
   it('are padded to their longest text', () => {
-    expect(toTokenBatch(examples(3, 1))).toEqual({
+    expect(padToLongest(examples(3, 1))).toEqual({
       rows: 2,
       length: 3,
       inputIds: Int32Array.of(0, 1, 2, 10, 0, 0),

@@ -3,24 +3,27 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
 import { transposeMatrix } from '../../../gpu-node/graph/weight-file.ts';
-import type { TokenBatch } from '../../../gpu-node/models/inputs.ts';
+import { padToLongest } from '../../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
-import { SERVING_METHODS } from '../../../gpu-node/peft/index.ts';
-import type { ServedAdapter } from '../../../gpu-node/peft/method.ts';
+import { LINEAR_PART_NAMES, type ServedAdapter } from '../../../gpu-node/parts/index.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { runOnce } from '../../../gpu-node/runtime/run-once.ts';
 import { floats } from '../../../gpu-node/runtime/session.ts';
+import { Forward } from '../../../gpu-node/serve/forward.ts';
 import type { TrainingTask } from '../../../gpu-node/train/graph.ts';
 import { initialParameters } from '../../../gpu-node/train/initial-parameters.ts';
 import { train } from '../../../gpu-node/train/loop.ts';
 import { AdamW } from '../../../gpu-node/train/optimizers.ts';
 import { TrainingRunner } from '../../../gpu-node/train/runner.ts';
-import type { AdapterKind } from '../../../shared/adapter-description.ts';
-import { BASE_PRECISIONS, type LoraConfig, type Pooling } from '../../../shared/peft-config.ts';
+import {
+  BASE_PRECISIONS,
+  type LoraConfig,
+  type PeftConfig,
+  type Pooling,
+} from '../../../shared/peft-config.ts';
 import type { Tensor } from '../../../shared/safetensors.ts';
-import { evaluateOnce, loadAdapter, saveAdapter } from '../../support/adapters.ts';
-import { MixedServer, type Row } from '../../support/serving.ts';
+import { evaluateOnce, readAdapter, saveAdapter } from '../../support/adapters.ts';
 import { maxDifference, openTinyBert, TINY_BERT, withFolder } from '../../support/tiny-bert.ts';
 import { examplesOf, TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
 
@@ -40,35 +43,16 @@ const LORA: readonly LoraConfig[] = (['mean', 'cls', 'mean', 'cls'] satisfies Po
   }),
 );
 
-/** Configurations that must be able to share a batch, by the kind of graph that serves them. */
-const CONFIGS: Readonly<Record<AdapterKind, readonly LoraConfig[]>> = {
-  lora: LORA,
-  dora: LORA.map((config, i) => ({ ...config, use_dora: i !== 1 })),
+/** What must hold of every method, each in configurations that must be able to share a batch. */
+const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
+  LoRA: LORA,
+  DoRA: LORA.map((config, i) => ({ ...config, use_dora: i !== 1 })),
 };
 
-function batchOf(lengths: readonly number[], seed: number): TokenBatch {
-  const random = new Random(seed, 'batch');
-  const length = Math.max(...lengths);
-  const inputIds = new Int32Array(lengths.length * length);
-  const attentionMask = new Float32Array(lengths.length * length);
-  lengths.forEach((tokens, row) => {
-    for (let i = 0; i < tokens; i++) inputIds[row * length + i] = 5 + random.below(190);
-    attentionMask.fill(1, row * length, row * length + tokens);
-  });
-  return { rows: lengths.length, length, inputIds, attentionMask };
-}
-
-/** One row of a batch, without its padding. */
-function rowOf(batch: TokenBatch, row: number): TokenBatch {
-  const begin = row * batch.length;
-  const mask = batch.attentionMask.subarray(begin, begin + batch.length);
-  const length = mask.reduce((sum, each) => sum + each, 0);
-  return {
-    rows: 1,
-    length,
-    inputIds: batch.inputIds.slice(begin, begin + length),
-    attentionMask: mask.slice(0, length),
-  };
+/** Texts of random tokens, of these lengths. */
+function textsOf(lengths: readonly number[], seed: number): { ids: Int32Array }[] {
+  const random = new Random(seed, 'texts');
+  return lengths.map((length) => ({ ids: Int32Array.from({ length }, () => 5 + random.below(190)) }));
 }
 
 type Tensors = Map<string, Tensor>;
@@ -86,92 +70,63 @@ async function tensorsOf(task: TrainingTask, seed: number, trained: boolean): Pr
 }
 
 /** Writes an adapter's files and reads them back as serving does. */
-async function throughFiles(
-  kind: AdapterKind,
-  task: TrainingTask,
-  tensors: Tensors,
-  folder: string,
-): Promise<ServedAdapter> {
+async function throughFiles(task: TrainingTask, tensors: Tensors, folder: string): Promise<ServedAdapter> {
   await saveAdapter(task, tensors, folder);
-  return loadAdapter(folder, task.base, SERVING_METHODS[kind]);
+  return readAdapter(folder, task.base);
 }
 
-const server = (base: BaseModel, kind: AdapterKind) => {
-  const layers = base.architecture.linears('cls');
-  return MixedServer.create(base, SERVING_METHODS[kind], layers);
-};
+/** The session that a node serves with, open for whatever any method changes. */
+function open(base: BaseModel): Promise<Forward> {
+  const everywhere = base.architecture.linears('cls').map(({ name }) => name);
+  const plan = Object.fromEntries(LINEAR_PART_NAMES.map((part) => [part, everywhere]));
+  return Forward.create({ base, plan, slots: 16, device: 'cpu', threads: 1 });
+}
 
-describe.each(Object.keys(CONFIGS) as AdapterKind[])('%s adapters', (kind) => {
-  const configs = CONFIGS[kind];
-
-  it('starts at the base model', () =>
+describe.each(Object.entries(CONFIGS))('%s adapters', (_method, configs) => {
+  it('start at the base model', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
-      const mixed = await server(base, kind);
-      const tokens = batchOf([9, 4], 1);
+      const forward = await open(base);
+      const texts = textsOf([9, 4], 1);
       for (const config of configs) {
         const task = { base, config, labels: 2 };
-        const adapter = await throughFiles(kind, task, await tensorsOf(task, 3, false), folder);
-        const rows = (slot: number): Row[] => [0, 1].map(() => ({ slot, pooling: config.pooling }));
-        const bare = await mixed.run([adapter], rows(0), tokens);
-        const adapted = await mixed.run([adapter], rows(1), tokens);
-        expect(maxDifference(adapted.pooled, bare.pooled)).toBeLessThan(1e-6);
-        expect(bare.logits.every((logit) => logit === 0)).toBe(true);
+        const adapter = await throughFiles(task, await tensorsOf(task, 3, false), folder);
+        forward.load('adapter', adapter, config.pooling);
+        forward.load('head alone', { head: adapter.head }, config.pooling);
+        const run = (name: string | null) => forward.run(texts.map((text) => ({ ...text, adapter: name })));
+        const unchanged = await run('head alone');
+        for (const [i, logits] of (await run('adapter')).entries()) {
+          expect(maxDifference(logits, unchanged[i]!)).toBeLessThan(1e-6);
+        }
+        expect((await run(null)).flatMap((logits) => [...logits]).every((logit) => logit === 0)).toBe(true);
+        forward.drop('adapter');
+        forward.drop('head alone');
       }
-      await mixed.release();
+      await forward.release();
     }));
 
-  it('serves from its files what training evaluated', () =>
+  it('serve from their files what training evaluated', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
-      const mixed = await server(base, kind);
-      const tokens = batchOf([9, 4, 12], 2);
+      const forward = await open(base);
+      const texts = textsOf([9, 4, 12], 2);
       for (const [i, config] of configs.entries()) {
         const task = { base, config, labels: 3 };
         const tensors = await tensorsOf(task, 10 + i, true);
-        const expected = await evaluateOnce(task, tensors, tokens);
-        const adapter = await throughFiles(kind, task, tensors, folder);
-        const rows = [0, 1, 2].map(() => ({ slot: 1, pooling: config.pooling }));
-        const { logits } = await mixed.run([adapter], rows, tokens);
-        expect(maxDifference(logits, expected)).toBeLessThan(1e-5);
-      }
-      await mixed.release();
-    }));
-
-  it('gives a row of a mixed batch what it gets alone, over ranks, targets, poolings and label counts', () =>
-    withFolder(async (folder) => {
-      const base = await openTinyBert(folder);
-      const mixed = await server(base, kind);
-      const adapters: ServedAdapter[] = [];
-      for (const [i, config] of configs.entries()) {
-        const task = { base, config, labels: 2 + i };
-        adapters.push(await throughFiles(kind, task, await tensorsOf(task, 20 + i, true), folder));
-      }
-      const order = [3, 0, 1, 2, 0, 4, 1].filter((slot) => slot <= configs.length);
-      const rows = order.map((slot): Row => ({ slot, pooling: configs[slot - 1]?.pooling ?? 'mean' }));
-      const tokens = batchOf(
-        rows.map((_, i) => 3 + 2 * i),
-        4,
-      );
-      const together = await mixed.run(adapters, rows, tokens);
-      for (const [i, row] of rows.entries()) {
-        const adapter = adapters[row.slot - 1];
-        const single = await mixed.run(
-          adapter ? [adapter] : [],
-          [{ ...row, slot: adapter ? 1 : 0 }],
-          rowOf(tokens, i),
-        );
-        const begin = i * together.labels;
+        const expected = await evaluateOnce(task, tensors, padToLongest(texts));
+        forward.load(`adapter ${i}`, await throughFiles(task, tensors, folder), config.pooling);
+        const logits = await forward.run(texts.map((text) => ({ ...text, adapter: `adapter ${i}` })));
         expect(
-          maxDifference(together.logits.subarray(begin, begin + single.labels), single.logits),
+          maxDifference(
+            logits.flatMap((row) => [...row]),
+            expected,
+          ),
         ).toBeLessThan(1e-5);
-        const rest = together.logits.subarray(begin + single.labels, begin + together.labels);
-        expect(rest.every((logit) => logit === 0)).toBe(true);
       }
-      await mixed.release();
+      await forward.release();
     }));
 
-  it('learns, and leaves the base model as it is', () =>
+  it('learn, and leave the base model as it is', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
       const weightsFile = join(folder, Object.values(base.weights.tensors)[0]!.file);
@@ -192,6 +147,36 @@ describe.each(Object.keys(CONFIGS) as AdapterKind[])('%s adapters', (kind) => {
         expect(losses.at(-1)!).toBeLessThan(losses[0]!);
       }
       expect((await readFile(weightsFile)).equals(before)).toBe(true);
+    }));
+});
+
+describe('a batch that mixes adapters of all methods', () => {
+  it('is one run, and gives a row what it gets alone, over ranks, targets, poolings and label counts', () =>
+    withFolder(async (folder) => {
+      const base = await openTinyBert(folder);
+      const forward = await open(base);
+      const names: (string | null)[] = [null];
+      for (const [i, config] of Object.values(CONFIGS).flat().entries()) {
+        const task = { base, config, labels: 2 + i };
+        const served = await throughFiles(task, await tensorsOf(task, 20 + i, true), folder);
+        forward.load(`adapter ${i}`, served, config.pooling);
+        names.push(`adapter ${i}`);
+      }
+      const order = new Random(4, 'order').shuffle([...names, ...names]);
+      const texts = textsOf(
+        order.map((_, i) => 3 + 2 * i),
+        4,
+      );
+      const rows = order.map((adapter, i) => ({ ...texts[i]!, adapter }));
+      const before = forward.runs;
+      const together = await forward.run(rows);
+      expect(forward.runs - before).toBe(1);
+      for (const [i, row] of rows.entries()) {
+        if (row.adapter === null) continue;
+        const [alone] = await forward.run([row]);
+        expect(maxDifference(together[i]!, alone!)).toBeLessThan(1e-5);
+      }
+      await forward.release();
     }));
 });
 
@@ -217,16 +202,18 @@ describe('a DoRA adapter', () => {
         expect(losses.at(-1)!).toBeLessThan(0.9 * losses[0]!);
 
         const tensors = new Map(runner.parameters.map(({ name, shape, data }) => [name, { shape, data }]));
-        const tokens = batchOf([9, 4, 12], 5);
-        const mixed = await server(base, 'dora');
-        const adapter = await throughFiles('dora', task, tensors, folder);
-        const { logits } = await mixed.run(
-          [adapter],
-          [0, 1, 2].map((): Row => ({ slot: 1, pooling: 'mean' })),
-          tokens,
-        );
-        await mixed.release();
-        expect(maxDifference(logits, await evaluateOnce(task, tensors, tokens))).toBeLessThan(1e-5);
+        const texts = textsOf([9, 4, 12], 5);
+        const forward = await open(base);
+        forward.load('adapter', await throughFiles(task, tensors, folder), config.pooling);
+        const logits = await forward.run(texts.map((text) => ({ ...text, adapter: 'adapter' })));
+        await forward.release();
+        const expected = await evaluateOnce(task, tensors, padToLongest(texts));
+        expect(
+          maxDifference(
+            logits.flatMap((row) => [...row]),
+            expected,
+          ),
+        ).toBeLessThan(1e-5);
       }),
   );
 
@@ -252,7 +239,7 @@ describe('a DoRA adapter', () => {
           r,
         ),
       );
-      await expect(throughFiles('dora', task, tensors, folder)).rejects.toThrow(
+      await expect(throughFiles(task, tensors, folder)).rejects.toThrow(
         `${layer!.name}.lora_magnitude_vector [32]: the changed weights of output 0 have no norm`,
       );
     }));

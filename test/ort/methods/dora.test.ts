@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../gpu-node/autograd/backward.ts';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
-import type { LinearLayer } from '../../../gpu-node/models/model.ts';
+import { nameMagnitude, scaleToMagnitude } from '../../../gpu-node/methods/dora.ts';
+import { changedLinear, type LinearLayer } from '../../../gpu-node/models/sites.ts';
 import { mul, reduceSum } from '../../../gpu-node/ops/index.ts';
-import { nameMagnitude, withMagnitude } from '../../../gpu-node/peft/dora.ts';
 import { frozenLinear } from '../../../gpu-node/precision/fp32.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { runOnce } from '../../../gpu-node/runtime/run-once.ts';
@@ -90,12 +90,12 @@ async function compute(n: Numbers) {
   const values = Object.fromEntries(
     Object.entries(SHAPES).map(([name, shape]) => [name, graph.input(name, 'float32', shape)]),
   ) as Record<Name, ReturnType<Graph['input']>>;
-  const y = withMagnitude(
-    { layer: LAYER, x: values.x, frozen: frozenLinear(graph, values.weight, values.bias) },
-    { a: values.a, b: values.b, scaling: SCALING },
-    { [nameMagnitude(LAYER)]: values.magnitude },
-    { mask: (x) => mul(x, values.mask), scale: SCALE },
-  );
+  const call = { layer: LAYER, x: values.x, frozen: frozenLinear(graph, values.weight, values.bias) };
+  const lowRank = { a: values.a, b: values.b, scaling: SCALING };
+  const dropped = mul(values.x, values.mask);
+  const dropout = { mask: () => dropped, scale: SCALE };
+  const scale = scaleToMagnitude(call, lowRank, { [nameMagnitude(LAYER)]: values.magnitude }, dropout);
+  const y = changedLinear(call, { lowRank, dropout, ...scale });
   const wanted = [values.x, values.a, values.b, values.magnitude];
   const total = reduceSum(mul(y, values.probe), [0, 1, 2], { keepDims: false });
   graph.output('y', y);

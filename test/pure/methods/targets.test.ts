@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { LinearLayer } from '../../../gpu-node/models/model.ts';
-import { matchTargets } from '../../../gpu-node/peft/targets.ts';
+import { matchTargets } from '../../../gpu-node/methods/targets.ts';
+import type { LinearLayer } from '../../../gpu-node/models/sites.ts';
 
 const layers: LinearLayer[] = [0, 1].flatMap((index) =>
   ['attention.self.query', 'attention.output.dense', 'output.dense'].map((suffix) => ({

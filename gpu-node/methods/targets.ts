@@ -1,6 +1,6 @@
 import { AppError } from '../../shared/errors.ts';
 import type { LoraConfig } from '../../shared/peft-config.ts';
-import type { LinearLayer } from '../models/model.ts';
+import type { LinearLayer } from '../models/sites.ts';
 
 /**
  * The layers that `target_modules` names, matched as PEFT does (peft/tuners/tuners_utils.py, `check_target_module_exists`):

@@ -1,0 +1,113 @@
+import type { LoraTarget } from '../../shared/adapter-description.ts';
+import { AppError } from '../../shared/errors.ts';
+import type { TensorEntry } from '../../shared/safetensors.ts';
+import { Graph } from '../graph/builder.ts';
+import type { Value } from '../graph/ir.ts';
+import type { BaseModel } from '../models/model.ts';
+import type { Dropout, LinearCall, LinearChange, LinearLayer, LowRank } from '../models/sites.ts';
+import { add, div, matMul, mul, neg, reduceSum, sqrt, sub, swapLastAxes } from '../ops/index.ts';
+import { emit } from '../ops/op.ts';
+import { sqrtOp } from '../ops/sqrt.ts';
+import type { Parameters } from '../parts/part.ts';
+import type { Scale } from '../parts/scale.ts';
+import type { DerivedTrainable } from '../parts/trainable.ts';
+import { runOnce } from '../runtime/run-once.ts';
+import { type Feeds, floats, tensor } from '../runtime/session.ts';
+
+/*
+ * DoRA (Liu et al. 2024, arXiv:2402.09353) as HF PEFT trains it (peft/tuners/lora/dora.py): with g = m / ‖W + s·a·b‖, one number an
+ * output, and x̃ = dropout(x): y = Wx + b + (g - 1)⊙Wx̃ + g⊙s·a·b·x̃. It is LoRA's layer with a gain of g and a shift that takes off
+ * what the gain makes of the bias.
+ */
+
+/** Name of a layer's magnitude in PEFT's files: unlike other tensors it ends without `.weight`. */
+export const nameMagnitude = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_magnitude_vector`;
+
+/**
+ * The magnitude m `[out]` starts as the norm of each output's weights, so that training starts at the base model: the change
+ * is 0 then.
+ */
+export function magnitudeTrainable(layer: LinearLayer): DerivedTrainable {
+  return {
+    name: nameMagnitude(layer),
+    shape: [layer.outFeatures],
+    derive: (graph, weights) => detachedSqrt(squaredNorms(weights.linear(graph, layer.name).matrix())),
+  };
+}
+
+/** Gain and shift of a layer in training. The norm is a constant to the gradient (section 4.3 of the paper). */
+export function scaleToMagnitude(
+  { layer, frozen }: LinearCall,
+  { a, b, scaling }: LowRank,
+  parameters: Parameters,
+  dropout: Dropout,
+): Pick<LinearChange, 'gain' | 'shift'> {
+  const norms = changedNorms(frozen.matrix(), a, mul(b, scaling));
+  const gain = div(parameters[nameMagnitude(layer)]!, norms);
+  const growth = mul(sub(gain, 1), dropout.scale);
+  return { gain, shift: neg(mul(growth, frozen.bias)) };
+}
+
+/**
+ * ‖W + a·up‖ of each output `[out]`, without ever making the sum, from (w + c)² = w² + c(2w + c): W `[in, out]` is read in one thin
+ * product, and its own norms are constant.
+ */
+function changedNorms(matrix: Value, a: Value, up: Value): Value {
+  const low = swapLastAxes(a);
+  const crossed = add(mul(matMul(low, matrix), 2), matMul(matMul(low, a), up));
+  const change = reduceSum(mul(up, crossed), [0], { keepDims: false });
+  return detachedSqrt(add(squaredNorms(matrix), change));
+}
+
+/** `[out]` of `[in, out]`. */
+function squaredNorms(matrix: Value): Value {
+  return reduceSum(mul(matrix, matrix), [0], { keepDims: false });
+}
+
+/** A square root that the gradient takes for a constant. */
+function detachedSqrt(x: Value): Value {
+  return emit({ ...sqrtOp, gradient: () => [undefined] }, [x], {});
+}
+
+/**
+ * What served adapters' layers grow and shift by, for those that have a magnitude: the norms do not depend on the text, so they are
+ * computed when an adapter is loaded, in one graph for all layers, whatever the base's precision.
+ * @throws AppError `invalid_adapter` where changed weights have no norm
+ */
+export async function readScales(
+  targets: readonly LoraTarget[],
+  floatsOf: (entry: TensorEntry) => Float32Array,
+  { weights, weightsFolder }: BaseModel,
+): Promise<ReadonlyMap<string, Scale>> {
+  const graph = new Graph('magnitudes');
+  const feeds: Record<string, Feeds[string]> = {};
+  const input = (entry: TensorEntry) => {
+    feeds[entry.name] = tensor('float32', entry.shape, floatsOf(entry).slice());
+    return graph.input(entry.name, 'float32', entry.shape);
+  };
+  const scaled = targets.filter(({ magnitude }) => magnitude !== null);
+  for (const { module, a, b, magnitude, scaling } of scaled) {
+    const frozen = weights.linear(graph, module);
+    const change = mul(swapLastAxes(matMul(input(b), input(a))), scaling);
+    const growth = sub(div(input(magnitude!), sqrt(squaredNorms(add(frozen.matrix(), change)))), 1);
+    graph.output(`${module}.growth`, growth);
+    graph.output(`${module}.shift`, neg(mul(growth, frozen.bias)));
+  }
+  const outputs = scaled.length === 0 ? {} : await runOnce(graph, weightsFolder, feeds);
+  return new Map(
+    scaled.map(({ module }) => {
+      const growth = finite(nameMagnitude({ name: module }), floats(outputs, `${module}.growth`));
+      return [module, { growth, shift: floats(outputs, `${module}.shift`) }];
+    }),
+  );
+}
+
+/** A row of weights that is 0 has no direction to scale. */
+function finite(name: string, growth: Float32Array): Float32Array {
+  const at = growth.findIndex((each) => !Number.isFinite(each));
+  if (at < 0) return growth;
+  throw new AppError(
+    'invalid_adapter',
+    `${name} [${growth.length}]: the changed weights of output ${at} have no norm to be scaled to it`,
+  );
+}

@@ -1,0 +1,86 @@
+import { adapterConfigJson } from '../../shared/adapter-config.ts';
+import type { LoraConfig } from '../../shared/peft-config.ts';
+import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
+import type { Architecture } from '../models/model.ts';
+import type { LinearLayer } from '../models/sites.ts';
+import { swapLastAxes } from '../ops/index.ts';
+import { type Factors, lowRankNumbers } from '../parts/low-rank.ts';
+import { scaleNumbers } from '../parts/scale.ts';
+import type { Trainable } from '../parts/trainable.ts';
+import { magnitudeTrainable, readScales, scaleToMagnitude } from './dora.ts';
+import type { PeftMethod } from './method.ts';
+import { matchTargets } from './targets.ts';
+
+const nameA = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_A.weight`;
+const nameB = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_B.weight`;
+
+/**
+ * LoRA (Hu et al. 2021, arXiv:2106.09685) as HF PEFT defines it: y = Wx + b + s·B·A·dropout(x) with A `[r, in]` and
+ * B `[out, r]`; s = alpha / r, rank-stabilized alpha / sqrt(r) (Kalajdzievski 2023, arXiv:2312.03732). Dropout touches the
+ * adapter's branch only. With `use_dora` the layer is that of `dora.ts`.
+ */
+export const lora: PeftMethod<LoraConfig> = {
+  layers,
+  trainables: (config, architecture) =>
+    layers(config, architecture).flatMap((layer): Trainable[] => [
+      ...matrices(layer, config.r),
+      ...(config.use_dora ? [magnitudeTrainable(layer)] : []),
+    ]),
+  sites: (config, architecture, parameters, dropout) => {
+    const changed = new Set(layers(config, architecture).map(({ name }) => name));
+    const scaling = config.alpha / (config.use_rslora ? Math.sqrt(config.r) : config.r);
+    return {
+      linear: (call) => {
+        if (!changed.has(call.layer.name)) return undefined;
+        const a = swapLastAxes(parameters[nameA(call.layer)]!);
+        const b = swapLastAxes(parameters[nameB(call.layer)]!);
+        const lowRank = { a, b, scaling };
+        const scale = config.use_dora ? scaleToMagnitude(call, lowRank, parameters, dropout) : {};
+        return { lowRank, dropout, ...scale };
+      },
+    };
+  },
+  dropout: ({ dropout }) => dropout,
+  configFile: (config, architecture, baseModel, revision) =>
+    adapterConfigJson({
+      method: config,
+      modules: layers(config, architecture).map(({ name }) => name),
+      baseModel,
+      revision,
+    }),
+  plan: ({ targets }) => ({
+    lowRank: targets.map(({ module }) => module),
+    scale: targets.flatMap(({ module, magnitude }) => (magnitude ? [module] : [])),
+  }),
+  load: async ({ targets }, bytes, base) => {
+    const floats = (entry: TensorEntry) => toFloat32(bytes(entry), entry);
+    const factors = targets.map(({ module, a, b, ...shape }): [string, Factors] => [
+      module,
+      { ...shape, a: () => floats(a), b: () => floats(b) },
+    ]);
+    const scales = await readScales(targets, floats, base);
+    return {
+      lowRank: lowRankNumbers(new Map(factors)),
+      ...(scales.size > 0 && { scale: scaleNumbers(scales) }),
+    };
+  },
+};
+
+function layers(config: LoraConfig, architecture: Architecture): readonly LinearLayer[] {
+  return matchTargets(config.target_modules, architecture.linears(config.pooling));
+}
+
+/** A ~ U(±1/sqrt(in)), which is PEFT's `kaiming_uniform_(a=sqrt(5))`, and B = 0, so that training starts at the base model. */
+function matrices(layer: LinearLayer, r: number): Trainable[] {
+  const { inFeatures, outFeatures } = layer;
+  const bound = 1 / Math.sqrt(inFeatures);
+  return [
+    {
+      name: nameA(layer),
+      shape: [r, inFeatures],
+      init: (random) =>
+        Float32Array.from({ length: r * inFeatures }, () => bound * (2 * random.uniform() - 1)),
+    },
+    { name: nameB(layer), shape: [outFeatures, r], init: () => new Float32Array(outFeatures * r) },
+  ];
+}
