@@ -4,10 +4,12 @@ import { unixNow } from './clock.ts';
 import { createAdapter, type DatasetRef, findDatasets } from './db/adapter-creation.ts';
 import type { Db } from './db/client.ts';
 import { findBaseModel, knownBaseModels } from './db/nodes.ts';
+import { queuedJobs } from './db/queue.ts';
 import type { Env } from './env.ts';
 import { newId } from './hashing.ts';
 import { inlineKey } from './object-keys.ts';
 import type { BaseModel } from './pick-node.ts';
+import { placesOf } from './queue-places.ts';
 import { putBytes } from './storage.ts';
 import {
   checkClassWeights,
@@ -27,6 +29,7 @@ export async function submitAdapter(
   request: CreateAdapter,
 ): Promise<number> {
   const baseModel = await chooseBaseModel(db, request);
+  await assertRoom(env, db, tenant);
   const jobId = newId('ftjob');
   const { training, validation } = await chooseDatasets(db, tenant, request, jobId);
   if (request.examples) {
@@ -36,15 +39,30 @@ export async function submitAdapter(
   const version = await createAdapter(
     db,
     { tenant, jobId, request, baseModel, training, validation },
+    maxQueued(env),
     unixNow(),
   );
   if (version === undefined) {
+    await assertRoom(env, db, tenant);
     throw new AppError('file_not_found', 'A file of this request was deleted while it ran.', {
       param: 'training_file',
     });
   }
   return version;
 }
+
+/** @throws {AppError} `queue_full`, with the seconds until a node may take the tenant's next job */
+async function assertRoom(env: Env, db: Db, tenant: string): Promise<void> {
+  const queued = await queuedJobs(db, tenant);
+  if (queued.length < maxQueued(env)) return;
+  const places = await placesOf(db, queued);
+  const next = Math.min(...[...places.values()].map(({ estimatedStart }) => estimatedStart));
+  const message = `${queued.length} of your jobs wait to be trained, which is as many as may; wait for one to start, or cancel one.`;
+  throw new AppError('queue_full', message, { retryAfter: Math.max(1, next - unixNow()) });
+}
+
+/** A variable that was set by hand, or by another tool, may be a text. */
+const maxQueued = (env: Env) => Number(env.MAX_QUEUED_JOBS);
 
 async function chooseBaseModel(
   db: Db,

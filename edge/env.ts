@@ -5,6 +5,8 @@ export interface Env {
   DB: D1Database;
   BUCKET: R2Bucket;
   NODE_SECRET: string;
+  /** Training jobs of one tenant that may wait at once. */
+  MAX_QUEUED_JOBS: number;
 }
 
 /** Hono's type parameter: bindings, and what middleware has put into the context by the time a handler runs. */

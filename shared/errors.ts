@@ -25,6 +25,7 @@ export const ERROR_STATUS = {
   invalid_request: 422,
   invalid_dataset: 422,
   invalid_adapter: 422,
+  queue_full: 429,
   rate_limited: 429,
   internal_error: 500,
   training_failed: 500,
@@ -52,6 +53,8 @@ const MAY_SUCCEED_AGAIN: Readonly<Record<CodesOf<408 | 409 | 429 | 500 | 502 | 5
   idempotency_conflict: false,
   lease_lost: false,
   job_finished: false,
+  // There is room when the tenant's next job starts, which Retry-After says.
+  queue_full: true,
   rate_limited: true,
   internal_error: true,
   training_failed: false,

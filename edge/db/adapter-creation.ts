@@ -4,6 +4,7 @@ import type { BaseModel } from '../pick-node.ts';
 import { type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { claimObjects, expireUnwanted } from './objects.ts';
+import { hasRoom } from './queue.ts';
 import { adapterNames, adapters, files, jobs, objects } from './schema.ts';
 
 /** A dataset that a job reads; `file` is null for inline examples. */
@@ -23,9 +24,15 @@ export interface NewAdapter {
 
 /**
  * Gives the name its next version and queues the job that trains it, in one transaction, provided that the datasets
- * are still there. Returns the version; undefined where a file has been deleted meanwhile.
+ * are still there and fewer than `maxQueued` jobs of the tenant wait. Returns the version; undefined where a file has
+ * been deleted meanwhile, or the queue has become full.
  */
-export async function createAdapter(db: Db, adapter: NewAdapter, now: number): Promise<number | undefined> {
+export async function createAdapter(
+  db: Db,
+  adapter: NewAdapter,
+  maxQueued: number,
+  now: number,
+): Promise<number | undefined> {
   const { tenant, jobId, request, baseModel, training, validation } = adapter;
   const { name, method, hyperparameters, seed, metadata } = request;
   const version = sql<number>`(SELECT last_version FROM ${adapterNames} WHERE tenant = ${tenant} AND name = ${name})`;
@@ -36,14 +43,13 @@ export async function createAdapter(db: Db, adapter: NewAdapter, now: number): P
   const given = datasets.flatMap(({ file }) => (file === null ? [] : [file]));
   const allThere = sql`(SELECT count(*) FROM ${files} WHERE tenant = ${tenant} AND id IN
     (SELECT value FROM json_each(${JSON.stringify(given)}))) = ${new Set(given).size}`;
+  const allowed = sql`${allThere} AND ${hasRoom(tenant, maxQueued)}`;
   const [, , rows] = await db.batch([
-    db
-      .insert(adapterNames)
-      .values({ tenant, name, lastVersion: 1 })
-      .onConflictDoUpdate({
-        target: [adapterNames.tenant, adapterNames.name],
-        set: { lastVersion: sql`${adapterNames.lastVersion} + 1` },
-      }),
+    statement(
+      db,
+      sql`INSERT INTO ${adapterNames} (tenant, name, last_version) SELECT ${tenant}, ${name}, 1 WHERE ${allowed}
+      ON CONFLICT (tenant, name) DO UPDATE SET last_version = last_version + 1`,
+    ),
     statement(
       db,
       sql`INSERT INTO ${jobs} (tenant, adapter_name, adapter_version, base_model, base_model_sha256, method,
@@ -51,7 +57,7 @@ export async function createAdapter(db: Db, adapter: NewAdapter, now: number): P
         validation_split)
       SELECT ${common}, ${jobId}, ${training.file}, ${training.key}, ${validation?.file ?? null},
         ${validation?.key ?? null}, ${JSON.stringify(request.validation_split)}
-      WHERE ${allThere}`,
+      WHERE ${allowed}`,
     ),
     statement<{ version: number }>(
       db,

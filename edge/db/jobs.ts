@@ -1,5 +1,6 @@
 import { and, desc, eq, type SQL, sql } from 'drizzle-orm';
 import type { Job } from '../../shared/api/jobs.ts';
+import type { QueuePlace } from '../queue-places.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { jobs } from './schema.ts';
@@ -55,8 +56,8 @@ export async function cancelJob(db: Db, tenant: string, id: string, now: number)
   return cancelled.length > 0;
 }
 
-/** What a client sees of a job. */
-export function viewJob(job: JobRow): Job {
+/** What a client sees of a job; `place` is a queued one's. */
+export function viewJob(job: JobRow, place?: QueuePlace): Job {
   const adapter = `${job.adapterName}@${job.adapterVersion}`;
   return {
     id: job.id,
@@ -65,6 +66,8 @@ export function viewJob(job: JobRow): Job {
     fine_tuned_model: job.status === 'succeeded' ? adapter : null,
     adapter,
     status: job.status,
+    position: place?.position ?? null,
+    estimated_start: place?.estimatedStart ?? null,
     training_file: job.trainingFile,
     validation_file: job.validationFile,
     trained_tokens: job.trainedTokens,

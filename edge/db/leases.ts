@@ -5,7 +5,8 @@ import { changesAfter, servingState } from './changes.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
-import { deletions, jobs, nodeBaseModels, nodes } from './schema.ts';
+import { fairQueue, trainableBy } from './queue.ts';
+import { deletions, jobs, nodes } from './schema.ts';
 
 const MAX_DELETIONS = 1000;
 /** `last_seen` may be this old before it is written again: with the serving lease it stays below `NODE_TTL_SECONDS`. */
@@ -26,7 +27,7 @@ export interface Beat {
 
 /**
  * A node's heartbeat as one transaction: it is alive, its leases are extended, lapsed ones go back to the queue, and
- * where it wants a job the oldest that it can train is leased to it under `token`.
+ * where it wants a job the next in fair order that it can train is leased to it under `token`.
  */
 export async function beat(
   db: Db,
@@ -130,13 +131,7 @@ export function endAttempt(db: Db, which: SQL, { error, failures, retry }: Attem
 
 /** Statements for a batch; the first gives the leased job, if there is one. */
 function takeJob(db: Db, nodeId: string, token: string, now: number) {
-  // What an earlier attempt made of "auto" binds the later ones.
-  const precision = sql`coalesce(j.resolved ->> '$.method.base_precision', j.method ->> 'base_precision')`;
-  const oldest = sql`(SELECT j.seq FROM ${jobs} AS j
-    WHERE j.status = 'queued' AND EXISTS (SELECT 1 FROM ${nodeBaseModels} AS m
-      WHERE m.node_id = ${nodeId} AND m.base_model = j.base_model AND m.sha256 = j.base_model_sha256
-        AND (${precision} = 'auto' OR ${precision} IN (SELECT value FROM json_each(m.precisions))))
-    ORDER BY j.seq LIMIT 1)`;
+  const next = sql`(SELECT seq FROM ${fairQueue(trainableBy([nodeId]), now)} LIMIT 1)`;
   const take = db
     .update(jobs)
     .set({
@@ -145,9 +140,10 @@ function takeJob(db: Db, nodeId: string, token: string, now: number) {
       leaseToken: token,
       leaseUntil: now + LEASE_SECONDS,
       nodeId,
+      leasedAt: now,
       startedAt: sql`coalesce(${jobs.startedAt}, ${now})`,
     })
-    .where(sql`${jobs.seq} = ${oldest}`)
+    .where(sql`${jobs.seq} = ${next}`)
     .returning();
   const taken = sql`${jobs.status} = 'running' AND ${jobs.leaseToken} = ${token}`;
   return [take, noteEvents(db, taken, [{ level: 'info', message: 'A node has taken the job.' }], now)];

@@ -135,6 +135,8 @@ export const jobs = sqliteTable(
     leaseToken: text('lease_token'),
     leaseUntil: integer('lease_until'),
     nodeId: text('node_id'),
+    /** When the newest attempt began. */
+    leasedAt: integer('leased_at'),
     resolved: text({ mode: 'json' }).$type<ResolvedTraining>(),
     progress: text({ mode: 'json' }).$type<Progress>(),
     trainedTokens: integer('trained_tokens'),
@@ -148,8 +150,11 @@ export const jobs = sqliteTable(
   (t) => [
     uniqueIndex('jobs_id').on(t.id),
     index('jobs_tenant').on(t.tenant),
-    index('jobs_queued').on(t.seq).where(sql`status = 'queued'`),
-    index('jobs_running').on(t.leaseUntil).where(sql`status = 'running'`),
+    index('jobs_queued').on(t.tenant).where(sql`status = 'queued'`),
+    index('jobs_running').on(t.tenant).where(sql`status = 'running'`),
+    index('jobs_trained')
+      .on(t.tenant, t.finishedAt, t.leasedAt)
+      .where(sql`leased_at IS NOT NULL AND finished_at IS NOT NULL`),
     index('jobs_training_file').on(t.trainingFile).where(sql`training_file IS NOT NULL`),
     index('jobs_validation_file').on(t.validationFile).where(sql`validation_file IS NOT NULL`),
   ],

@@ -7,6 +7,7 @@ import type { Db } from '../db/client.ts';
 import { cancelJob, findJob, type JobRow, pageOfJobs, viewJob } from '../db/jobs.ts';
 import type { AppEnv } from '../env.ts';
 import { toPage } from '../pages.ts';
+import { placesOf } from '../queue-places.ts';
 import { json, problemResponse } from './responses.ts';
 
 const params = z.object({ id: z.string() });
@@ -41,14 +42,21 @@ export const jobs = new OpenAPIHono<AppEnv>()
     const { after, limit } = c.req.valid('query');
     const rows = await pageOfJobs(c.get('db'), c.get('tenant'), { after, limit });
     if (!rows) throw unknownJob(after!, 'after');
+    const places = await placesOf(c.get('db'), rows.slice(0, limit));
     return c.json(
-      toPage(rows, limit, viewJob, (item) => item.id),
+      toPage(
+        rows,
+        limit,
+        (row) => viewJob(row, places.get(row.id)),
+        (item) => item.id,
+      ),
       200,
     );
   })
   .openapi(get, async (c) => {
     const { id } = c.req.valid('param');
-    return c.json(viewJob(await readJob(c.get('db'), c.get('tenant'), id)), 200);
+    const row = await readJob(c.get('db'), c.get('tenant'), id);
+    return c.json(viewJob(row, (await placesOf(c.get('db'), [row])).get(id)), 200);
   })
   .openapi(cancel, async (c) => {
     const { id } = c.req.valid('param');

@@ -23,6 +23,10 @@ export const job = z.object({
   fine_tuned_model: adapterRef.nullable(),
   adapter: adapterRef,
   status: jobStatus,
+  /** While it is queued: its place among the jobs that wait for the same nodes, from 1. */
+  position: z.int().positive().nullable(),
+  /** While it is queued: when a node may take it, as things stand. */
+  estimated_start: unixSeconds.nullable(),
   training_file: fileId.nullable(),
   validation_file: fileId.nullable(),
   trained_tokens: z.int().nullable(),

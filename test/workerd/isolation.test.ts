@@ -29,9 +29,14 @@ beforeAll(async () => {
   file = (await owner.call('/v1/files', { body: form })).body.id;
 });
 
-/** What a tenant sees of everything that lists. */
+/** What a tenant sees of everything that lists; when a queued job may start moves with the clock. */
 const everything = async (client: Client) =>
-  Promise.all(KINDS.map(async (kind) => (await client.call(`/v1/${kind}`)).body.data));
+  Promise.all(
+    KINDS.map(async (kind) => {
+      const { data } = (await client.call(`/v1/${kind}`)).body;
+      return data.map(({ estimated_start: _, ...item }: Record<string, unknown>) => item);
+    }),
+  );
 
 describe('a tenant', () => {
   it.each<[string, () => Promise<Answer>]>([

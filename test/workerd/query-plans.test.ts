@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { expect, it } from 'vitest';
+import { createAdapter, type NewAdapter } from '../../edge/db/adapter-creation.ts';
 import { deleteAdapters } from '../../edge/db/adapter-deletion.ts';
 import { findAdapter, findBundle, findServable, pageOfAdapters } from '../../edge/db/adapters.ts';
 import { findTenant } from '../../edge/db/api-keys.ts';
@@ -11,6 +12,9 @@ import { claimKey, keepAnswer, purgeAnswers } from '../../edge/db/idempotency.ts
 import { cancelJob, findJob, type JobRow, pageOfJobs } from '../../edge/db/jobs.ts';
 import { beat, requeueLapsed } from '../../edge/db/leases.ts';
 import { takeExpiredObjects } from '../../edge/db/objects.ts';
+import { queuedJobs, readQueue, readRunning, trainableBy, waitingFor } from '../../edge/db/queue.ts';
+import { createAdapter as createRequest } from '../../shared/api/adapters.ts';
+import { EXAMPLES } from './support/adapters.ts';
 import { RESOLVED } from './support/nodes.ts';
 
 /** Tables that grow with use: a statement that walks one of them whole gets slower every day. */
@@ -54,6 +58,15 @@ async function walksOf(sql: string): Promise<string[]> {
   return results.map((row) => row.detail).filter(isWalk);
 }
 
+const newAdapter: NewAdapter = {
+  tenant: 't',
+  jobId: 'ftjob_1',
+  request: createRequest.parse({ name: 'a', examples: EXAMPLES }),
+  baseModel: { id: 'base', sha256: 'a', precisions: [], maxLength: 1 },
+  training: { key: 'inline/ftjob_1', file: null },
+  validation: null,
+};
+
 it('walks no growing table in what runs for every request, heartbeat or tick', async () => {
   const statements = new Set<string>();
   const db = openDb(recorded(statements));
@@ -76,6 +89,11 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
     token,
     1,
   );
+  await readQueue(db, waitingFor('base'), 1);
+  await readQueue(db, trainableBy(['node_1']), 1);
+  await readRunning(db, ['node_1']);
+  await queuedJobs(db, 't');
+  await createAdapter(db, newAdapter, 100, 1);
   await requeueLapsed(db, 1);
   await cancelJob(db, 't', 'ftjob_1', 1);
   await failJob(db, 'ftjob_1', { token, retryable: true, error: { code: 'c', message: 'm' }, events: [] }, 1);
