@@ -242,7 +242,7 @@ export class Classifier {
         labels: Object.fromEntries([...pins].map(([bundle, { resident }]) => [bundle, [...resident.labels]])),
         rows: results.map(({ logits }, i) => {
           const { ids, truncated } = tokens[i]!;
-          return { scores: softmax(logits, adapters[i]!.temperature), tokens: ids.length, truncated };
+          return { scores: scoresOf(logits, adapters[i]!.temperature, i), tokens: ids.length, truncated };
         }),
         timing,
       };
@@ -266,6 +266,14 @@ export class Classifier {
     const row = rows.findIndex(({ bundle }) => bundle === bundles[failed]);
     throw reason === signal.reason ? reason : atRow(reason, row);
   }
+}
+
+/** @throws {AppError} naming the row where its adapter's weights, each of which is finite, come to none: JSON has no word for NaN */
+function scoresOf(logits: Float32Array, temperature: number, row: number): number[] {
+  const scores = softmax(logits, temperature);
+  if (scores.every(Number.isFinite)) return scores;
+  const message = 'the weights of the adapter are so large that its scores of this text are no numbers';
+  throw atRow(new AppError('invalid_adapter', message), row);
 }
 
 function longest(results: readonly RowResult[]): { queue: number; run: number } {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WEFT_FILE } from '../../../shared/adapter-format.ts';
+import type { BundleBytes } from '../../../gpu-node/weights/bundle-files.ts';
+import { ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../../shared/adapter-format.ts';
 import { softmax } from '../../../shared/metrics.ts';
 import { BASE_PRECISIONS } from '../../../shared/peft-config.ts';
 import { randomBundle } from '../../support/bundles.ts';
@@ -10,6 +11,16 @@ beforeAll(async () => {
   node = await startTinyNode();
 });
 afterAll(() => node.stop());
+
+/** An adapter's weights, each as large as float32 goes, with its sign. */
+function withLargestWeights(files: BundleBytes): Uint8Array<ArrayBuffer> {
+  const weights = files[ADAPTER_WEIGHTS_FILE].slice();
+  const view = new DataView(weights.buffer);
+  for (let at = 8 + view.getUint32(0, true); at < weights.byteLength; at += 4) {
+    view.setFloat32(at, Math.sign(view.getFloat32(at, true)) * 3e38, true);
+  }
+  return weights;
+}
 
 describe('classification', () => {
   it('mixes 32 adapters in one run, with the scores that each text gets alone', async () => {
@@ -199,6 +210,19 @@ describe('refusals', () => {
       'invalid_adapter',
       'rows.0.bundle',
     ]);
+  });
+
+  it('say so where weights are so large that no score is a number, and leave the texts of others alone', async () => {
+    const row = { bundle: await node.adapter({ seed: 50 }), text: 'a text' };
+    const files = randomBundle(node.base, node.source, { seed: 51 });
+    const huge = await node.shelf.put({ ...files, [ADAPTER_WEIGHTS_FILE]: withLargestWeights(files) });
+    const [alone, refused, beside] = await Promise.all([
+      node.classify(row),
+      node.send([row, { bundle: huge, text: 'a text' }]),
+      node.classify(row),
+    ]);
+    expect(await problemOf(refused)).toEqual([422, 'invalid_adapter', 'rows.1.bundle']);
+    expect(beside.rows[0]!.scores).toEqual(alone.rows[0]!.scores);
   });
 
   it('send a text for another base model away', async () => {
