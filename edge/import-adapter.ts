@@ -8,12 +8,12 @@ import {
 import { AppError } from '../shared/errors.ts';
 import { changeName } from './change-name.ts';
 import { unixNow } from './clock.ts';
-import { findImportBase, type ImportBase, insertImported } from './db/adapter-import.ts';
+import { findImportBase, insertImported } from './db/adapter-import.ts';
 import type { Db } from './db/client.ts';
 import { knownBaseModels } from './db/nodes.ts';
 import type { Env } from './env.ts';
 import { randomHex, sha256Of } from './hashing.ts';
-import { describeForServing, parseImport } from './import-request.ts';
+import { describeForServing, type ImportBase, parseImport } from './import-request.ts';
 import type { NodeClient } from './node-client.ts';
 import { importPrefix } from './object-keys.ts';
 import { ObjectWriter, putBytes } from './storage.ts';

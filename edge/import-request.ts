@@ -10,10 +10,9 @@ import { ADAPTER_WEIGHTS_FILE, type WeftFile } from '../shared/adapter-format.ts
 import { adapterName } from '../shared/api/common.ts';
 import { givenLabel, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
-import { FAMILIES } from '../shared/families.ts';
+import { FAMILIES, type FamilyName } from '../shared/families.ts';
 import { basePrecision, type PeftConfig, pooling } from '../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader } from '../shared/safetensors.ts';
-import type { ImportBase } from './db/adapter-import.ts';
 import { invalidRequest } from './invalid-request.ts';
 import type { ReceivedAdapter } from './upload/receive-adapter.ts';
 
@@ -28,6 +27,17 @@ const importFields = z.strictObject({
   max_length: z.coerce.number().int().min(8).max(512).optional(),
 });
 export type ImportFields = z.infer<typeof importFields>;
+
+/** A base model as far as an import is checked against it. */
+export interface ImportBase {
+  id: string;
+  sha256: string;
+  precisions: string[];
+  family: FamilyName;
+  hiddenSize: number;
+  numLayers: number;
+  maxLength: number;
+}
 
 /** What an import's files and fields say, checked as far as is possible without its base model. */
 export interface ParsedImport {

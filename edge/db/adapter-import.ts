@@ -1,23 +1,12 @@
 import { desc, eq, or, sql } from 'drizzle-orm';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
-import type { FamilyName } from '../../shared/families.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
+import type { ImportBase } from '../import-request.ts';
 import { isPending } from './changes.ts';
 import { type Db, statement } from './client.ts';
 import { knownPrecisions } from './nodes.ts';
 import { claimObjects } from './objects.ts';
 import { adapterNames, adapters, deletions, nodeBaseModels, nodes, objects } from './schema.ts';
-
-/** A base model as far as an import is checked against it. */
-export interface ImportBase {
-  id: string;
-  sha256: string;
-  precisions: string[];
-  family: FamilyName;
-  hiddenSize: number;
-  numLayers: number;
-  maxLength: number;
-}
 
 /** The base model of this id, or that PEFT calls so, as the node heard of last has it; `default` is that node's first. */
 export async function findImportBase(db: Db, name: string): Promise<ImportBase | undefined> {

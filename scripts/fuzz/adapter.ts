@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import { describeForServing, type ImportBase, parseImport } from '../../edge/import-request.ts';
+import { joinBytes } from '../../edge/upload/bytes.ts';
+import { receiveAdapter } from '../../edge/upload/receive-adapter.ts';
+import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
+import { type BaseModelOutline, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
+import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
+import {
+  classifierTensorName,
+  loraTensorName,
+  magnitudeTensorName,
+} from '../../shared/adapter-description.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
+import { BOUNDARY, multipartBody } from '../../test/support/multipart-body.ts';
+import type { Choices } from './choices.ts';
+import { chunksOf, corrupted } from './grammar/bytes.ts';
+import { jsonText } from './grammar/json.ts';
+import { safetensorsBytes } from './grammar/safetensors.ts';
+import { expect, expectEqual, outcomeOf } from './oracle.ts';
+import type { Check } from './target.ts';
+
+const FIXTURES = ['tiny-bert', 'tiny-roberta', 'tiny-distilbert'] as const;
+const SHA256 = '0'.repeat(64);
+const encoder = new TextEncoder();
+
+interface Base {
+  id: string;
+  outline: BaseModelOutline;
+}
+
+/** Files of an adapter as a client imports them. What the edge takes the nodes must take too, or its name answers nothing but errors. */
+export async function adapter(): Promise<Check> {
+  const bases = await Promise.all(FIXTURES.map(openBase));
+  return async (choices) => {
+    const base = choices.pick(bases);
+    const { config, weights, fields } = adapterOf(base, choices);
+    const body = multipartBody([
+      ...fields.map(([name, content]) => ({ name, content })),
+      { name: ADAPTER_CONFIG_FILE, filename: ADAPTER_CONFIG_FILE, content: config },
+      { name: ADAPTER_WEIGHTS_FILE, filename: ADAPTER_WEIGHTS_FILE, content: weights },
+    ]);
+    const stored: Uint8Array[] = [];
+    const sink = { write: async (bytes: Uint8Array) => void stored.push(bytes.slice()) };
+    const outcome = await outcomeOf(async () => {
+      const received = await receiveAdapter(chunksOf(body, choices), BOUNDARY, sink);
+      return { received, weft: describeForServing(parseImport(received), importBase(base)) };
+    });
+    if ('refused' in outcome) return;
+    expectEqual(joinBytes(stored), weights, 'the weights that were sent and those that are stored');
+    const { received, weft } = outcome.value;
+    const files = {
+      [ADAPTER_CONFIG_FILE]: received.config,
+      [ADAPTER_WEIGHTS_FILE]: joinBytes(stored),
+      [WEFT_FILE]: encoder.encode(JSON.stringify(weft)),
+    };
+    const source = { id: base.id, sha256: SHA256 };
+    const read = await outcomeOf(() =>
+      readAdapterFiles(files, adapterBase(source, base.outline.architecture), 'the adapter'),
+    );
+    expect(
+      'value' in read,
+      `the edge takes what a node refuses: ${'refused' in read && read.refused.message}`,
+    );
+    expect(base.outline.poolings.includes(weft.pooling), 'the edge takes a pooling that a node refuses');
+  };
+}
+
+async function openBase(id: string): Promise<Base> {
+  const folder = join('test/fixtures', id);
+  return { id, outline: await outlineBaseModel({ id, folder, sha256: SHA256, weightsFolder: folder }) };
+}
+
+function importBase({ id, outline: { architecture } }: Base): ImportBase {
+  const { family, hiddenSize, layers, maxLength } = architecture;
+  return {
+    id,
+    sha256: SHA256,
+    precisions: ['fp32', 'int8'],
+    family: family.name,
+    hiddenSize,
+    numLayers: layers,
+    maxLength,
+  };
+}
+
+function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
+  const pooling = choices.pick(['mean', 'cls'] as const);
+  const dora = choices.rarely(3);
+  const [r, labels] = [choices.between(1, 3), choices.between(2, 4)];
+  const linears = architecture.linears(pooling);
+  const layers = [choices.pick(linears), ...linears.filter(() => choices.rarely(3))];
+  const shapes = new Map<string, readonly number[]>();
+  for (const { name, inFeatures, outFeatures } of layers) {
+    shapes.set(loraTensorName(name, 'A'), [r, inFeatures]);
+    shapes.set(loraTensorName(name, 'B'), [choices.rarely(20) ? outFeatures + 1 : outFeatures, r]);
+    if (dora) shapes.set(magnitudeTensorName(name), [outFeatures]);
+  }
+  for (const { name, inFeatures, outFeatures } of architecture.head.layers) {
+    const rows = outFeatures === 'labels' ? labels : outFeatures;
+    shapes.set(classifierTensorName('weight', name), [rows, inFeatures]);
+    shapes.set(classifierTensorName('bias', name), [rows]);
+  }
+  const pattern = choices.rarely(4)
+    ? { [choices.pick(['query', '.*', 'layer.0', '[z-a]', '(a+)+$', ''])]: choices.pick([r, 300, 0]) }
+    : {};
+  const config = {
+    peft_type: 'LORA',
+    task_type: 'SEQ_CLS',
+    r,
+    lora_alpha: choices.pick([8, 1e-9, 1e6, 1e300]),
+    rank_pattern: pattern,
+    alpha_pattern: choices.rarely(4) ? pattern : {},
+    use_rslora: choices.rarely(4),
+    use_dora: dora,
+    bias: 'none',
+    lora_dropout: 0.1,
+    target_modules: ['query'],
+    base_model_name_or_path: id,
+  };
+  const metadata = choices.pick([undefined, { format: 'pt' }]);
+  const labelsText = jsonText(
+    Array.from({ length: labels }, (_, i) => `label ${i}`),
+    choices,
+  );
+  const length = String(choices.pick([32, 16, 8, 512, 7, Number.NaN]));
+  return {
+    config: choices.note('config', corrupted(encoder.encode(jsonText(config, choices)), choices)),
+    weights: choices.note('weights', safetensorsBytes(shapes, metadata, choices)),
+    fields: choices.note('fields', [
+      ['name', 'spam'],
+      ['labels', labelsText],
+      ['pooling', pooling],
+      ['max_length', length],
+      ['base_precision', choices.pick(['fp32', 'int8', 'nf4'])],
+    ] as const),
+  };
+}

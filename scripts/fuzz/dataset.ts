@@ -1,0 +1,115 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { joinBytes } from '../../edge/upload/bytes.ts';
+import { ingestDataset } from '../../edge/upload/dataset.ts';
+import { readExamples } from '../../gpu-node/data/dataset.ts';
+import type { Choices } from './choices.ts';
+import { chunksOf, corrupted, whole } from './grammar/bytes.ts';
+import { jsonText } from './grammar/json.ts';
+import { anyText } from './grammar/text.ts';
+import { expect, expectEqual, outcomeOf } from './oracle.ts';
+import type { Check } from './target.ts';
+
+interface Row {
+  text: string;
+  label: string;
+}
+
+/** How rows are written, and whether what is written says the same rows. */
+interface Form {
+  write(rows: readonly Row[], choices: Choices): string;
+}
+
+const separated = (separator: string): Form => ({
+  write: (rows, choices) => {
+    const end = choices.pick(['\n', '\r\n', '\r']);
+    const columns = choices.pick([
+      ['text', 'label'],
+      ['label', 'text'],
+      ['id', 'Text', ' LABEL '],
+      ['text', 'text', 'label'],
+      ['label'],
+    ]);
+    const cell = (value: string) =>
+      choices.rarely(6) || /["\n\r;,\t|]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+    const cells = rows.map((row) =>
+      columns.map((column) => cell(row[column.trim().toLowerCase() as keyof Row] ?? '7')),
+    );
+    if (cells.length > 0 && choices.rarely(5))
+      choices.pick(cells).push(choices.pick(['', '"', 'a"b', '"a"b']));
+    if (choices.rarely(6)) cells.push(columns.map(() => ''));
+    const prefix = choices.pick(['', '', '\ufeff', `sep=${separator}\n`, '\n', ' \n']);
+    return prefix + [columns, ...cells].map((row) => row.join(separator)).join(end) + choices.pick(['', end]);
+  },
+});
+
+const FORMS: readonly Form[] = [
+  {
+    write: (rows, choices) =>
+      rows.map((row) => jsonText(row, choices)).join(choices.pick(['\n', '\r\n', '\n\n', '\r'])),
+  },
+  separated(','),
+  separated('\t'),
+  separated(';'),
+  separated('|'),
+];
+
+/** Files of labelled texts: the same comes of them however the network cuts them, and a node reads the rows that were accepted. */
+export async function dataset(): Promise<Check> {
+  const folder = await mkdtemp(join(tmpdir(), 'weft-fuzz-'));
+  process.on('exit', () => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'rows.jsonl');
+  return async (choices) => {
+    const form = choices.pick(FORMS);
+    const rows = choices.times(choices.pick([3, 1, 0, 12]), () => rowOf(choices));
+    const bytes = corrupted(new TextEncoder().encode(form.write(rows, choices)), choices);
+    choices.note('file', bytes);
+    const [atOnce, inChunks] = [await ingest(whole(bytes)), await ingest(chunksOf(bytes, choices))];
+    expectEqual(inChunks, atOnce, 'a file in one chunk and in many');
+    if ('refused' in atOnce.outcome) return;
+    const { examples, labels } = atOnce.outcome.value;
+    await writeFile(path, atOnce.stored);
+    const read = await outcomeOf(() => allOf(readExamples(path)));
+    expect(
+      'value' in read,
+      `the edge takes rows that a node refuses: ${'refused' in read && read.refused.message}`,
+    );
+    expectEqual(read.value.length, examples, 'the rows of the edge and of the node');
+    expectEqual(
+      Object.entries(labels).sort(),
+      [...Map.groupBy(read.value, ({ label }) => label)].map(([label, { length }]) => [label, length]).sort(),
+      'the labels of the edge and of the node',
+    );
+  };
+}
+
+function rowOf(choices: Choices): Row {
+  const label = choices.pick([
+    'spam',
+    'ham',
+    'Ham',
+    ' ham',
+    '1',
+    '',
+    '__proto__',
+    'constructor',
+    'é',
+    'x'.repeat(257),
+  ]);
+  return { text: choices.rarely(2) ? anyText(choices, 8) : 'some text', label };
+}
+
+async function ingest(chunks: AsyncIterable<Uint8Array>) {
+  const written: Uint8Array[] = [];
+  const sink = { write: async (bytes: Uint8Array) => void written.push(bytes.slice()) };
+  const outcome = await outcomeOf(() => ingestDataset(chunks, sink));
+  // Of a refused file what was written before is dropped.
+  return { outcome, stored: 'refused' in outcome ? new Uint8Array() : joinBytes(written) };
+}
+
+async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
