@@ -1,6 +1,7 @@
 import type { CreateAdapter } from '../shared/api/adapters.ts';
 import { type Example, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
+import { lookOf, showLabel } from '../shared/look-alike.ts';
 
 /** How many examples each label has. */
 export type LabelCounts = Readonly<Record<string, number>>;
@@ -35,7 +36,7 @@ export function checkTrainable(counts: LabelCounts, param: string): void {
 export function checkValidation(training: LabelCounts, validation: LabelCounts): void {
   const unseen = Object.keys(validation).filter((label) => !Object.hasOwn(training, label));
   if (unseen.length === 0) return;
-  const message = `validation_file: no training example has ${quoted(unseen)}`;
+  const message = `validation_file: no training example has ${quoted(unseen)}${twinOf(unseen, training)}`;
   throw new AppError('invalid_dataset', message, { param: 'validation_file' });
 }
 
@@ -49,11 +50,20 @@ export function checkClassWeights(
   const unknown = Object.keys(weights).filter((label) => !Object.hasOwn(training, label));
   if (unknown.length === 0) return;
   const param = 'hyperparameters.class_weights';
-  throw new AppError('invalid_request', `${param}: no training example has ${quoted(unknown)}`, { param });
+  const message = `${param}: no training example has ${quoted(unknown)}${twinOf(unknown, training)}`;
+  throw new AppError('invalid_request', message, { param });
+}
+
+/** What the first of these labels that looks like a known one was meant to be. */
+function twinOf(unknown: readonly string[], known: LabelCounts): string {
+  const byLook = new Map(Object.keys(known).map((label) => [lookOf(label), label]));
+  const label = unknown.find((each) => byLook.has(lookOf(each)));
+  if (label === undefined) return '';
+  return `; ${showLabel(label)} looks like ${showLabel(byLook.get(lookOf(label))!)}, but is written otherwise`;
 }
 
 function quoted(labels: string[]): string {
-  const shown = labels.slice(0, 5).map((label) => JSON.stringify(label));
+  const shown = labels.slice(0, 5).map(showLabel);
   const more = labels.length - shown.length;
   return `the label${labels.length === 1 ? '' : 's'} ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -1,6 +1,7 @@
 import { MAX_LINE_ERRORS } from '../../shared/api/datasets.ts';
 import { MAX_LABELS, readRow } from '../../shared/api/rows.ts';
 import type { LineError } from '../../shared/errors.ts';
+import { describeAlike, lookAlikes, showLabel } from '../../shared/look-alike.ts';
 import { Repeats } from './repeats.ts';
 import type { BadRow, RawRow } from './rows.ts';
 
@@ -21,6 +22,8 @@ export class RowCheck {
   /** Set when the rest of the file is not worth reading. */
   isHopeless = false;
   #examples = 0;
+  /** Rows whose label has lost outer blanks. */
+  #trimmed = 0;
   readonly #labels = new Map<string, number>();
   readonly #repeats = new Repeats();
 
@@ -31,6 +34,7 @@ export class RowCheck {
     const read = readRow(row.row);
     if ('error' in read) return this.reject({ line, error: read.error });
     const { text, label } = read.value;
+    if (read.isTrimmed) this.#trimmed += 1;
     if (!this.#count(label)) {
       this.isHopeless = true;
       const error = `more than ${MAX_LABELS} different labels; is this the label's column?`;
@@ -65,21 +69,22 @@ export class RowCheck {
 
   #labelWarnings(): string[] {
     const warnings: string[] = [];
+    if (this.#trimmed > 0) {
+      const rows = this.#trimmed === 1 ? '1 row' : `${this.#trimmed} rows`;
+      warnings.push(`The label of ${rows} had blanks around it; they are removed.`);
+    }
     if (this.#labels.size === 1) warnings.push('Only one label: training needs at least 2.');
     const lonely = [...this.#labels].filter(([, count]) => count === 1).map(([label]) => label);
     if (lonely.length > 0) {
       warnings.push(`${some(lonely)}: a single example; training needs at least 2 of each label.`);
     }
-    const alike = Map.groupBy(this.#labels.keys(), (label) => label.trim().toLowerCase());
-    for (const group of alike.values()) {
-      if (group.length > 1) warnings.push(`${some(group)}: labels that differ only in case or outer spaces.`);
-    }
+    for (const group of lookAlikes(this.#labels)) warnings.push(`${describeAlike(group)}.`);
     return warnings.slice(0, 20);
   }
 }
 
 function some(labels: string[]): string {
-  const shown = labels.slice(0, 5).map((label) => JSON.stringify(label.slice(0, 60)));
+  const shown = labels.slice(0, 5).map(showLabel);
   const more = labels.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

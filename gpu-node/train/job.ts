@@ -21,7 +21,14 @@ import { CheckpointFile } from './checkpoint-file.ts';
 import { type BackOff, type TrainingInput, type TrainingOutcome, train } from './loop.ts';
 import type { FromTrainer, TrainingEvent, TrainingSpec } from './protocol.ts';
 import type { EpochResult } from './state.ts';
-import { countTruncated, type DataPart, lengthsOf, readTrainingData, repeatsIn } from './training-data.ts';
+import {
+  countLabels,
+  countTruncated,
+  type DataPart,
+  lengthsOf,
+  readTrainingData,
+  repeatsIn,
+} from './training-data.ts';
 import { datasetWarnings } from './warnings.ts';
 
 /** In the output folder while the job runs. */
@@ -141,6 +148,7 @@ async function prepare(
   const [training, validation] = [stored(data.training), stored(data.validation)];
   const facts = {
     labels,
+    labelCounts: countLabels(data),
     ...countTruncated(data, maxLength, longest),
     maxLength,
     longest,

@@ -1,4 +1,5 @@
 import { AppError } from '../../shared/errors.ts';
+import type { LabelCount } from '../../shared/look-alike.ts';
 import { sortLabels, splitByLabel, validationRows } from '../data/dataset.ts';
 import { findRepeats, type HashedRows, type Repeats } from '../data/repeats.ts';
 import { type TokenizedDataset, type TokenizeOptions, tokenizeDataset } from '../data/tokenized-dataset.ts';
@@ -78,6 +79,18 @@ export function countTruncated({ training, validation }: TrainingData, maxLength
     texts: datasets.reduce((sum, { lengths }) => sum + lengths.length, 0),
     truncated: datasets.reduce((sum, dataset) => sum + countOf(dataset), 0),
   };
+}
+
+/** How many rows of both parts each label has. */
+export function countLabels({ labels, training, validation }: TrainingData): LabelCount[] {
+  const counts = new Map(labels.map((label) => [label, 0]));
+  for (const { dataset, rows } of [training, validation]) {
+    for (const row of rows) {
+      const label = dataset.labelNames[dataset.labels[row]!]!;
+      counts.set(label, counts.get(label)! + 1);
+    }
+  }
+  return [...counts];
 }
 
 /** Texts that come more than once in a job's rows. */

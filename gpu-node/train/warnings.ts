@@ -1,10 +1,13 @@
 import type { DatasetWarning } from '../../shared/api/jobs.ts';
+import { describeAlike, type LabelCount, lookAlikes } from '../../shared/look-alike.ts';
 import type { Repeats } from '../data/repeats.ts';
 import type { TrainingEvent } from './protocol.ts';
 
 /** What may be wrong with a dataset that can be trained on all the same. */
 export interface DatasetFacts {
   readonly labels: readonly string[];
+  /** How many rows of both parts each label has. */
+  readonly labelCounts: readonly LabelCount[];
   /** Texts of both parts, and those of them that are cut. */
   readonly texts: number;
   readonly truncated: number;
@@ -20,6 +23,8 @@ export interface DatasetFacts {
 const FEW_VALIDATION_ROWS = 50;
 /** From this share on it is not the exception that a text is cut. */
 const MANY_TRUNCATED = 0.5;
+/** So that an event holds them. */
+const MAX_SHOWN_GROUPS = 3;
 
 interface Finding {
   readonly message: string;
@@ -74,6 +79,17 @@ const CHECKS: Readonly<Record<DatasetWarning, (facts: DatasetFacts) => Finding |
     if (texts === 0) return undefined;
     const message = `${texts === 1 ? '1 text has' : `${texts} texts have`} more than one label, in ${rows} rows: no classifier is right about all of them`;
     return { message, data: { texts, rows } };
+  },
+
+  similar_labels({ labelCounts }) {
+    const groups = lookAlikes(labelCounts);
+    if (groups.length === 0) return undefined;
+    const more = groups.length - MAX_SHOWN_GROUPS;
+    const message = groups.slice(0, MAX_SHOWN_GROUPS).map(describeAlike).join('; ');
+    return {
+      message: message + (more > 0 ? `; and ${more} more such` : ''),
+      data: { groups: groups.length },
+    };
   },
 };
 

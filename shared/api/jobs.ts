@@ -50,6 +50,7 @@ export const DATASET_WARNINGS = [
   'missing_validation_labels',
   'validation_rows_in_training',
   'contradicting_labels',
+  'similar_labels',
 ] as const;
 export type DatasetWarning = (typeof DATASET_WARNINGS)[number];
 

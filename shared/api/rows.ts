@@ -13,6 +13,11 @@ export interface Example {
 /** What was read, or what is wrong with it and with which of the row's fields. */
 type Read<T> = { value: T } | { error: string; field?: keyof Example };
 
+/** `isTrimmed`: the label has lost outer blanks. */
+type ReadRow =
+  | (Extract<Read<Example>, { value: Example }> & { isTrimmed: boolean })
+  | Extract<Read<Example>, { error: string }>;
+
 /** White space, and what has neither width nor ink. */
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
@@ -20,7 +25,7 @@ const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
  * A row from what a file's line, a request's `examples` or a stored dataset holds: the one definition of what a row
  * may be. `text` is kept as it is. `label` may be an integer, and loses its outer blanks. Other fields are ignored.
  */
-export function readRow(row: unknown): Read<Example> {
+export function readRow(row: unknown): ReadRow {
   if (typeof row !== 'object' || row === null || Array.isArray(row)) {
     return { error: 'not an object such as {"text": "…", "label": "…"}' };
   }
@@ -29,7 +34,8 @@ export function readRow(row: unknown): Read<Example> {
   if ('error' in readText) return { ...readText, field: 'text' };
   const readLabel = asLabel(label);
   if ('error' in readLabel) return { ...readLabel, field: 'label' };
-  return { value: { text: readText.value, label: readLabel.value } };
+  const isTrimmed = typeof label === 'string' && label !== readLabel.value;
+  return { value: { text: readText.value, label: readLabel.value }, isTrimmed };
 }
 
 function asText(value: unknown): Read<string> {

@@ -247,6 +247,26 @@ describe('what is odd about a dataset', () => {
         data: { warning: 'contradicting_labels', texts: 1, rows: 2 },
       },
     ],
+    [
+      'labels look alike',
+      {
+        rows: [
+          ...training,
+          ...['Money', 'Money', 'mon\u200bey'].map((label, i) => ({ text: `a gold ${i}`, label })),
+        ],
+        validation: [
+          ...validation,
+          { text: 'silver', label: 'Money' },
+          { text: 'tin', label: 'mon\u200bey' },
+        ],
+      },
+      {
+        level: 'warn',
+        message:
+          '"Money" (3 rows), "money" (60 rows), "mon\\u200bey" (2 rows): these labels look alike, and are kept apart',
+        data: { warning: 'similar_labels', groups: 1 },
+      },
+    ],
   ])('is said where %s', async (_, job, expected) => {
     expect(await warningsOf(job)).toMatchObject([expected]);
   });

@@ -36,4 +36,10 @@ describe('checkValidation', () => {
       'no training example has the label "toString"',
     );
   });
+
+  it('names the label that was meant where one looks like it', () => {
+    expect(() => checkValidation({ 'caf\u00e9': 2 }, { 'caf\u00e9': 1, 'Cafe\u0301': 1 })).toThrow(
+      'no training example has the label "Cafe\\u0301"; "Cafe\\u0301" looks like "café", but is written otherwise',
+    );
+  });
 });

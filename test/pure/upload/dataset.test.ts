@@ -193,6 +193,26 @@ describe('ingestDataset', () => {
     ).toBe(1);
   });
 
+  it('takes a label without its outer blanks, however the file writes it', async () => {
+    const jsonl = ['x', ' x', 'x\t'].map((label) => JSON.stringify({ text: 't', label })).join('\n');
+    for (const file of [jsonl, 'text,label\nt,x\nt, x\nt,x\u00a0\n', 'text\tlabel\nt\tx\nt\t x\nt\t"x "\n']) {
+      const { labels, warnings } = await ingest(file);
+      expect(labels).toEqual({ x: 3 });
+      expect(warnings).toContain('The label of 2 rows had blanks around it; they are removed.');
+    }
+  });
+
+  it('counts each spelling of labels that cannot be told apart by eye', async () => {
+    const spellings = ['caf\u00e9', 'caf\u00e9', 'cafe\u0301', 'caf\u00e9\u200b'];
+    const { labels, warnings } = await ingest(
+      `text,label\n${spellings.map((label, i) => `t${i},${label}\n`).join('')}`,
+    );
+    expect(Object.values(labels)).toEqual([2, 1, 1]);
+    expect(warnings.at(-1)).toBe(
+      '"café" (2 rows), "cafe\\u0301" (1 row), "café\\u200b" (1 row): these labels look alike, and are kept apart.',
+    );
+  });
+
   it('stops at the 1,001st label', async () => {
     const rows = (count: number) => Array.from({ length: count }, (_, at) => `t,l${at}\n`).join('');
     expect(Object.keys((await ingest(`text,label\n${rows(1000)}`)).labels)).toHaveLength(1000);
@@ -203,12 +223,14 @@ describe('ingestDataset', () => {
   });
 
   it('keeps repeated rows and warns of them, of one label only and of labels that look alike', async () => {
-    const { examples, warnings } = await ingest('text,label\na,x\na,x\na,x\na,y\nb,y\nc, Y\nd, Y\n');
+    const { examples, labels, warnings } = await ingest('text,label\na,x\na,x\na,x\na,y\nb, y\nc, Y\nd, Y\n');
+    expect(labels).toEqual({ x: 3, y: 2, Y: 2 });
     expect(examples).toBe(7);
     expect(warnings).toEqual([
       '2 rows repeat an earlier text and label; they are kept.',
       '1 row repeats an earlier text with another label.',
-      '"y", "Y": labels that differ only in case or outer spaces.',
+      'The label of 3 rows had blanks around it; they are removed.',
+      '"y" (2 rows), "Y" (2 rows): these labels look alike, and are kept apart.',
     ]);
     expect((await ingest('text,label\na,x\nb,x\n')).warnings).toEqual([
       expect.stringContaining('Only one label'),
