@@ -5,6 +5,7 @@ import { openDb } from './db/client.ts';
 import type { AppEnv } from './env.ts';
 import { invalidRequest } from './invalid-request.ts';
 import { requireNode, requireTenant } from './middleware/auth.ts';
+import { knownQuery } from './middleware/known-query.ts';
 import { nameRequest } from './middleware/request-id.ts';
 import { respondWithError } from './problems.ts';
 import { adapterFiles } from './routes/adapter-files.ts';
@@ -48,6 +49,7 @@ app.use(async (c, next) => {
 });
 app.use('/v1/*', requireTenant);
 app.use('/internal/*', requireNode);
+app.use(knownQuery(app));
 
 app.route('/', health);
 app.route('/', adapters);

@@ -1,15 +1,27 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { AppError } from '../shared/errors.ts';
 
 type Issue = z.core.$ZodIssue;
+
+// For every schema: a field that there is not is named beside those that there are.
+z.config({
+  customError: (issue) =>
+    issue.code === 'unrecognized_keys' && issue.inst instanceof z.ZodObject
+      ? unknownField(Object.keys(issue.inst.shape))
+      : undefined,
+});
+
+/** What is said of a field that a body does not have; a JSON body and a form say the same. */
+export function unknownField(known: readonly string[]): string {
+  return `unknown field; there are ${known.join(', ')}`;
+}
 
 /** A failed validation as a 422 that names the field: `hyperparameters.learning_rate`, `input.3.text`. */
 export function invalidRequest(error: z.core.$ZodError): AppError {
   const issue = mostTelling(error.issues[0]!);
   const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path;
   const param = path.join('.');
-  const message = issue.code === 'unrecognized_keys' ? 'unknown field' : issue.message;
-  return new AppError('invalid_request', `${param || 'The body'}: ${message}`, {
+  return new AppError('invalid_request', `${param || 'The body'}: ${issue.message}`, {
     ...(param && { param }),
     cause: error,
   });

@@ -5,6 +5,7 @@
 export const ERROR_STATUS = {
   malformed_json: 400,
   malformed_body: 400,
+  unknown_parameter: 400,
   invalid_api_key: 401,
   not_found: 404,
   adapter_not_found: 404,

@@ -5,6 +5,7 @@ import { parseAdapterRef } from '../../shared/api/common.ts';
 import { ADAPTER_STATUS_OF_JOB, type AdapterStatus, JOB_STATUSES } from '../../shared/job-state.ts';
 import { head } from './changes.ts';
 import type { Db } from './client.ts';
+import { beyond, byAge, type Paging } from './paging.ts';
 import { adapters, changes, jobs } from './schema.ts';
 
 /** An adapter beside what is shown of its job; `job` is null for an imported one. */
@@ -36,24 +37,22 @@ export function matching(tenant: string, ref: string): SQL {
   return and(eq(adapters.tenant, tenant), eq(adapters.name, name), ofVersion)!;
 }
 
-export interface AdapterFilter {
-  after: string | undefined;
-  limit: number;
+export interface AdapterFilter extends Paging {
   status: AdapterStatus | undefined;
   name: string | undefined;
 }
 
-/** A page of adapters, newest first, and one row more where there are more. `undefined`: `after` is no adapter. */
+/** A page of adapters, and one row more where there are more. `undefined`: `after` is no adapter. */
 export async function pageOfAdapters(
   db: Db,
   tenant: string,
-  { after, limit, status, name }: AdapterFilter,
+  { after, limit, order, status, name }: AdapterFilter,
 ): Promise<AdapterRow[] | undefined> {
-  let before: SQL | undefined;
+  let rest: SQL | undefined;
   if (after !== undefined) {
     const last = await db.select({ seq: adapters.seq }).from(adapters).where(matching(tenant, after));
     if (last.length !== 1) return undefined;
-    before = sql`${adapters.seq} < ${last[0]!.seq}`;
+    rest = beyond(adapters.seq, last[0]!.seq, order);
   }
   return selectAdapters(db)
     .where(
@@ -61,10 +60,10 @@ export async function pageOfAdapters(
         eq(adapters.tenant, tenant),
         name === undefined ? undefined : eq(adapters.name, name),
         status === undefined ? undefined : inStatus(status),
-        before,
+        rest,
       ),
     )
-    .orderBy(desc(adapters.seq))
+    .orderBy(byAge(adapters.seq, order))
     .limit(limit + 1);
 }
 

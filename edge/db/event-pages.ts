@@ -1,7 +1,8 @@
-import { and, asc, desc, eq, gt, lt } from 'drizzle-orm';
+import { and, asc, eq, gt } from 'drizzle-orm';
 import type { JobEvent } from '../../shared/api/jobs.ts';
 import { isFinished } from '../../shared/job-state.ts';
 import type { Db } from './client.ts';
+import { beyond, byAge, type Paging } from './paging.ts';
 import { jobEvents, jobs } from './schema.ts';
 
 /** A stream's poll hands on this many events at most. */
@@ -15,17 +16,19 @@ export function eventSeq(id: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** A page of a job's events, newest first, and one more where there are more. */
+/** A page of a job's events after the one at `last`, and one more where there are more. */
 export async function pageOfEvents(
   db: Db,
   jobId: string,
-  { before, limit }: { before: number | undefined; limit: number },
+  { last, limit, order }: Omit<Paging, 'after'> & { last: number | undefined },
 ): Promise<EventRow[]> {
   return db
     .select()
     .from(jobEvents)
-    .where(and(eq(jobEvents.jobId, jobId), before === undefined ? undefined : lt(jobEvents.seq, before)))
-    .orderBy(desc(jobEvents.seq))
+    .where(
+      and(eq(jobEvents.jobId, jobId), last === undefined ? undefined : beyond(jobEvents.seq, last, order)),
+    )
+    .orderBy(byAge(jobEvents.seq, order))
     .limit(limit + 1);
 }
 

@@ -1,7 +1,8 @@
-import { and, desc, eq, type SQL, sql } from 'drizzle-orm';
+import { and, eq, type SQL, sql } from 'drizzle-orm';
 import type { File } from '../../shared/api/datasets.ts';
 import { type Db, statement } from './client.ts';
 import { claimObjects } from './objects.ts';
+import { beyond, byAge, type Paging } from './paging.ts';
 import { files, jobs, objects } from './schema.ts';
 
 export type FileRow = typeof files.$inferSelect;
@@ -32,23 +33,23 @@ export async function findFile(db: Db, tenant: string, id: string): Promise<File
   return rows[0];
 }
 
-/** A page of files, newest first, and one more where there are more. `undefined`: `after` is no file. */
+/** A page of files, and one more where there are more. `undefined`: `after` is no file. */
 export async function pageOfFiles(
   db: Db,
   tenant: string,
-  { after, limit }: { after: string | undefined; limit: number },
+  { after, limit, order }: Paging,
 ): Promise<FileRow[] | undefined> {
-  let before: SQL | undefined;
+  let rest: SQL | undefined;
   if (after !== undefined) {
     const last = await findFile(db, tenant, after);
     if (!last) return undefined;
-    before = sql`${files.seq} < ${last.seq}`;
+    rest = beyond(files.seq, last.seq, order);
   }
   return db
     .select()
     .from(files)
-    .where(and(eq(files.tenant, tenant), before))
-    .orderBy(desc(files.seq))
+    .where(and(eq(files.tenant, tenant), rest))
+    .orderBy(byAge(files.seq, order))
     .limit(limit + 1);
 }
 

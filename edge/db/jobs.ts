@@ -1,9 +1,10 @@
-import { and, desc, eq, type SQL, sql } from 'drizzle-orm';
+import { and, eq, type SQL, sql } from 'drizzle-orm';
 import type { Job } from '../../shared/api/jobs.ts';
 import type { QueuePlace } from '../queue-places.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
-import { jobs } from './schema.ts';
+import { beyond, byAge, type Paging } from './paging.ts';
+import { adapters, jobs } from './schema.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
 
@@ -22,24 +23,36 @@ export async function findAnyJob(db: Db, id: string): Promise<JobRow | undefined
   return rows[0];
 }
 
-/** A page of jobs, newest first, and one more where there are more. `undefined`: `after` is no job. */
+export interface JobFilter extends Paging {
+  /** What the adapter's metadata must hold, among others. */
+  metadata: Readonly<Record<string, string>> | undefined;
+}
+
+/** A page of jobs, and one more where there are more. `undefined`: `after` is no job. */
 export async function pageOfJobs(
   db: Db,
   tenant: string,
-  { after, limit }: { after: string | undefined; limit: number },
+  { after, limit, order, metadata = {} }: JobFilter,
 ): Promise<JobRow[] | undefined> {
-  let before: SQL | undefined;
+  let rest: SQL | undefined;
   if (after !== undefined) {
     const last = await findJob(db, tenant, after);
     if (!last) return undefined;
-    before = sql`${jobs.seq} < ${last.seq}`;
+    rest = beyond(jobs.seq, last.seq, order);
   }
   return db
     .select()
     .from(jobs)
-    .where(and(eq(jobs.tenant, tenant), before))
-    .orderBy(desc(jobs.seq))
+    .where(and(eq(jobs.tenant, tenant), rest, ...Object.entries(metadata).map(noted)))
+    .orderBy(byAge(jobs.seq, order))
     .limit(limit + 1);
+}
+
+/** Whether the metadata of the job's adapter has this pair; that of a deleted adapter has none. */
+function noted([key, value]: [string, string]): SQL {
+  return sql`EXISTS (SELECT 1 FROM ${adapters} AS a, json_each(a.metadata) AS m
+    WHERE a.tenant = ${jobs.tenant} AND a.name = ${jobs.adapterName} AND a.version = ${jobs.adapterVersion}
+      AND m.key = ${key} AND m.value = ${value})`;
 }
 
 /** Cancels a job that has not ended; returns whether it did. */

@@ -39,7 +39,7 @@ const create = createRoute({
 const list = createRoute({
   method: 'get',
   path: '/v1/adapters',
-  summary: 'List adapters, newest first',
+  summary: 'List adapters',
   request: { query: listAdaptersQuery },
   responses: { 200: json('A page', listOf(adapter)), default: problemResponse },
 });
@@ -77,8 +77,8 @@ export const adapters = new OpenAPIHono<AppEnv>()
     return c.json(await readAdapter(c.get('db'), c.get('tenant'), id), 202);
   })
   .openapi(list, async (c) => {
-    const { after, limit, status, name } = c.req.valid('query');
-    const rows = await pageOfAdapters(c.get('db'), c.get('tenant'), { after, limit, status, name });
+    const { after, limit, order, status, name } = c.req.valid('query');
+    const rows = await pageOfAdapters(c.get('db'), c.get('tenant'), { after, limit, order, status, name });
     if (!rows) throw unknownAdapter(after!, 'after');
     return c.json(
       toPage(rows, limit, viewAdapter, (item) => item.id),

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { listOf, pageQuery } from '../../shared/api/common.ts';
-import { file, fileDeleted } from '../../shared/api/datasets.ts';
+import { listOf } from '../../shared/api/common.ts';
+import { file, fileDeleted, listFilesQuery } from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
@@ -34,8 +34,8 @@ const upload = createRoute({
 const list = createRoute({
   method: 'get',
   path: '/v1/files',
-  summary: 'List files, newest first',
-  request: { query: pageQuery },
+  summary: 'List files',
+  request: { query: listFilesQuery },
   responses: { 200: json('A page', listOf(file)), default: problemResponse },
 });
 
@@ -79,11 +79,12 @@ files.post(upload.path, async (c) => {
 });
 
 files.openapi(list, async (c) => {
-  const { after, limit } = c.req.valid('query');
-  const rows = await pageOfFiles(c.get('db'), c.get('tenant'), { after, limit });
-  if (!rows) throw unknownFile(after!, 'after');
+  // Every file is for the one purpose there is.
+  const { purpose: _, ...paging } = c.req.valid('query');
+  const rows = await pageOfFiles(c.get('db'), c.get('tenant'), paging);
+  if (!rows) throw unknownFile(paging.after!, 'after');
   return c.json(
-    toPage(rows, limit, viewFile, (item) => item.id),
+    toPage(rows, paging.limit, viewFile, (item) => item.id),
     200,
   );
 });

@@ -16,7 +16,7 @@ const EVENT_STREAM = 'text/event-stream';
 const list = createRoute({
   method: 'get',
   path: '/v1/fine_tuning/jobs/{id}/events',
-  summary: "List a job's events, newest first; with Accept: text/event-stream, follow them as they come",
+  summary: "List a job's events; with Accept: text/event-stream, follow them as they come",
   request: { params: z.object({ id: z.string() }), query: pageQuery },
   responses: {
     200: {
@@ -33,19 +33,28 @@ const list = createRoute({
 
 export const jobEvents = new OpenAPIHono<AppEnv>().openapi(list, async (c) => {
   const { id } = c.req.valid('param');
-  const { after, limit } = c.req.valid('query');
+  const { after, limit, order } = c.req.valid('query');
   const job = await findJob(c.get('db'), c.get('tenant'), id);
   if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
   if (c.req.header('accept')?.includes(EVENT_STREAM)) {
+    refusePage(c);
     return streamEvents(c, id, c.req.header('last-event-id') ?? after);
   }
-  const before = seqOf(after, 'after');
-  const rows = await pageOfEvents(c.get('db'), id, { before, limit });
+  const rows = await pageOfEvents(c.get('db'), id, { last: seqOf(after, 'after'), limit, order });
   return c.json(
     toPage(rows, limit, viewEvent, (item) => item.id),
     200,
   );
 });
+
+/** A stream gives every event from its beginning or cursor on, the oldest first. */
+function refusePage(c: Context<AppEnv>): void {
+  const param = ['limit', 'order'].find((name) => c.req.query(name) !== undefined);
+  if (param === undefined) return;
+  throw new AppError('invalid_request', `${param} is of pages; a stream gives all events as they come.`, {
+    param,
+  });
+}
 
 async function streamEvents(c: Context<AppEnv>, jobId: string, after: string | undefined): Promise<Response> {
   const db = c.get('db');

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { listOf, pageQuery } from '../../shared/api/common.ts';
-import { job } from '../../shared/api/jobs.ts';
+import { listOf } from '../../shared/api/common.ts';
+import { job, listJobsQuery } from '../../shared/api/jobs.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
@@ -16,8 +16,8 @@ const one = { 200: json('The job', job), default: problemResponse };
 const list = createRoute({
   method: 'get',
   path: '/v1/fine_tuning/jobs',
-  summary: 'List training jobs, newest first',
-  request: { query: pageQuery },
+  summary: 'List training jobs',
+  request: { query: listJobsQuery },
   responses: { 200: json('A page', listOf(job)), default: problemResponse },
 });
 
@@ -39,14 +39,14 @@ const cancel = createRoute({
 
 export const jobs = new OpenAPIHono<AppEnv>()
   .openapi(list, async (c) => {
-    const { after, limit } = c.req.valid('query');
-    const rows = await pageOfJobs(c.get('db'), c.get('tenant'), { after, limit });
-    if (!rows) throw unknownJob(after!, 'after');
-    const places = await placesOf(c.get('db'), rows.slice(0, limit));
+    const { metadata, ...paging } = c.req.valid('query');
+    const rows = await pageOfJobs(c.get('db'), c.get('tenant'), { ...paging, metadata });
+    if (!rows) throw unknownJob(paging.after!, 'after');
+    const places = await placesOf(c.get('db'), rows.slice(0, paging.limit));
     return c.json(
       toPage(
         rows,
-        limit,
+        paging.limit,
         (row) => viewJob(row, places.get(row.id)),
         (item) => item.id,
       ),

@@ -1,6 +1,7 @@
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
+import { unknownField } from '../invalid-request.ts';
 import { joinBytes, limitBytes } from './bytes.ts';
 import type { ByteSink } from './dataset.ts';
 import { type Part, readBytes, readField, readParts } from './multipart.ts';
@@ -78,7 +79,10 @@ async function passWeights(part: Part, sink: ByteSink): Promise<ReceivedAdapter[
 
 async function readInto(fields: ReceivedAdapter['fields'], part: Part): Promise<void> {
   const field = FIELDS.find((known) => known === part.name);
-  if (field === undefined) throw refuse(part.name, `There is no field ${JSON.stringify(part.name)}.`);
+  if (field === undefined) {
+    const known = [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, ...FIELDS];
+    throw refuse(part.name, `${part.name}: ${unknownField(known)}`);
+  }
   const value = await readField(part, MAX_FIELD_BYTES);
   if (field === 'labels') {
     fields.labels = [...(fields.labels ?? []), value];

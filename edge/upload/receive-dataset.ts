@@ -1,5 +1,6 @@
 import { MAX_UPLOAD_BYTES } from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
+import { unknownField } from '../invalid-request.ts';
 import { limitBytes } from './bytes.ts';
 import { type ByteSink, ingestDataset } from './dataset.ts';
 import { displayName } from './disposition.ts';
@@ -50,7 +51,7 @@ export async function receiveDataset(
     } else if (part.name === 'purpose') {
       if (purpose !== undefined) throw refuse('purpose', 'Give purpose once.');
       purpose = checkPurpose(await readField(part, MAX_FIELD_BYTES));
-    }
+    } else throw refuse(part.name, `${part.name}: ${unknownField(['file', 'purpose'])}`);
   }
   if (!received) throw refuse('file', 'The part "file" is missing.');
   checkPurpose(purpose);

@@ -9,18 +9,21 @@ import {
   peftConfig,
   peftRequest,
 } from '../peft-config.ts';
-import { adapterName, adapterRef, fileId, jobId, nodeId, pageQuery, unixSeconds } from './common.ts';
+import {
+  adapterName,
+  adapterRef,
+  fileId,
+  jobId,
+  metadata,
+  nodeId,
+  pageQuery,
+  unixSeconds,
+} from './common.ts';
 import { jobError } from './jobs.ts';
 import { adapterTier } from './nodes.ts';
 import { example, label } from './rows.ts';
 
 export const MAX_INLINE_EXAMPLES = 2000;
-
-const wellFormed = z.string().refine((value) => value.isWellFormed(), 'holds half a surrogate pair');
-
-const metadata = z
-  .record(wellFormed.min(1).max(64), wellFormed.max(512))
-  .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs');
 
 /** `POST /v1/adapters`. Exactly one of `training_file` and `examples`. */
 export const createAdapter = z

@@ -25,13 +25,31 @@ export const jobId = z.string().regex(/^ftjob_[A-Za-z0-9]{1,40}$/, 'a job id, e.
 export const nodeId = z.string().regex(/^node_[A-Za-z0-9]{1,40}$/, 'a node id, e.g. node_4f1c…');
 export const unixSeconds = z.int().nonnegative();
 
+const wellFormed = z.string().refine((value) => value.isWellFormed(), 'holds half a surrogate pair');
+
+/** What a client notes beside an adapter that it trains. */
+export const metadata = z
+  .record(wellFormed.min(1).max(64), wellFormed.max(512))
+  .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs');
+
+/** Most items of a page. */
+export const MAX_PAGE = 100;
+
+/** Items of a page. Whoever asks for more than there may be gets as many as there may. */
+const pageLimit = z
+  .string()
+  .regex(/^0*[1-9][0-9]*$/, 'must be a whole number from 1 on')
+  .transform((digits) => Math.min(Number(digits), MAX_PAGE));
+
 /** Cursor pagination: `after` is the id of the last element seen. */
 export const pageQuery = z.object({
   after: z.string().max(128).optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: pageLimit.default(20),
+  /** By age; `desc` is newest first. */
+  order: z.enum(['asc', 'desc']).default('desc'),
 });
 
-/** A page of `item`, newest first. */
+/** A page of `item`. */
 export function listOf<T extends z.ZodType>(item: T) {
   return z.object({
     object: z.literal('list'),

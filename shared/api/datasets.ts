@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fileId, unixSeconds } from './common.ts';
+import { fileId, pageQuery, unixSeconds } from './common.ts';
 import { label } from './rows.ts';
 
 export const MAX_UPLOAD_BYTES = 95 * 1024 * 1024;
@@ -10,18 +10,23 @@ export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** Bad lines quoted in an answer; the total is given beside them. */
 export const MAX_LINE_ERRORS = 20;
 
+/** What a file may be for. */
+export const purpose = z.enum(['fine-tune']);
+
 /** An uploaded dataset. `examples` counts its rows; duplicates stay and are warned about. */
 export const file = z.object({
   id: fileId,
   object: z.literal('file'),
   filename: z.string(),
   bytes: z.int(),
-  purpose: z.literal('fine-tune'),
+  purpose,
   created_at: unixSeconds,
   examples: z.int(),
   labels: z.record(label, z.int()),
   warnings: z.array(z.string()),
 });
 export type File = z.infer<typeof file>;
+
+export const listFilesQuery = pageQuery.extend({ purpose: purpose.optional() });
 
 export const fileDeleted = z.object({ id: fileId, object: z.literal('file'), deleted: z.literal(true) });

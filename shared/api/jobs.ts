@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { jobStatus } from '../job-state.ts';
-import { adapterRef, fileId, jobId, unixSeconds } from './common.ts';
+import { adapterRef, fileId, jobId, metadata, pageQuery, unixSeconds } from './common.ts';
 
 /** How far a running job is; rates are real tokens, padding not counted. */
 export const progress = z.object({
@@ -39,6 +39,23 @@ export const job = z.object({
   finished_at: unixSeconds.nullable(),
 });
 export type Job = z.infer<typeof job>;
+
+/** A list of jobs is narrowed by what came as metadata with the training: `metadata[team]=mail`, once a pair. */
+export const listJobsQuery = z
+  .transform(nestMetadata)
+  .pipe(pageQuery.extend({ metadata: metadata.optional() }));
+
+/** `{ 'metadata[team]': 'mail' }` as `{ metadata: { team: 'mail' } }`; all else as it is. */
+function nestMetadata(query: unknown): unknown {
+  const entries = Object.entries(query as Record<string, unknown>);
+  const keyOf = (name: string) => /^metadata\[(.*)\]$/s.exec(name)?.[1];
+  const pairs = entries.flatMap(([name, value]) => {
+    const key = keyOf(name);
+    return key === undefined ? [] : [[key, value]];
+  });
+  const rest = entries.filter(([name]) => keyOf(name) === undefined);
+  return Object.fromEntries(pairs.length === 0 ? rest : [...rest, ['metadata', Object.fromEntries(pairs)]]);
+}
 
 export const eventLevel = z.enum(['info', 'warn', 'error']);
 

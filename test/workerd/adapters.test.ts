@@ -260,7 +260,7 @@ describe('reading and deleting adapters', () => {
     expect((await lister.call('/v1/adapters?name=c')).body.data).toHaveLength(1);
     expect((await lister.call('/v1/adapters?status=queued')).body.data).toHaveLength(5);
     expect((await lister.call('/v1/adapters?status=ready')).body).toMatchObject({ data: [], first_id: null });
-    for (const query of ['limit=0', 'limit=101', 'limit=x', 'status=done']) {
+    for (const query of ['limit=0', 'limit=x', 'status=done']) {
       expect((await lister.call(`/v1/adapters?${query}`)).status).toBe(422);
     }
     expect(problemOf(await lister.call('/v1/adapters?after=zz@9'))).toMatchObject({

@@ -74,13 +74,14 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   const progress = { step: 1, steps: 2, epoch: 1, loss: 1, tokens_per_second: 1, eta_seconds: 1 };
   const event = { level: 'info' as const, message: 'm', type: 'message' as const, data: null };
   const running = { job_id: 'ftjob_1', token, progress, resolved: RESOLVED, events: [event] };
+  const page = { after: undefined, limit: 20, order: 'desc' as const };
   await findTenant(db, 'h');
   await findServable(db, 't', ['a', 'b@2']);
   await findAdapter(db, 't', 'a');
   await findBundle(db, 'b');
-  await pageOfAdapters(db, 't', { after: undefined, limit: 20, status: 'ready', name: 'a' });
-  await pageOfAdapters(db, 't', { after: undefined, limit: 20, status: undefined, name: undefined });
-  await pageOfJobs(db, 't', { after: undefined, limit: 20 });
+  await pageOfAdapters(db, 't', { ...page, status: 'ready', name: 'a' });
+  await pageOfAdapters(db, 't', { ...page, status: undefined, name: undefined });
+  await pageOfJobs(db, 't', { ...page, metadata: { team: 'mail' } });
   await findJob(db, 't', 'ftjob_1');
   await beat(
     db,
