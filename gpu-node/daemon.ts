@@ -7,8 +7,20 @@ const DRAIN_LIMIT_MS = 9000;
 
 const log = createLog(process.stdout, process.stdout.isTTY === true);
 
+/**
+ * An error that nothing handled is a fault in one job, upload or connection, most likely in a library's events. It ends none of
+ * what else is under way: the daemon says so and goes on. Training processes and worker threads end on theirs; the daemon sees to them.
+ */
+function goOnAfterErrors(): void {
+  process.on('uncaughtException', (error: unknown, origin) => {
+    const stack = error instanceof Error ? error.stack : undefined;
+    log.error('an error that nothing handled', { origin, reason: explain(error), ...(stack && { stack }) });
+  });
+}
+
 try {
   const node = await startNode(readConfig(process.env), log);
+  goOnAfterErrors();
   let stopping = false;
   const stop = async (reason: string) => {
     if (stopping) return;
@@ -18,8 +30,12 @@ try {
       log.warn('the drain took too long');
       process.exit(0);
     }, DRAIN_LIMIT_MS).unref();
-    await node.stop();
-    log.info('ends');
+    try {
+      await node.stop();
+      log.info('ends');
+    } catch (error) {
+      log.error('the drain failed', { reason: explain(error) });
+    }
     process.exit(0);
   };
   process.on('SIGTERM', (signal) => void stop(signal));
@@ -28,8 +44,8 @@ try {
   process.on('disconnect', () => void stop('the starter is gone'));
   await node.registered;
   if (!stopping) log.info('registered', { id: node.id });
-  // What the starter waits for.
-  process.send?.('registered');
+  // What the starter waits for, if it is still there.
+  process.send?.('registered', undefined, undefined, () => {});
 } catch (error) {
   log.error(error instanceof ConfigError ? error.message : `the node cannot start: ${explain(error)}`);
   process.exit(1);

@@ -1,6 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { z } from 'zod';
 import { type BundleFile, MAX_FILE_BYTES } from '../shared/adapter-format.ts';
@@ -20,6 +18,7 @@ import {
 } from '../shared/api/nodes.ts';
 import { AppError, ERROR_STATUS, type ErrorCode } from '../shared/errors.ts';
 import { isDiskFull } from './disk-full.ts';
+import { type FileBody, withFileBody } from './file-body.ts';
 import { retry } from './retry.ts';
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -38,7 +37,7 @@ interface Call {
   method: 'GET' | 'POST' | 'PUT';
   path: string;
   token?: string;
-  body?: () => Promise<{ stream: ReadableStream | string; bytes?: number }>;
+  body?: string | FileBody;
   timeout: number;
   signal?: AbortSignal | undefined;
 }
@@ -129,14 +128,7 @@ export class EdgeClient {
   }
 
   #post(path: string, body: unknown, signal: AbortSignal | undefined): Call {
-    const text = JSON.stringify(body);
-    return {
-      method: 'POST',
-      path,
-      body: async () => ({ stream: text }),
-      timeout: this.#timeouts.call,
-      signal,
-    };
+    return { method: 'POST', path, body: JSON.stringify(body), timeout: this.#timeouts.call, signal };
   }
 
   #upload(upload: {
@@ -146,18 +138,10 @@ export class EdgeClient {
     signal: AbortSignal | undefined;
   }): Promise<void> {
     const { path, token, file } = upload;
-    const call = (signal: AbortSignal | undefined): Call => ({
-      method: 'PUT',
-      path,
-      token,
-      timeout: this.#timeouts.transfer,
-      signal,
-      body: async () => ({
-        stream: Readable.toWeb(createReadStream(file)) as ReadableStream,
-        bytes: (await stat(file)).size,
-      }),
-    });
-    return this.#repeat((signal) => this.#done(call(signal)), upload.signal);
+    const timeout = this.#timeouts.transfer;
+    const send = (signal: AbortSignal | undefined) =>
+      withFileBody(file, (body) => this.#done({ method: 'PUT', path, token, body, timeout, signal }));
+    return this.#repeat(send, upload.signal);
   }
 
   #download(download: {
@@ -202,11 +186,11 @@ export class EdgeClient {
 
   /** Fetches and throws unless the status is one of success. */
   async #call(call: Call): Promise<Response> {
-    const body = await call.body?.();
+    const { body } = call;
     const headers: Record<string, string> = { authorization: `Bearer ${this.#secret}` };
     if (call.token) headers[LEASE_TOKEN_HEADER] = call.token;
     if (call.method === 'POST') headers['content-type'] = 'application/json';
-    if (body?.bytes !== undefined) headers['content-length'] = String(body.bytes);
+    if (typeof body === 'object') headers['content-length'] = String(body.bytes);
     const timeout = AbortSignal.timeout(call.timeout);
     let response: Response;
     try {
@@ -215,7 +199,7 @@ export class EdgeClient {
         headers,
         redirect: 'error',
         signal: call.signal ? AbortSignal.any([call.signal, timeout]) : timeout,
-        ...(body && { body: body.stream, duplex: 'half' }),
+        ...(body !== undefined && { body: typeof body === 'object' ? body.stream : body, duplex: 'half' }),
       });
     } catch (error) {
       throw this.#transferError(call.path, error);

@@ -10,7 +10,7 @@ export interface RetryPolicy {
 /**
  * Runs an idempotent `action` until it succeeds, with exponential back-off and full jitter (every wait is drawn from
  * [0, cap)), so that nodes that lost the edge together do not come back together.
- * @throws the last error; at once where `isTransient` says that trying again cannot help, or `signal` is aborted.
+ * @throws the last error; at once where `isTransient` says that trying again cannot help, or when `signal` is aborted.
  */
 export async function retry<T>(
   policy: RetryPolicy,
@@ -24,7 +24,9 @@ export async function retry<T>(
     } catch (error) {
       if (attempt >= policy.attempts || signal?.aborted || !isTransient(error)) throw error;
       const cap = Math.min(policy.max, policy.base * 2 ** (attempt - 1));
-      await sleep(Math.random() * cap, undefined, { ...(signal && { signal }), ref: false });
+      await sleep(Math.random() * cap, undefined, { ...(signal && { signal }), ref: false }).catch(() => {
+        throw error;
+      });
     }
   }
 }

@@ -49,6 +49,8 @@ export async function trainInProcess(options: TrainingProcessOptions): Promise<T
   });
   const stderr = tailOf(child);
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  // The first is what `ended` rejects with; any other, as of a kill that is refused, changes nothing.
+  child.on('error', () => {});
   const withdraw = stopOnAbort(child, signal);
   let outcome: Extract<FromTrainer, { type: 'done' | 'failed' }> | undefined;
   child.on('message', (raw) => {

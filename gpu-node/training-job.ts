@@ -119,8 +119,15 @@ export class TrainingJob {
     } catch (error) {
       await this.#giveUp(error);
     } finally {
-      await rm(this.#work, { recursive: true, force: true });
+      await this.#clear();
     }
+  }
+
+  /** What cannot be removed now is when the daemon starts next. */
+  async #clear(): Promise<void> {
+    await rm(this.#work, { recursive: true, force: true }).catch((error) => {
+      this.#options.log.warn("a job's folder cannot be removed", { job: this.id, reason: explain(error) });
+    });
   }
 
   async #train(): Promise<TrainingResult> {

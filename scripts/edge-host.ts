@@ -6,7 +6,8 @@
 import type { FromEdgeHost, ToEdgeHost } from './edge-process.ts';
 import { type LocalEdge, startEdge } from './local-edge.ts';
 
-const tell = (message: FromEdgeHost) => void process.send?.(message);
+/** A starter that is gone hears nothing: 'disconnect' says so. */
+const tell = (message: FromEdgeHost) => void process.send?.(message, undefined, undefined, () => {});
 let edge: LocalEdge | undefined;
 
 async function answer(message: ToEdgeHost): Promise<void> {

@@ -24,6 +24,8 @@ export async function startEdgeProcess(options: LocalEdgeOptions): Promise<EdgeP
     detached: process.platform !== 'win32',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
+  // Its end is what counts.
+  child.on('error', () => {});
   const failed = once(child, 'exit').then(([code, signal]) => {
     throw new Error(`the edge ended by itself (${signal ?? `code ${code}`})`);
   });
@@ -49,7 +51,7 @@ export async function startEdgeProcess(options: LocalEdgeOptions): Promise<EdgeP
 
 async function answerTo(child: ChildProcess, message: ToEdgeHost): Promise<FromEdgeHost> {
   const answered = once(child, 'message');
-  child.send(message);
+  child.send(message, () => {});
   const [answer] = (await answered) as [FromEdgeHost];
   if (answer.type === 'failed') throw new Error(answer.message);
   return answer;

@@ -1,13 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EdgeClient } from '../../../gpu-node/edge-client.ts';
+import { Random } from '../../../gpu-node/random.ts';
+import { startEdge } from '../../../scripts/local-edge.ts';
 import { ADAPTER_CONFIG_FILE, MAX_FILE_BYTES } from '../../../shared/adapter-format.ts';
 import { AppError, problem } from '../../../shared/errors.ts';
 import { bodyOf, startServer } from '../../support/http-server.ts';
 
-const SECRET = 'the node secret';
+const SECRET = 'the-node-secret';
 const JOB = { id: 'ftjob_1', token: 'a'.repeat(32) };
 const HEARTBEAT = { jobs: [], wants_job: true, deletions_after: 0, changes_after: null };
 
@@ -104,4 +106,72 @@ it('stops when told to', async () => {
   const download = clientOf(silent.url).downloadDataset(JOB, 'training', join(folder, 'z'), end.signal);
   end.abort();
   await expect(download).rejects.toBeInstanceOf(AppError);
+});
+
+describe('an upload that ends early', () => {
+  /** More than all buffers on the way hold. */
+  const BYTES = 8e6;
+  const ROUNDS = 10;
+  let file: string;
+  beforeAll(async () => {
+    file = join(folder, 'checkpoint');
+    await writeFile(file, Buffer.alloc(BYTES));
+  });
+
+  const upload = (url: string, signal?: AbortSignal) =>
+    new EdgeClient({ url, secret: SECRET }).uploadCheckpoint(JOB, file, signal);
+
+  /** How often this process has the file open. */
+  async function timesOpen(): Promise<number> {
+    const open = await readdir('/proc/self/fd');
+    const names = await Promise.all(open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+    return names.filter((name) => name === file).length;
+  }
+
+  const early: Record<string, Parameters<typeof startServer>[0]> = {
+    'answers before it has read it': (request, response) => {
+      response.writeHead(409).end(JSON.stringify(problem(new AppError('job_finished', 'lost'), 'r')));
+      request.resume();
+    },
+    'answers and hangs up': (_request, response) => {
+      const headers = { connection: 'close' };
+      response
+        .writeHead(409, headers)
+        .end(JSON.stringify(problem(new AppError('job_finished', 'lost'), 'r')));
+    },
+    'resets the connection': (request) => {
+      request.once('data', () => request.socket.resetAndDestroy());
+    },
+    'stops reading, and is given up': () => {},
+  };
+  for (const [how, answer] of Object.entries(early)) {
+    it(`because the edge ${how} rejects, and leaves no file open`, async () => {
+      await using edge = await startServer(answer);
+      const random = new Random(1, how);
+      const failures = await Promise.all(
+        Array.from({ length: ROUNDS }, () => {
+          const failed = upload(edge.url, AbortSignal.timeout(20 + random.below(50)));
+          return failed.then(
+            () => undefined,
+            (error: unknown) => error,
+          );
+        }),
+      );
+      for (const failure of failures) expect(failure).toBeInstanceOf(AppError);
+      expect(await timesOpen()).toBe(0);
+    });
+  }
+
+  it('because the real edge refuses it rejects, and leaves no file open', async () => {
+    const stateFolder = join(folder, 'edge');
+    const edge = await startEdge({ stateFolder, port: 0, nodeSecret: SECRET, key: 'a-key' });
+    try {
+      for (let round = 0; round < ROUNDS; round++) {
+        await expect(upload(edge.url)).rejects.toBeInstanceOf(AppError);
+      }
+      expect(await timesOpen()).toBe(0);
+    } finally {
+      await edge.stop();
+    }
+  });
 });

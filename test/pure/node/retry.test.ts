@@ -21,3 +21,13 @@ it('does not repeat what cannot succeed, nor what was aborted', async () => {
   await expect(retry(policy, action, () => false)).rejects.toThrow('failure 1');
   await expect(retry(policy, action, () => true, AbortSignal.abort())).rejects.toThrow('failure 2');
 });
+
+it('gives up with the last error when it is aborted while it waits', async () => {
+  const end = new AbortController();
+  const action = () => {
+    setImmediate(() => end.abort());
+    return Promise.reject(new Error('failure 1'));
+  };
+  const patient = { attempts: 2, base: 1e6, max: 1e6 };
+  await expect(retry(patient, action, () => true, end.signal)).rejects.toThrow('failure 1');
+});
