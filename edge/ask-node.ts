@@ -1,10 +1,15 @@
 import type { NodeClassifyRequest, NodeClassifyResponse } from '../shared/api/nodes.ts';
 import { AppError } from '../shared/errors.ts';
-import { type NodeClient, NodeTrouble } from './node-client.ts';
-import type { NodeTraffic } from './node-traffic.ts';
+import { mayDoBetterElsewhere, type NodeClient, NodeSilent, NodeTrouble } from './node-client.ts';
+import type { NodeTraffic, Outcome } from './node-traffic.ts';
 import { type LiveNode, pickNode } from './pick-node.ts';
 
 const RETRY_AFTER_SECONDS = 2;
+/** A node is told to end so much before the edge stops to listen: this part of its time, and at most so many milliseconds. */
+const ANSWER_PART = 1 / 10;
+const ANSWER_MS = 500;
+/** Silence is held against a node that had so many milliseconds: a client may give it fewer than any takes. */
+const FAIR_MS = 2_000;
 
 /** When a request's client stops to wait. */
 export class Deadline {
@@ -38,7 +43,8 @@ export interface Question {
 /**
  * Asks a node, and where that is lost, silent, in trouble or full once another. Where there is another, the first has
  * half of the time that is left.
- * @throws {AppError} `no_capacity` without a node that answers in time, `rate_limited` where two are full, and what the node says of the rows
+ * @throws {AppError} `no_capacity` without a node that answers, and what a node says of the rows or of itself: where two nodes have not
+ * answered, what either has said
  */
 export async function askNode(
   client: NodeClient,
@@ -47,17 +53,30 @@ export async function askNode(
   deadline: Deadline,
 ): Promise<NodeClassifyResponse> {
   if (!node) throw noNode(baseModel);
+  if (deadline.left < 1) throw tooLate();
   const others = candidates.filter((other) => other !== node);
   const second = pickNode(available(others, traffic), bundle, ({ id }) => traffic.load(id));
   try {
     return await attempt(client, traffic, node, body, second ? deadline.left / 2 : deadline.left);
   } catch (error) {
     if (!mayDoBetterElsewhere(error)) throw error;
-    if (!second) throw error instanceof NodeTrouble ? noNode(baseModel, error) : error;
+    if (!second) throw asProblem(error, baseModel);
     return await attempt(client, traffic, second, body, deadline.left).catch((cause) => {
-      throw cause instanceof NodeTrouble ? noNode(baseModel, cause) : cause;
+      throw asProblem(cause instanceof NodeTrouble ? error : cause, baseModel);
     });
   }
+}
+
+function tooLate(): AppError {
+  const message = 'The time of X-Timeout-Ms was over before a node could be asked; give more, or try again.';
+  return new AppError('no_capacity', message, { retryAfter: RETRY_AFTER_SECONDS });
+}
+
+/** What the client is told of nodes that have not answered. */
+function asProblem(error: unknown, baseModel: string): unknown {
+  if (error instanceof AppError) return error.code === 'model_not_found' ? noNode(baseModel, error) : error;
+  const message = `No node that serves the base model ${baseModel} has answered; try again shortly.`;
+  return new AppError('no_capacity', message, { retryAfter: RETRY_AFTER_SECONDS, cause: error });
 }
 
 /** Those whose breaker is not open, or all where every one is. */
@@ -74,25 +93,27 @@ async function attempt(
   leftMs: number,
 ): Promise<NodeClassifyResponse> {
   const timeoutMs = Math.floor(leftMs);
-  if (timeoutMs < 1) throw new NodeTrouble('there is no time left to ask a node');
+  const deadlineMs = Math.floor(timeoutMs - Math.min(ANSWER_MS, ANSWER_PART * timeoutMs));
+  if (deadlineMs < 1) throw new NodeTrouble('there is no time left to ask a node');
   const end = traffic.begin(node.id, body.rows.length, timeoutMs);
   try {
-    const answer = await client.classify(node, { ...body, deadline_ms: timeoutMs }, timeoutMs);
+    const answer = await client.classify(node, { ...body, deadline_ms: deadlineMs }, timeoutMs);
     end({ waiting: answer.waiting });
     return answer;
   } catch (error) {
-    const full = error instanceof AppError && error.code === 'rate_limited';
-    end(error instanceof NodeTrouble ? 'trouble' : full ? 'full' : { waiting: undefined });
+    end(outcomeOf(error, timeoutMs));
     throw error;
   }
 }
 
-function mayDoBetterElsewhere(error: unknown): boolean {
-  return error instanceof NodeTrouble || (error instanceof AppError && error.code === 'rate_limited');
+function outcomeOf(error: unknown, timeoutMs: number): Outcome {
+  if (error instanceof NodeSilent && timeoutMs < FAIR_MS) return 'unknown';
+  if (error instanceof NodeTrouble) return 'trouble';
+  return error instanceof AppError && error.code === 'rate_limited' ? 'full' : { waiting: undefined };
 }
 
-/** Nobody can answer now; the client may try again. */
+/** No node can answer now; the client may try again. */
 export function noNode(baseModel: string, cause?: Error): AppError {
-  const message = `No node alive serves the base model ${baseModel}, or none answered in time; try again shortly.`;
+  const message = `No node alive serves the base model ${baseModel}; try again shortly.`;
   return new AppError('no_capacity', message, { retryAfter: RETRY_AFTER_SECONDS, cause });
 }

@@ -112,12 +112,19 @@ async function ask(
   try {
     return await askNode(client, isolate.traffic, { node, candidates, bundle, baseModel, body }, deadline);
   } catch (error) {
-    if (error instanceof AppError && isOutdated(error.code)) {
-      const row = Number(/^rows\.(\d+)\./.exec(error.param ?? '')?.[1] ?? 0);
-      throw new Outdated(inputs[(rows[row] ?? rows[0]!).index]!, error);
-    }
-    throw error;
+    if (!(error instanceof AppError)) throw error;
+    const at = /^rows\.(\d+)\./.exec(error.param ?? '')?.[1];
+    const input = inputs[(rows[Number(at ?? 0)] ?? rows[0]!).index]!;
+    if (isOutdated(error.code)) throw new Outdated(input, error);
+    throw at === undefined ? error : atInput(error, input);
   }
+}
+
+/** What a node says of a row, at the row's place in the client's request. */
+function atInput(error: AppError, { model, param }: Input): AppError {
+  const { code, message, retryAfter, cause } = error;
+  const place = { param, cause, ...(retryAfter !== undefined && { retryAfter }) };
+  return new AppError(code, `${param}: the adapter ${model} cannot be served: ${message}`, place);
 }
 
 const isOutdated = (code: ErrorCode) => code === 'adapter_stale' || code === 'adapter_not_found';

@@ -7,18 +7,31 @@ import {
   nodeClassifyResponse,
   REQUEST_ID_HEADER,
 } from '../shared/api/nodes.ts';
-import { AppError, type ErrorCode } from '../shared/errors.ts';
+import { AppError, ERROR_STATUS, type ErrorCode } from '../shared/errors.ts';
 import type { LiveNode } from './pick-node.ts';
 
 const TELL_TIMEOUT_MS = 2_000;
 /** A client waits for it: a node that is slower is left out. */
 const TIER_TIMEOUT_MS = 500;
-/** What a node may say to its caller; anything else of its own is the platform's fault. */
-const PASSED_ON: readonly string[] = [
-  'adapter_not_found',
-  'adapter_stale',
-  'rate_limited',
-] satisfies ErrorCode[];
+/**
+ * What a node's refusal is to the caller, by the node's code: either is the caller's to mend, or passes. The node's own words go with it.
+ * Any other code is a fault of the edge's or the node's own.
+ */
+const TOLD_AS: ReadonlyMap<string, ErrorCode> = new Map<ErrorCode, ErrorCode>([
+  ['adapter_not_found', 'adapter_not_found'],
+  ['adapter_stale', 'adapter_stale'],
+  ['invalid_adapter', 'invalid_adapter'],
+  ['deadline_too_short', 'deadline_too_short'],
+  // Started again with other base models than were known of it.
+  ['model_not_found', 'model_not_found'],
+  ['rate_limited', 'rate_limited'],
+  ['no_capacity', 'no_capacity'],
+  // The node could not fetch an adapter's files.
+  ['upstream_failed', 'no_capacity'],
+]);
+/** Of them, what another node may answer. */
+const ELSEWHERE: readonly ErrorCode[] = ['model_not_found', 'rate_limited', 'no_capacity'];
+const DEFAULT_RETRY_SECONDS = 1;
 
 interface Call {
   path: string;
@@ -39,8 +52,9 @@ export class NodeClient {
 
   /**
    * Classifies rows on a node.
-   * @throws {AppError} what the node says of the rows: `adapter_stale`, `adapter_not_found`, `rate_limited`, `upstream_failed`
-   * @throws {NodeTrouble} where another node may do better
+   * @throws {AppError} what the node says of the rows or of itself, in its words and with its `param`; `upstream_failed` where it
+   * does not take the edge's call
+   * @throws {NodeTrouble} where the node fails
    */
   async classify(
     node: LiveNode,
@@ -104,28 +118,40 @@ export class NodeClient {
         signal: AbortSignal.timeout(timeoutMs),
       });
     } catch (cause) {
+      const silent = cause instanceof Error && cause.name === 'TimeoutError';
+      if (silent) throw new NodeSilent(`node ${node.id} has not answered in ${timeoutMs} ms`, { cause });
       throw new NodeTrouble(`node ${node.id} does not answer`, { cause });
     }
   }
 }
 
-/** A node that is lost, broken, silent or without a serving lease: another may do better. */
+/** A node that is lost, broken or silent. */
 export class NodeTrouble extends Error {
   override name = 'NodeTrouble';
 }
 
+/** A node that did not answer in time. */
+export class NodeSilent extends NodeTrouble {
+  override name = 'NodeSilent';
+}
+
+/** Whether another node may answer what one has not. */
+export function mayDoBetterElsewhere(error: unknown): boolean {
+  return error instanceof NodeTrouble || (error instanceof AppError && ELSEWHERE.includes(error.code));
+}
+
 function refusal(node: LiveNode, response: Response, answer: unknown): Error {
   const told = problemBody.safeParse(answer).data?.error;
-  if (told && PASSED_ON.includes(told.code)) {
-    const retryAfter = Number(response.headers.get('retry-after')) || 1;
-    const message = told.message;
-    if (told.code === 'rate_limited') return new AppError('rate_limited', message, { retryAfter });
-    return new AppError(told.code as ErrorCode, message, { ...(told.param && { param: told.param }) });
+  const code = told && TOLD_AS.get(told.code);
+  if (code) {
+    const passes = ERROR_STATUS[code] === 429 || ERROR_STATUS[code] === 503;
+    const retryAfter = Number(response.headers.get('retry-after')) || DEFAULT_RETRY_SECONDS;
+    return new AppError(code, told.message, {
+      ...(told.param && { param: told.param }),
+      ...(passes && { retryAfter }),
+    });
   }
-  // A node may have been started again with other base models than were known of it.
-  if (response.status >= 500 || told?.code === 'model_not_found') {
-    return new NodeTrouble(`node ${node.id} answered ${response.status}`);
-  }
+  if (response.status >= 500) return new NodeTrouble(`node ${node.id} answered ${response.status}`);
   return new AppError('upstream_failed', 'The node refused the texts.', {
     cause: new Error(`node ${node.id} answered ${response.status}: ${told?.message ?? ''}`),
   });

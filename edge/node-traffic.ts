@@ -8,8 +8,8 @@ const MAX_NODES = 10_000;
 /** A node not heard of for this long is met without prejudice. */
 const BREAKER_MS = 60_000;
 
-/** How a request to a node went: answered, with the texts that wait there; full; or in trouble. */
-export type Outcome = { waiting: number | undefined } | 'full' | 'trouble';
+/** How a request to a node went: answered, with the texts that wait there; full; in trouble; or in a way that tells nothing of the node. */
+export type Outcome = { waiting: number | undefined } | 'full' | 'trouble' | 'unknown';
 
 interface Request {
   rows: number;
@@ -69,6 +69,7 @@ export class NodeTraffic {
 
   #note(node: string, outcome: Outcome): void {
     this.#prune(node);
+    if (outcome === 'unknown') return;
     if (outcome === 'trouble') {
       const breaker = this.#breakers.get(node) ?? new CircuitBreaker(this.#now);
       breaker.fail();

@@ -413,6 +413,45 @@ describe('when nodes fail', () => {
     await db.delete(nodes).where(eq(nodes.id, twin.id));
   });
 
+  it.each([
+    ['one adapter', { model: 'spam', input: ['a', 'b'] }, 'rows.0.bundle', 'model', 'spam'],
+    [
+      'a mixed batch',
+      { input: ['spam', 'topic', 'spam'].map((model) => ({ model, text: model })) },
+      'rows.1.bundle',
+      'input.1.model',
+      'topic',
+    ],
+  ])('says why a node refuses an adapter of %s, and where it is named', async (_, json, at, param, ref) => {
+    const calls = answerBy(() =>
+      refusalOf(new AppError('invalid_adapter', 'adapter_model.safetensors: a NaN', { param: at })),
+    );
+    for (let i = 0; i < 4; i++) {
+      const answer = await classify(json);
+      expect(problemOf(answer)).toEqual({ status: 422, code: 'invalid_adapter', param });
+      expect(answer.body.detail).toBe(
+        `${param}: the adapter ${ref} cannot be served: adapter_model.safetensors: a NaN`,
+      );
+    }
+    expect(isolate.traffic.isOpen(node.id)).toBe(false);
+    expect(calls).toHaveLength(4);
+  });
+
+  it.each([
+    ['that it has no room now', 'no_capacity', 503, 'no_capacity'],
+    ["that it cannot fetch an adapter's files", 'upstream_failed', 503, 'no_capacity'],
+    ['that the texts take longer than their client waits', 'deadline_too_short', 422, 'deadline_too_short'],
+  ] as const)('passes on what a node says of itself: %s', async (_, said, status, code) => {
+    answerBy(() => refusalOf(new AppError(said, 'what happened', { retryAfter: 9 })));
+    for (let i = 0; i < 4; i++) {
+      const answer = await classify({ model: 'spam', input: 'x' });
+      expect(problemOf(answer)).toMatchObject({ status, code });
+      expect(answer.body.detail).toBe('what happened');
+      expect(answer.headers.get('retry-after')).toBe(status === 503 ? '9' : null);
+    }
+    expect(isolate.traffic.isOpen(node.id)).toBe(false);
+  });
+
   it('tells no client what a node complains about', async () => {
     answerBy(() => Response.json({ error: 'ENOENT /srv/models/secret' }, { status: 400 }));
     const answer = await classify({ model: 'spam', input: 'x' });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { askNode, Deadline } from '../../../edge/ask-node.ts';
-import { type NodeClient, NodeTrouble } from '../../../edge/node-client.ts';
+import { type NodeClient, NodeSilent, NodeTrouble } from '../../../edge/node-client.ts';
 import { NodeTraffic } from '../../../edge/node-traffic.ts';
 import type { LiveNode } from '../../../edge/pick-node.ts';
 import type { NodeClassifyRequest, NodeClassifyResponse } from '../../../shared/api/nodes.ts';
@@ -72,18 +72,67 @@ describe('a question to a node', () => {
     const { attempts, run } = ask({ a: lost }, [first, second], 9999);
     await run();
     expect(attempts).toEqual([
-      { node: 'a', timeoutMs: 500, deadlineMs: 500 },
-      { node: 'b', timeoutMs: 500, deadlineMs: 500 },
+      { node: 'a', timeoutMs: 500, deadlineMs: 450 },
+      { node: 'b', timeoutMs: 500, deadlineMs: 450 },
     ]);
     const alone = ask({}, [first]);
     await alone.run();
-    expect(alone.attempts).toEqual([{ node: 'a', timeoutMs: 1000, deadlineMs: 1000 }]);
+    expect(alone.attempts).toEqual([{ node: 'a', timeoutMs: 1000, deadlineMs: 900 }]);
+  });
+
+  it('ends at the node before the edge stops to listen, so that the node can say what happened', async () => {
+    const { attempts, run } = ask({}, [first], 0, 30_000);
+    await run();
+    expect(attempts).toEqual([{ node: 'a', timeoutMs: 30_000, deadlineMs: 29_500 }]);
   });
 
   it('asks no node when its time is over', async () => {
     const { attempts, run } = ask({}, [first], 0, 0);
     await expect(run()).rejects.toMatchObject({ code: 'no_capacity' });
     expect(attempts).toEqual([]);
+  });
+
+  it.each(['no_capacity', 'model_not_found'] as const)(
+    'goes to another where a node says %s of itself, which is not held against it',
+    async (code) => {
+      const { attempts, traffic, run } = ask({ a: () => new AppError(code, 'not here, not now') });
+      for (let i = 0; i < 9; i++) expect(await run()).toBe(ANSWER);
+      expect(attempts.slice(0, 2).map(({ node }) => node)).toEqual(['a', 'b']);
+      expect(traffic.isOpen('a')).toBe(false);
+    },
+  );
+
+  it('says what a node has said of itself where no other answers', async () => {
+    const busy = () => new AppError('no_capacity', 'all sessions are in use', { retryAfter: 7 });
+    const told = { code: 'no_capacity', message: 'all sessions are in use', retryAfter: 7 };
+    await expect(ask({ a: busy, b: lost }).run()).rejects.toMatchObject(told);
+    await expect(ask({ a: lost, b: busy }).run()).rejects.toMatchObject(told);
+    const gone = () => new AppError('model_not_found', 'this node serves other');
+    await expect(ask({ a: gone }, [first]).run()).rejects.toMatchObject({
+      code: 'no_capacity',
+      message: 'No node alive serves the base model base; try again shortly.',
+    });
+  });
+
+  it.each(['invalid_adapter', 'deadline_too_short'] as const)(
+    'is not repeated where the node says %s, nor held against it',
+    async (code) => {
+      const { attempts, traffic, run } = ask({ a: () => new AppError(code, 'why') });
+      for (let i = 0; i < 9; i++) await expect(run()).rejects.toMatchObject({ code, message: 'why' });
+      expect(new Set(attempts.map(({ node }) => node))).toEqual(new Set(['a']));
+      expect(traffic.isOpen('a')).toBe(false);
+    },
+  );
+
+  it('holds silence against a node that had a fair time to answer, and no other', async () => {
+    const silent = () => new NodeSilent('silent');
+    const hasty = ask({ a: silent }, [first], 0, 100);
+    const patient = ask({ a: silent }, [first], 0, 30_000);
+    for (let i = 0; i < 3; i++) {
+      await expect(hasty.run()).rejects.toMatchObject({ code: 'no_capacity' });
+      await expect(patient.run()).rejects.toMatchObject({ code: 'no_capacity' });
+    }
+    expect([hasty.traffic.isOpen('a'), patient.traffic.isOpen('a')]).toEqual([false, true]);
   });
 
   it('turns to a node whose breaker is open only where there is none else', async () => {
