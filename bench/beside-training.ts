@@ -71,7 +71,13 @@ async function openClassifier(): Promise<Classifier> {
     },
   };
   const threads = Number(values.threads);
-  const limits = { slots: 8, batchTokens: 4096, queueTokens: 2 ** 20, memoryBytes: 2 ** 28 };
+  const limits = {
+    slots: 8,
+    batchTokens: 4096,
+    queueTokens: 2 ** 20,
+    memoryBytes: 2 ** 28,
+    sessionBytes: 2 ** 30,
+  };
   return Classifier.open({ bases: [source], cache, device: 'cpu', threads, ...limits, log });
 }
 

@@ -9,32 +9,26 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { matchTargets } from '../gpu-node/methods/targets.ts';
-import { parseArchitecture } from '../gpu-node/models/index.ts';
 import type { BaseModel } from '../gpu-node/models/model.ts';
 import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
-import { Random } from '../gpu-node/random.ts';
 import { Forward } from '../gpu-node/serve/forward.ts';
 import { TrainingRunner } from '../gpu-node/train/runner.ts';
 import { homeFolder } from '../scripts/home.ts';
 import { numberOptions } from '../scripts/number-options.ts';
 import { type BasePrecision, basePrecision, type PeftConfig } from '../shared/peft-config.ts';
 import { processMemory } from './process-memory.ts';
+import { type BertShape, writeRandomModel } from './random-model.ts';
 
-const BERT_LARGE = {
-  model_type: 'bert',
+const BERT_LARGE: BertShape = {
   vocab_size: 30522,
   hidden_size: 1024,
   num_hidden_layers: 24,
   num_attention_heads: 16,
   intermediate_size: 4096,
-  max_position_embeddings: 512,
-  type_vocab_size: 2,
-  hidden_act: 'gelu',
-  layer_norm_eps: 1e-12,
 };
 
 const { values } = parseArgs({
@@ -50,30 +44,6 @@ const { values } = parseArgs({
 const precision = basePrecision.parse(values.precision);
 const { rows, length, threads } = numberOptions(values, ['rows', 'length', 'threads']);
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-
-/** A folder of random weights; the elements of a tensor are one random megabyte over and over. */
-async function writeRandomModel(folder: string): Promise<void> {
-  const { weights } = parseArchitecture(BERT_LARGE, 'bert-large');
-  const random = new Random(1, 'weights');
-  const elements = Float32Array.from({ length: 2 ** 18 }, () => 0.03 * random.normal());
-  const header: Record<string, object> = {};
-  let end = 0;
-  for (const { name, shape } of weights) {
-    const begin = end;
-    end += 4 * shape.reduce((count, size) => count * size, 1);
-    header[name] = { dtype: 'F32', shape, data_offsets: [begin, end] };
-  }
-  const head = Buffer.from(JSON.stringify(header));
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(head.length));
-  await mkdir(folder, { recursive: true });
-  const file = await open(join(folder, 'model.safetensors'), 'w');
-  await file.writeFile(Buffer.concat([size, head]));
-  const bytes = new Uint8Array(elements.buffer);
-  for (let left = end; left > 0; left -= bytes.length) await file.writeFile(bytes.subarray(0, left));
-  await file.close();
-  await writeFile(join(folder, 'config.json'), JSON.stringify(BERT_LARGE));
-}
 
 function openBase(of: BasePrecision): Promise<BaseModel> {
   const folder = values.base;
@@ -133,7 +103,7 @@ async function measure(name: keyof typeof SESSIONS): Promise<void> {
 
 async function describeFile(): Promise<void> {
   if (!(await stat(join(values.base, 'config.json')).catch(() => undefined))) {
-    await writeRandomModel(values.base);
+    await writeRandomModel(values.base, BERT_LARGE);
   }
   const start = performance.now();
   const { weights } = await openBase(precision);

@@ -43,6 +43,7 @@ const environment = z.object({
   WEFT_SLOTS: integer(1, 4096, 64),
   WEFT_CACHE_BYTES: integer(MEBIBYTE, Number.MAX_SAFE_INTEGER, 4096 * MEBIBYTE),
   WEFT_MEMORY_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 512 * MEBIBYTE),
+  WEFT_SESSION_BYTES: integer(128 * MEBIBYTE, Number.MAX_SAFE_INTEGER, 768 * MEBIBYTE),
   WEFT_QUEUE_TOKENS: integer(2 * MAX_REQUEST_TOKENS, 1e9, 4 * MAX_REQUEST_TOKENS),
   WEFT_BATCH_TOKENS: z.coerce.number().int().min(128).max(65_536).optional(),
   WEFT_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(30),
@@ -69,6 +70,8 @@ export interface NodeConfig {
   cacheBytes: number;
   /** Bytes of adapters in memory. */
   memoryBytes: number;
+  /** Bytes of the sessions that serve, with the adapters in their slots. */
+  sessionBytes: number;
   /** Tokens of the texts that may wait for an answer; more get 429. One tenant alone may have half of them. */
   queueTokens: number;
   /** Padded tokens of one run, a longer text being run alone; undefined leaves it to the precision. */
@@ -109,6 +112,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): N
     slots: values.WEFT_SLOTS,
     cacheBytes: values.WEFT_CACHE_BYTES,
     memoryBytes: values.WEFT_MEMORY_BYTES,
+    sessionBytes: values.WEFT_SESSION_BYTES,
     queueTokens: values.WEFT_QUEUE_TOKENS,
     batchTokens: values.WEFT_BATCH_TOKENS,
     checkpointSeconds: values.WEFT_CHECKPOINT_SECONDS,

@@ -59,8 +59,8 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
   const autoPrecision = await fastestPrecision(device, config.threads);
   const edge = new EdgeClient({ url: config.edgeUrl, secret: config.nodeSecret });
   const cache = { folder: adapterCacheFolder(config), maxBytes: config.cacheBytes, source: edge };
-  const { threads, slots, batchTokens, queueTokens, memoryBytes } = config;
-  const limits = { threads, slots, batchTokens, queueTokens, memoryBytes };
+  const { threads, slots, batchTokens, queueTokens, memoryBytes, sessionBytes } = config;
+  const limits = { threads, slots, batchTokens, queueTokens, memoryBytes, sessionBytes };
   const sources = bases.map(({ source }) => source);
   const classifier = await Classifier.open({ bases: sources, cache, device, ...limits, log });
   const identity = await claimIdentity(home);

@@ -69,6 +69,7 @@ async function mixed(): Promise<Run[]> {
     precision,
     plan: { lowRank: layers.map(({ name }) => name) },
     memory: memory.buffer,
+    stackBytes: 2 ** 28,
     slots: setup.adapters.length,
     device: 'cpu',
     threads: lanes.threads,

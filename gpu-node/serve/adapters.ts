@@ -82,11 +82,6 @@ export class Adapters {
     return this.#residents.get(bundle);
   }
 
-  /** Whether somebody waits for adapters of a group. */
-  pinned(group: string): boolean {
-    return this.#residents.pinned(group);
-  }
-
   /** A group's session is gone. */
   forget(group: string): void {
     this.#residents.forget(group);
@@ -94,12 +89,15 @@ export class Adapters {
 
   /**
    * Loads an adapter that is not in memory, and holds it there until it is released.
-   * @throws {AppError} `adapter_not_found`, `invalid_adapter`, `model_not_found`, `upstream_failed`, `no_capacity`
+   * @throws {AppError} `adapter_not_found`, `invalid_adapter`, `model_not_found`, `upstream_failed`, `no_capacity`, and of these
+   * `SessionsInUse` where there is no room for sessions of its sort
    */
   async pin(bundle: string, signal: AbortSignal): Promise<Pin<LoadedAdapter>> {
     for (let attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
+      const group = this.#residents.get(bundle)?.group;
+      const hold = group === undefined ? undefined : this.#options.pool.hold(group);
       const pin = this.#residents.pin(bundle, attempt === 0);
-      if (pin) return pin;
+      if (pin && hold) return { resident: pin.resident, release: () => [pin, hold].forEach(release) };
       await unlessAborted(this.#load(bundle), signal);
     }
     throw noRoom();
@@ -202,17 +200,24 @@ export class Adapters {
     const { pool } = this.#options;
     const { description, pooling, labels, maxLength, temperature } = adapter;
     const { base } = adapter.group;
-    const group = await pool.open(adapter.group);
-    const handle = `${bundle} ${this.#loads++}`;
-    await pool.load(group, { handle, description, pooling, weights });
-    const bytes = bytesTaken(weights);
-    const resident = { bundle, handle, base, group, bytes, weights, labels, maxLength, temperature };
-    const isDeleted = this.#deleted.has(bundle);
-    if (!isDeleted && this.#residents.add(resident)) return;
-    pool.drop(group, handle);
-    throw isDeleted ? new AppError('adapter_not_found', 'the adapter was just deleted') : noRoom();
+    const { key: group, ...hold } = await pool.open(adapter.group);
+    try {
+      const handle = `${bundle} ${this.#loads++}`;
+      await pool.load(group, { handle, description, pooling, weights });
+      const bytes = bytesTaken(weights);
+      const resident = { bundle, handle, base, group, bytes, weights, labels, maxLength, temperature };
+      const isDeleted = this.#deleted.has(bundle);
+      if (!isDeleted && this.#residents.add(resident)) return;
+      pool.drop(group, handle);
+      throw isDeleted ? new AppError('adapter_not_found', 'the adapter was just deleted') : noRoom();
+    } finally {
+      // After this turn of the event loop, in which whoever waits for the adapter holds it.
+      setImmediate(hold.release);
+    }
   }
 }
+
+const release = (held: { release(): void }): void => held.release();
 
 function noRoom(): AppError {
   return new AppError('no_capacity', 'the adapters in use take all of the memory for them', {

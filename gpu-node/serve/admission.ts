@@ -22,6 +22,8 @@ export interface Load {
 
 /** A place in the queue. */
 export interface Ticket {
+  /** As they were estimated, or corrected. */
+  readonly tokens: number;
   /** Replaces the estimate of tokens by what they turned out to be. */
   correct(tokens: number): void;
   leave(): void;
@@ -71,6 +73,9 @@ export class Admission {
     let { tokens } = load;
     this.#change(tenant, load);
     return {
+      get tokens() {
+        return tokens;
+      },
       correct: (exact) => {
         this.#change(tenant, { rows: 0, tokens: exact - tokens, chars: 0 });
         tokens = exact;

@@ -1,22 +1,21 @@
 import type { AdapterTier, NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
-import { AppError } from '../../shared/errors.ts';
-import { softmax } from '../../shared/metrics.ts';
+import type { AppError } from '../../shared/errors.ts';
 import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
 import { AdapterStore, type AdapterStoreOptions } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
-import type { BaseModelSource } from '../models/open-base-model.ts';
+import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import type { Device } from '../runtime/device.ts';
 import { AdapterMemory } from './adapter-memory.ts';
-import { Adapters, type LoadedAdapter } from './adapters.ts';
+import { Adapters } from './adapters.ts';
 import { Admission, estimateTokens, type Ticket } from './admission.ts';
 import { BundleChecker } from './bundle-checker.ts';
 import type { CheckedAdapter } from './check-worker.ts';
-import { DeadlinePassed, unlessAborted, within } from './deadline.ts';
-import { lanesOf } from './lanes.ts';
+import { Classification } from './classification.ts';
+import { DeadlinePassed, deadlineProblem, within } from './deadline.ts';
+import { laneBytes, lanesOf } from './lanes.ts';
 import { type NodeSamples, ServeMetrics } from './metrics.ts';
-import type { Pin } from './residents.ts';
 import type { SessionGroup } from './session-group.ts';
-import { type RowResult, SessionPool } from './session-pool.ts';
+import { SessionPool } from './session-pool.ts';
 import { Tokenizing } from './tokenizing.ts';
 
 /** Whose texts those are that come without a tenant: no tenant has an empty name. */
@@ -37,8 +36,13 @@ export interface ClassifierOptions {
   queueTokens: number;
   /** Bytes of adapters in memory, besides those in slots. */
   memoryBytes: number;
+  /** Bytes that sessions may take together, with the adapters in their slots; one group of adapters is served whatever it takes. */
+  sessionBytes: number;
   log: Log;
 }
+
+/** The part of the bytes for sessions that the stacks of one group may take. */
+const STACKS_PART = 1 / 2;
 
 type Row = NodeClassifyRequest['rows'][number];
 
@@ -55,22 +59,26 @@ export class Classifier {
 
   private constructor(
     options: ClassifierOptions,
+    outlines: ReadonlyMap<string, BaseModelOutline>,
     checker: BundleChecker,
     store: AdapterStore<CheckedAdapter | AppError>,
   ) {
-    const { bases, slots, device, threads, batchTokens, queueTokens, memoryBytes, log } = options;
+    const { bases, slots, device, threads, batchTokens, queueTokens, memoryBytes, sessionBytes, log } =
+      options;
     const memory = new AdapterMemory(memoryBytes);
     const lanes = lanesOf(device, threads);
+    const stackBytes = (STACKS_PART * sessionBytes) / lanes.count;
     this.metrics = new ServeMetrics(lanes.count);
     this.store = store;
     this.#checker = checker;
     this.#admission = new Admission(queueTokens);
     this.#pool = new SessionPool({
       bases: new Map(bases.map((base) => [base.id, base])),
-      worker: { memory: memory.buffer, slots, device, threads: lanes.threads },
+      worker: { memory: memory.buffer, slots, stackBytes, device, threads: lanes.threads },
       lanes: lanes.count,
       runTokens: (precision) => batchTokens ?? lanes.runTokens(precision),
-      inUse: (group) => this.#adapters.pinned(group),
+      maxBytes: sessionBytes,
+      laneBytes: ({ base, precision }) => laneBytes(outlines.get(base)!.architecture, precision),
       onGone: (group) => this.#adapters.forget(group),
       onRun: (report) => this.metrics.ran(report),
       onFailure: (error) => log.error('a serving worker ended', { reason: explain(error) }),
@@ -90,10 +98,12 @@ export class Classifier {
   /** Finds the adapters on disk, and starts the threads. */
   static async open(options: ClassifierOptions): Promise<Classifier> {
     const { bases, cache, log } = options;
+    const outlines = new Map<string, BaseModelOutline>();
+    for (const base of bases) outlines.set(base.id, await outlineBaseModel(base));
     const checker = new BundleChecker(bases, log);
     const read = (folder: string) => checker.read(folder);
     const store = await AdapterStore.open({ ...cache, read, log });
-    return new Classifier(options, checker, store);
+    return new Classifier(options, outlines, checker, store);
   }
 
   /**
@@ -103,7 +113,9 @@ export class Classifier {
   async prepare(usual: SessionGroup): Promise<void> {
     await Promise.all([this.#tokenizing.ready(), this.#checker.ready()]);
     const { lastUsed } = this.store;
-    if (lastUsed === undefined || !(await this.#adapters.tryLoad(lastUsed))) await this.#pool.open(usual);
+    if (lastUsed === undefined || !(await this.#adapters.tryLoad(lastUsed))) {
+      (await this.#pool.open(usual)).release();
+    }
   }
 
   /** Texts that wait for an answer. */
@@ -123,18 +135,32 @@ export class Classifier {
   /**
    * Scores of every row, in the caller's order, on the base model and precision that its adapter was trained on.
    * @throws {AppError} `rate_limited` where the queue is full, `adapter_not_found`, `invalid_adapter`, `model_not_found`,
-   * `no_capacity` where the caller's deadline passed; `param` names the first row at fault. The signal's reason where it
-   * was aborted.
+   * and where the caller's deadline passed what `deadlineProblem` says; `param` names the first row at fault. The signal's reason
+   * where it was aborted.
    */
   async classify(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
     const { rows, tenant = ANONYMOUS, deadline_ms } = request;
     this.metrics.requests++;
-    const ticket = this.#enter(tenant, rows);
+    const estimates = rows.map(({ bundle, text }) =>
+      estimateTokens(text, this.#adapters.get(bundle)?.maxLength ?? MAX_SEQUENCE_LENGTH),
+    );
+    const ticket = this.#enter(tenant, rows, estimates);
+    const parts = { adapters: this.#adapters, tokenizing: this.#tokenizing, pool: this.#pool };
+    const classification = new Classification({ rows, tenant, ticket, estimates, ...parts });
     try {
-      return await within(deadline_ms, signal, (until) => this.#answer(rows, tenant, ticket, until));
+      const answer = await within(deadline_ms, signal, (until) => classification.answer(until));
+      this.metrics.answered(answer.timing);
+      return answer;
     } catch (error) {
-      if (error instanceof DeadlinePassed) this.metrics.expired++;
-      throw error;
+      if (!(error instanceof DeadlinePassed)) throw error;
+      this.metrics.expired++;
+      throw deadlineProblem({
+        milliseconds: error.milliseconds,
+        tokens: ticket.tokens,
+        tokensRun: classification.tokensRun,
+        secondsPerToken: this.metrics.secondsPerToken,
+        others: this.#admission.tokens - ticket.tokens,
+      });
     } finally {
       ticket.leave();
     }
@@ -185,6 +211,7 @@ export class Classifier {
       adapter_bytes: { memory: this.#adapters.bytes, disk: this.store.bytes },
       adapter_loads_total: metrics.loads,
       adapter_load_seconds_total: metrics.loadSeconds,
+      session_bytes: this.#pool.bytes,
       sessions: this.#pool.sessions,
     };
   }
@@ -195,10 +222,8 @@ export class Classifier {
     await Promise.all([this.#pool.stop(), this.#checker.stop(), this.#tokenizing.stop()]);
   }
 
-  #enter(tenant: string, rows: readonly Row[]): Ticket {
-    const tokensOf = ({ bundle, text }: Row) =>
-      estimateTokens(text, this.#adapters.get(bundle)?.maxLength ?? MAX_SEQUENCE_LENGTH);
-    const tokens = rows.reduce((sum, row) => sum + tokensOf(row), 0);
+  #enter(tenant: string, rows: readonly Row[], estimates: readonly number[]): Ticket {
+    const tokens = estimates.reduce((sum, each) => sum + each, 0);
     const chars = rows.reduce((sum, { text }) => sum + text.length, 0);
     try {
       return this.#admission.enter(
@@ -211,85 +236,4 @@ export class Classifier {
       throw error;
     }
   }
-
-  async #answer(
-    rows: readonly Row[],
-    tenant: string,
-    ticket: Ticket,
-    signal: AbortSignal,
-  ): Promise<NodeClassifyResponse> {
-    const start = performance.now();
-    const pins = await this.#pinAll(rows, signal);
-    const load = performance.now() - start;
-    try {
-      signal.throwIfAborted();
-      const adapters = rows.map(({ bundle }) => pins.get(bundle)!.resident);
-      const texts = rows.map(({ text }, i) => {
-        const { base, maxLength } = adapters[i]!;
-        return { base, text, maxLength };
-      });
-      const tokens = await unlessAborted(this.#tokenizing.tokenize(tenant, texts, signal), signal);
-      const tokenize = performance.now() - start - load;
-      ticket.correct(tokens.reduce((sum, { ids }) => sum + ids.length, 0));
-      const submitted = tokens.map(({ ids }, i) => {
-        const { group, handle } = adapters[i]!;
-        return this.#pool.submit(group, { tenant, handle, ids }, signal);
-      });
-      const results = await unlessAborted(Promise.all(submitted), signal);
-      const timing = { load, tokenize, ...longest(results) };
-      this.metrics.answered(timing);
-      return {
-        labels: Object.fromEntries([...pins].map(([bundle, { resident }]) => [bundle, [...resident.labels]])),
-        rows: results.map(({ logits }, i) => {
-          const { ids, truncated } = tokens[i]!;
-          return { scores: scoresOf(logits, adapters[i]!.temperature, i), tokens: ids.length, truncated };
-        }),
-        timing,
-      };
-    } finally {
-      for (const { release } of pins.values()) release();
-    }
-  }
-
-  /** Loads what is missing, all at once, and holds everything until it is released. */
-  async #pinAll(rows: readonly Row[], signal: AbortSignal): Promise<Map<string, Pin<LoadedAdapter>>> {
-    const bundles = [...new Set(rows.map(({ bundle }) => bundle))];
-    const pins = await Promise.allSettled(bundles.map((bundle) => this.#adapters.pin(bundle, signal)));
-    const failed = pins.findIndex(({ status }) => status === 'rejected');
-    if (failed < 0) {
-      return new Map(
-        pins.map((pin, i) => [bundles[i]!, (pin as PromiseFulfilledResult<Pin<LoadedAdapter>>).value]),
-      );
-    }
-    for (const pin of pins) if (pin.status === 'fulfilled') pin.value.release();
-    const { reason } = pins[failed] as PromiseRejectedResult;
-    const row = rows.findIndex(({ bundle }) => bundle === bundles[failed]);
-    throw reason === signal.reason ? reason : atRow(reason, row);
-  }
-}
-
-/** @throws {AppError} naming the row where its adapter's weights, each of which is finite, come to none: JSON has no word for NaN */
-function scoresOf(logits: Float32Array, temperature: number, row: number): number[] {
-  const scores = softmax(logits, temperature);
-  if (scores.every(Number.isFinite)) return scores;
-  const message = 'the weights of the adapter are so large that its scores of this text are no numbers';
-  throw atRow(new AppError('invalid_adapter', message), row);
-}
-
-function longest(results: readonly RowResult[]): { queue: number; run: number } {
-  return {
-    queue: Math.max(...results.map(({ queue }) => queue)),
-    run: Math.max(...results.map(({ run }) => run)),
-  };
-}
-
-/** The same error, naming the row of the request that it is about. */
-function atRow(error: unknown, row: number): unknown {
-  if (!(error instanceof AppError)) return error;
-  const { code, message, retryAfter } = error;
-  return new AppError(code, message, {
-    param: `rows.${row}.bundle`,
-    cause: error.cause,
-    ...(retryAfter !== undefined && { retryAfter }),
-  });
 }

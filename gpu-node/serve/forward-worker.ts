@@ -21,14 +21,17 @@ export interface ForwardWorkerData {
   /** Where its adapters lie. */
   memory: SharedArrayBuffer;
   slots: number;
+  /** Memory that the stacks of its session may take. */
+  stackBytes: number;
   device: Device;
   threads: number;
 }
 
 /** What a run did to its session's slots. */
 export interface SlotReport extends TierCounts {
-  /** Slots taken after it. */
+  /** Slots taken after it, and what the stacks take. */
   taken: number;
+  bytes: number;
 }
 
 export interface AdapterToLoad {
@@ -73,6 +76,7 @@ const handlers = {
       misses: misses - before.misses,
       evictions: evictions - before.evictions,
       taken: model.slotsTaken,
+      bytes: model.bytes,
     };
     return { logits, milliseconds, runs: model.runs - before.runs, slots };
   },
@@ -86,6 +90,12 @@ serveCalls(handlers, async () => {
   );
 });
 
-async function createForward({ plan, slots, device, threads }: ForwardWorkerData): Promise<Forward> {
-  return Forward.create({ base: await base, plan, slots, device, threads });
+async function createForward({
+  plan,
+  slots,
+  stackBytes,
+  device,
+  threads,
+}: ForwardWorkerData): Promise<Forward> {
+  return Forward.create({ base: await base, plan, slots, stackBytes, device, threads });
 }

@@ -15,6 +15,8 @@ import { BASE_SLOT } from './slots.ts';
 import type { StackTable } from './stack-table.ts';
 import { noCounts, type TierCounts } from './tier.ts';
 
+const STACK_BYTES = 256 * 1024 * 1024;
+
 /** A text to classify. */
 export interface ForwardRow {
   /** Token ids, special tokens included. */
@@ -29,6 +31,8 @@ export interface ForwardOptions {
   plan: Plan;
   /** Adapters that a run may mix. */
   slots: number;
+  /** Memory that the stacks of the session may take, by default 256 MiB; adapters of high rank get fewer slots. */
+  stackBytes?: number;
   device: Device;
   threads: number;
 }
@@ -65,7 +69,14 @@ export class Forward {
     this.#hasCls = hasCls;
   }
 
-  static async create({ base, plan, slots, device, threads }: ForwardOptions): Promise<Forward> {
+  static async create({
+    base,
+    plan,
+    slots,
+    stackBytes = STACK_BYTES,
+    device,
+    threads,
+  }: ForwardOptions): Promise<Forward> {
     const { graph, stacks } = servingGraph(base, plan);
     const { weightsFolder } = base;
     const session = await Session.create(encodeModel(graph), {
@@ -74,7 +85,8 @@ export class Forward {
       threads,
       weightsFolder,
     });
-    const parts = [...stacks].map(([name, each]) => new PartStacks(name, each, slots));
+    const maxBytes = stackBytes / stacks.size;
+    const parts = [...stacks].map(([name, each]) => new PartStacks(name, each, { slots, maxBytes }));
     return new Forward(session, parts, base.poolings.includes('cls'));
   }
 
@@ -91,6 +103,11 @@ export class Forward {
   /** Slots taken, over all parts. */
   get slotsTaken(): number {
     return this.#parts.reduce((sum, { taken }) => sum + taken, 0);
+  }
+
+  /** What its stacks take. */
+  get bytes(): number {
+    return this.#parts.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Whether an adapter lies in slots of all its parts. */

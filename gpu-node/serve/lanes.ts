@@ -1,11 +1,25 @@
 import type { BasePrecision } from '../../shared/peft-config.ts';
+import { elementCount } from '../graph/shapes.ts';
+import type { Architecture } from '../models/model.ts';
 import type { Device } from '../runtime/device.ts';
 import { RUN_TOKENS_PER_THREAD } from '../runtime/run-tokens.ts';
 
-/** Each lane has its session's packed weights, slots and a JavaScript heap: some 35 MB with MiniLM in int8. */
+/** Each lane has its session's packed weights, slots and a JavaScript heap: some 45 MB with MiniLM in int8. */
 const MAX_LANES = 4;
 /** Tokens of one run where the device is no processor. */
 const RUN_TOKENS_OF_DEVICE = 4096;
+
+/** What a lane takes beside packed weights and stacks: its thread's heap, its session's activations. */
+const LANE_BYTES = 36e6;
+/** A session's packed copy of an element of the base model's matrices; those of 4 bits are read where they lie. */
+const PACKED_BYTES: Readonly<Record<BasePrecision, number>> = { fp32: 4, int8: 1, nf4: 0 };
+
+/** What a lane takes, without the stacks of its adapters. */
+export function laneBytes({ weights }: Pick<Architecture, 'weights'>, precision: BasePrecision): number {
+  const matrices = weights.filter(({ role }) => role === 'matrix');
+  const elements = matrices.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  return LANE_BYTES + PACKED_BYTES[precision] * elements;
+}
 
 /** How a node's threads are divided to serve the adapters of a group. */
 export interface Lanes {

@@ -37,6 +37,7 @@ export const NODE_METRICS = {
     label: 'outcome',
   },
   adapter_load_seconds_total: { kind: 'counter', help: 'Seconds spent loading adapters.' },
+  session_bytes: { kind: 'gauge', help: 'Bytes of the serving sessions, with the adapters in their slots.' },
   sessions: {
     kind: 'gauge',
     help: 'Serving sessions of each lane: one per base model, precision, kind and set of target layers.',

@@ -2,22 +2,25 @@ import type { PartName, ServedAdapter } from '../parts/index.ts';
 import type { PartNumbers, Stack } from '../parts/part.ts';
 import { StackTable, slotBytes, stackSize } from './stack-table.ts';
 
-/** Memory that the stacks of one part may take; adapters of high rank get fewer slots. */
-const MAX_TABLE_BYTES = 256 * 1024 * 1024;
+export interface PartLimits {
+  /** Adapters that a run may mix. */
+  slots: number;
+  /** Memory that the stacks may take; adapters of high rank get fewer slots. */
+  maxBytes: number;
+}
 
 /** A part of a session, and the tables of its stacks: one for each size that adapters have needed together. */
 export class PartStacks {
   readonly name: PartName;
   readonly #stacks: readonly Stack[];
-  readonly #slots: number;
+  readonly #limits: PartLimits;
   /** By their size, least recently used first. */
   readonly #tables = new Map<number, StackTable>();
 
-  /** @param slots adapters that a run may mix */
-  constructor(name: PartName, stacks: readonly Stack[], slots: number) {
+  constructor(name: PartName, stacks: readonly Stack[], limits: PartLimits) {
     this.name = name;
     this.#stacks = stacks;
-    this.#slots = slots;
+    this.#limits = limits;
   }
 
   /** The adapters that have this part. */
@@ -48,23 +51,25 @@ export class PartStacks {
     return [...this.#tables.values()].some((table) => table.has(adapter));
   }
 
+  /** What its tables take. */
+  get bytes(): number {
+    return [...this.#tables.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   /** Slots taken. */
   get taken(): number {
     return [...this.#tables.values()].reduce((sum, { taken }) => sum + taken, 0);
   }
 
   #newTable(size: number): StackTable {
-    const capacity = Math.floor(MAX_TABLE_BYTES / slotBytes(this.#stacks, size)) - 1;
-    return new StackTable(this.#stacks, size, Math.max(1, Math.min(this.#slots, capacity)));
+    const { slots, maxBytes } = this.#limits;
+    const capacity = Math.floor(maxBytes / slotBytes(this.#stacks, size)) - 1;
+    return new StackTable(this.#stacks, size, Math.max(1, Math.min(slots, capacity)));
   }
 
-  /** Pages of slots that were never written take no memory, so what counts is what is taken. */
   #forgetOld(inUse: StackTable): void {
-    const bytes = ({ taken, size }: StackTable) => (taken + 1) * slotBytes(this.#stacks, size);
-    let sum = [...this.#tables.values()].reduce((total, table) => total + bytes(table), 0);
     for (const [size, table] of this.#tables) {
-      if (sum <= MAX_TABLE_BYTES || table === inUse) return;
-      sum -= bytes(table);
+      if (this.bytes <= this.#limits.maxBytes || table === inUse) return;
       this.#tables.delete(size);
     }
   }

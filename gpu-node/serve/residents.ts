@@ -56,14 +56,6 @@ export class Residents<R extends Resident> {
     return this.#entries.get(bundle)?.resident;
   }
 
-  /** Whether a group has pinned adapters. */
-  pinned(group: string): boolean {
-    for (const { resident, pins } of this.#entries.values()) {
-      if (pins > 0 && resident.group === group) return true;
-    }
-    return false;
-  }
-
   /** The adapter, pinned until `release` is called, or undefined where it is not in memory. */
   pin(bundle: string, counted = true): Pin<R> | undefined {
     if (!this.#tier.use(bundle, counted)) return undefined;

@@ -5,9 +5,8 @@ import { WorkerThread } from '../runtime/worker-thread.ts';
 import { Batcher, type QueuedRow } from './batcher.ts';
 import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData, SlotReport } from './forward-worker.ts';
 import { groupKey, type SessionGroup } from './session-group.ts';
+import { type Hold, SessionRoom } from './session-room.ts';
 
-/** Groups at once, of whatever base models, precisions, kinds and layers. */
-const MAX_GROUPS = 8;
 const ENTRY = new URL('./forward-worker.ts', import.meta.url);
 
 export interface RowResult {
@@ -35,13 +34,14 @@ export interface RunReport {
 export interface SessionPoolOptions {
   /** Base models by id. */
   bases: ReadonlyMap<string, BaseModelSource>;
-  worker: Pick<ForwardWorkerData, 'memory' | 'slots' | 'device' | 'threads'>;
+  worker: Pick<ForwardWorkerData, 'memory' | 'slots' | 'stackBytes' | 'device' | 'threads'>;
   /** Sessions of each group. */
   lanes: number;
   /** Padded tokens of one run. */
   runTokens(precision: BasePrecision): number;
-  /** Whether a group has adapters that somebody waits for. */
-  inUse(group: string): boolean;
+  /** Bytes that all sessions may take together, and those of a lane without its stacks. */
+  maxBytes: number;
+  laneBytes(sort: SessionGroup): number;
   /** A group's session is gone, and with it the adapters it held. */
   onGone(group: string): void;
   onRun(report: RunReport): void;
@@ -69,10 +69,12 @@ interface Lane {
   readonly worker: WorkerThread<ForwardHandlers>;
   running: boolean;
   slotsTaken: number;
+  stackBytes: number;
 }
 
 interface Group {
   readonly key: string;
+  readonly sort: SessionGroup;
   readonly batcher: Batcher<Row>;
   /** Each holds all of the group's adapters, and takes what is next as soon as it can. All are there when it is ready. */
   readonly lanes: Lane[];
@@ -81,19 +83,38 @@ interface Group {
   scheduled: boolean;
 }
 
+/** There is no room for sessions of this sort beside those in use; `wait` for it. */
+export class SessionsInUse extends AppError {
+  readonly sort: SessionGroup;
+
+  constructor(sort: SessionGroup) {
+    const message = 'the sessions of other adapters, which are in use, take all of the memory for them';
+    super('no_capacity', message, { retryAfter: 1 });
+    this.sort = sort;
+  }
+}
+
 /** Sessions for each group of adapters in use. Those of a new one are built while the others go on. */
 export class SessionPool {
   readonly #options: SessionPoolOptions;
-  /** Least recently used first. */
   readonly #groups = new Map<string, Group>();
+  readonly #room: SessionRoom;
+  /** Lanes that are ending. */
+  readonly #ending = new Set<Promise<unknown>>();
 
   constructor(options: SessionPoolOptions) {
     this.#options = options;
+    this.#room = new SessionRoom(options.maxBytes, (key) => this.#remove(this.#groups.get(key), closed()));
   }
 
   /** Of each lane. */
   get sessions(): number {
     return this.#groups.size;
+  }
+
+  /** What all sessions take, as far as it is known. */
+  get bytes(): number {
+    return this.#room.bytes;
   }
 
   /** Slots taken, over all sessions. */
@@ -103,16 +124,43 @@ export class SessionPool {
   }
 
   /**
-   * Makes sure that the group has sessions, and gives its key.
-   * @throws {AppError} `no_capacity` where every session is in use and no other may be built
+   * Makes sure that the group has sessions, and gives its key; they stay until it is released.
+   * @throws {SessionsInUse}
    */
-  async open(wanted: SessionGroup): Promise<string> {
-    const key = groupKey(wanted);
-    const group = this.#groups.get(key) ?? this.#build(key, wanted);
-    this.#groups.delete(key);
-    this.#groups.set(key, group);
-    await group.ready;
-    return key;
+  async open(sort: SessionGroup): Promise<Hold & { key: string }> {
+    const key = groupKey(sort);
+    const hold = this.#room.hold(key) ?? this.#room.admit(key, this.#bytesOf(sort));
+    if (!hold) throw new SessionsInUse(sort);
+    return this.#ready(key, sort, hold);
+  }
+
+  /** As `open`, once there is room. The caller must hold no other group, lest two wait for each other. */
+  async wait(sort: SessionGroup, signal: AbortSignal): Promise<Hold> {
+    const key = groupKey(sort);
+    const hold = await this.#room.wait(key, this.#bytesOf(sort), signal);
+    return this.#ready(key, sort, hold);
+  }
+
+  /** Keeps a group's sessions until it is released; undefined where it has none. @throws {SessionsInUse} where they make way for others */
+  hold(key: string): Hold | undefined {
+    const group = this.#groups.get(key);
+    const hold = this.#room.hold(key);
+    if (group && !hold) throw new SessionsInUse(group.sort);
+    return hold;
+  }
+
+  async #ready(key: string, sort: SessionGroup, { release }: Hold): Promise<Hold & { key: string }> {
+    try {
+      await (this.#groups.get(key) ?? this.#build(key, sort)).ready;
+      return { key, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  #bytesOf(sort: SessionGroup): number {
+    return this.#options.lanes * this.#options.laneBytes(sort);
   }
 
   /** Loads an adapter into a group's lanes, which read its weights until it is dropped. */
@@ -154,7 +202,7 @@ export class SessionPool {
   async stop(): Promise<void> {
     const groups = [...this.#groups.values()];
     this.#groups.clear();
-    await Promise.all(groups.map(stopLanes));
+    await Promise.all([...groups.map(stopLanes), ...this.#ending]);
   }
 
   #group(key: string): Group {
@@ -164,11 +212,10 @@ export class SessionPool {
   }
 
   #build(key: string, sort: SessionGroup): Group {
-    this.#makeRoom();
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     const { worker, runTokens } = this.#options;
     const batcher = new Batcher<Row>({ tokens: runTokens(sort.precision), adapters: worker.slots });
-    const group: Group = { key, batcher, lanes: [], ready, scheduled: false };
+    const group: Group = { key, sort, batcher, lanes: [], ready, scheduled: false };
     this.#groups.set(key, group);
     this.#startLanes(group, sort).then(resolve, (error) => {
       reject(error);
@@ -181,34 +228,27 @@ export class SessionPool {
   async #startLanes(group: Group, { base, ...sort }: SessionGroup): Promise<void> {
     const { bases, worker: common, lanes, onFailure } = this.#options;
     const data: ForwardWorkerData = { ...common, ...sort, base: bases.get(base)! };
+    // What gives way is gone before another takes its memory: the allocator gives a thread what one that ended has left.
+    await Promise.all(this.#ending);
     const start = async () => {
       if (this.#groups.get(group.key) !== group) throw closed();
       const worker = new WorkerThread<ForwardHandlers>(ENTRY, data, (error) => {
         onFailure(error);
         this.#remove(group, error);
       });
-      group.lanes.push({ worker, running: false, slotsTaken: 0 });
+      group.lanes.push({ worker, running: false, slotsTaken: 0, stackBytes: 0 });
       await worker.call('ready', null);
     };
     await start();
     await Promise.all(Array.from({ length: lanes - 1 }, start));
   }
 
-  #makeRoom(): void {
-    if (this.#groups.size < MAX_GROUPS) return;
-    for (const group of this.#groups.values()) {
-      if (this.#options.inUse(group.key)) continue;
-      this.#remove(group, closed());
-      return;
-    }
-    const message = `adapters of ${MAX_GROUPS} sorts (base model, precision, LoRA or DoRA, target layers) are in use, which is all that a node serves at once`;
-    throw new AppError('no_capacity', message, { retryAfter: 1 });
-  }
-
-  #remove(group: Group, error: Error): void {
-    if (this.#groups.get(group.key) !== group) return;
+  #remove(group: Group | undefined, error: Error): void {
+    if (!group || this.#groups.get(group.key) !== group) return;
     this.#groups.delete(group.key);
-    void stopLanes(group);
+    this.#room.remove(group.key);
+    const ended = stopLanes(group).finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
     const { batcher } = group;
     for (let rows = batcher.take(); rows.length > 0; rows = batcher.take()) {
       for (const row of rows) row.reject(error);
@@ -236,6 +276,13 @@ export class SessionPool {
     }
   }
 
+  #noteStacks(group: Group, lane: Lane, bytes: number): void {
+    if (bytes === lane.stackBytes) return;
+    lane.stackBytes = bytes;
+    const stacks = group.lanes.reduce((sum, { stackBytes }) => sum + stackBytes, 0);
+    this.#room.resize(group.key, this.#bytesOf(group.sort) + stacks);
+  }
+
   async #run(group: Group, lane: Lane, rows: readonly Row[]): Promise<void> {
     lane.running = true;
     const start = performance.now();
@@ -243,6 +290,7 @@ export class SessionPool {
       const batch = rows.map(({ ids, adapter }) => ({ ids, adapter }));
       const { logits, milliseconds, runs, slots } = await lane.worker.call('run', batch);
       lane.slotsTaken = slots.taken;
+      this.#noteStacks(group, lane, slots.bytes);
       const shape = measure(rows);
       const fill = shape.padded / group.batcher.limits.tokens;
       this.#options.onRun({ ...shape, fill, runs, slots, milliseconds });

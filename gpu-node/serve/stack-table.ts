@@ -24,6 +24,9 @@ export function slotBytes(stacks: readonly Stack[], size: number): number {
 export class StackTable {
   readonly size: number;
   readonly #table: SlotTable;
+  readonly #slotBytes: number;
+  /** Slots that were ever written, the bare base's among them. */
+  #written = 1;
   readonly #stacks: readonly { stack: Stack; elements: number; data: Float32Array }[];
   /** Inputs of the graph by name, float32 `[slots, ...]`. */
   readonly feeds: Feeds;
@@ -31,6 +34,7 @@ export class StackTable {
   /** `capacity` adapters. Pages of slots that were never written take no memory. */
   constructor(stacks: readonly Stack[], size: number, capacity: number) {
     this.size = size;
+    this.#slotBytes = slotBytes(stacks, size);
     this.#table = new SlotTable(capacity);
     this.#stacks = stacks.map((stack) => {
       const elements = elementsOf(stack, size);
@@ -53,6 +57,11 @@ export class StackTable {
     return this.#table.resident.length;
   }
 
+  /** Memory that it takes: pages of slots that were never written take none. */
+  get bytes(): number {
+    return this.#written * this.#slotBytes;
+  }
+
   has(adapter: string): boolean {
     return this.#table.has(adapter);
   }
@@ -69,6 +78,7 @@ export class StackTable {
   }
 
   #write(adapter: PartNumbers, slot: number): void {
+    this.#written = Math.max(this.#written, slot + 1);
     for (const { stack, elements, data } of this.#stacks) {
       const part = data.subarray(slot * elements, (slot + 1) * elements);
       part.fill(0);

@@ -48,7 +48,7 @@ export class Tier {
     return this.#entries.size;
   }
 
-  /** The sum of their sizes, never more than the capacity. */
+  /** The sum of their sizes, more than the capacity only by what they grew. */
   get used(): number {
     return this.#used;
   }
@@ -91,6 +91,13 @@ export class Tier {
       this.counts.evictions++;
     }
     return leaving;
+  }
+
+  /** Notes that an adapter here takes more than it did, or less; what it takes beyond the capacity is the caller's to make room for. */
+  resize(key: string, size: number): void {
+    const { size: before, worth } = this.#entries.get(key)!;
+    this.#used += size - before;
+    this.#entries.set(key, { size, worth });
   }
 
   /** Lets an adapter go that somebody deleted. */

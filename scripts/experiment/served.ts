@@ -12,6 +12,7 @@ const LIMITS = {
   batchTokens: 4096,
   queueTokens: Number.MAX_SAFE_INTEGER,
   memoryBytes: CACHE_BYTES,
+  sessionBytes: CACHE_BYTES,
 };
 
 /** Scores of texts, a row a text, each in the order of the labels. */

@@ -78,7 +78,13 @@ export async function serve(
     downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
       copyFile(join(byBundle.get(bundle)!, name), file),
   };
-  const limits = { slots: 16, batchTokens: 4096, queueTokens: 2 ** 20, memoryBytes: 2 ** 30 };
+  const limits = {
+    slots: 16,
+    batchTokens: 4096,
+    queueTokens: 2 ** 20,
+    memoryBytes: 2 ** 30,
+    sessionBytes: 2 ** 30,
+  };
   const classifier = await Classifier.open({
     bases: [base],
     cache: { folder: cache, maxBytes: 2 ** 30, source },

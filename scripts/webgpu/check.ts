@@ -124,6 +124,7 @@ async function serve(
     base,
     plan: planOf(description, base.architecture.linears(config.pooling)),
     slots: 4,
+
     device: on,
     threads: 1,
   });

@@ -48,7 +48,7 @@ interface Text {
 export type TinyNode = Awaited<ReturnType<typeof startTinyNode>>;
 
 /** A node's serving on two tiny base models behind its HTTP interface, in this process; its edge is a shelf of bundles. */
-export async function startTinyNode({ threads = 1 } = {}) {
+export async function startTinyNode({ threads = 1, sessionBytes = 1e9 } = {}) {
   const { log, lines } = recordingLog();
   const shelf = new Shelf();
   const folder = await mkdtemp(join(tmpdir(), 'weft-http-'));
@@ -69,6 +69,7 @@ export async function startTinyNode({ threads = 1 } = {}) {
     batchTokens: 4096,
     queueTokens: QUEUE_TOKENS,
     memoryBytes: 1e9,
+    sessionBytes,
     log,
   });
   // Its lease never ends.

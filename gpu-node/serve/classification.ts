@@ -1,0 +1,156 @@
+import type { NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
+import { softmax } from '../../shared/metrics.ts';
+import type { Adapters, LoadedAdapter } from './adapters.ts';
+import type { Ticket } from './admission.ts';
+import { unlessAborted } from './deadline.ts';
+import type { Timing } from './metrics.ts';
+import type { Pin } from './residents.ts';
+import { type RowResult, type SessionPool, SessionsInUse } from './session-pool.ts';
+import type { Tokenizing } from './tokenizing.ts';
+
+type Row = NodeClassifyRequest['rows'][number];
+type Answer = NodeClassifyResponse['rows'][number];
+type Pins = ReadonlyMap<string, Pin<LoadedAdapter>>;
+
+export interface ClassificationOptions {
+  rows: readonly Row[];
+  tenant: string;
+  /** Its place in the queue, and what each row was estimated to be there. */
+  ticket: Ticket;
+  estimates: readonly number[];
+  adapters: Adapters;
+  tokenizing: Tokenizing;
+  pool: SessionPool;
+}
+
+/** One request under way. Its rows run in one turn, unless their adapters need more sessions than there is room for at once. */
+export class Classification {
+  /** Tokens of the texts that were run. */
+  tokensRun = 0;
+  readonly #options: ClassificationOptions;
+  readonly #labels: Record<string, string[]> = {};
+  readonly #answers: Answer[];
+  readonly #timing: Timing = { load: 0, tokenize: 0, queue: 0, run: 0 };
+
+  constructor(options: ClassificationOptions) {
+    this.#options = options;
+    this.#answers = new Array(options.rows.length);
+  }
+
+  /**
+   * Scores of every row, in the caller's order.
+   * @throws {AppError} as `Adapters.pin` does, `param` naming the first row at fault, or the signal's reason
+   */
+  async answer(signal: AbortSignal): Promise<NodeClassifyResponse & { timing: Timing }> {
+    const left = new Set(this.#options.rows.map(({ bundle }) => bundle));
+    while (left.size > 0) {
+      const start = performance.now();
+      const pins = await this.#pinSome([...left], signal);
+      this.#timing.load += performance.now() - start;
+      try {
+        signal.throwIfAborted();
+        await this.#run(pins, signal);
+      } finally {
+        for (const { release } of pins.values()) release();
+      }
+      for (const bundle of pins.keys()) left.delete(bundle);
+    }
+    return { labels: this.#labels, rows: this.#answers, timing: this.#timing };
+  }
+
+  /** Those of the adapters that there are sessions for at once, at least one. While it waits for a session it holds none, so that no two requests wait for each other. */
+  async #pinSome(bundles: readonly string[], signal: AbortSignal): Promise<Pins> {
+    let { pins, refused } = await this.#pinAll(bundles, signal);
+    while (pins.size === 0) {
+      const hold = await this.#options.pool.wait(refused!.sort, signal);
+      try {
+        ({ pins, refused } = await this.#pinAll(bundles, signal));
+      } finally {
+        hold.release();
+      }
+    }
+    return pins;
+  }
+
+  /** Loads what is missing, all at once, and holds what has sessions until it is released. */
+  async #pinAll(
+    bundles: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ pins: Pins; refused: SessionsInUse | undefined }> {
+    const { rows, adapters } = this.#options;
+    const results = await Promise.allSettled(bundles.map((bundle) => adapters.pin(bundle, signal)));
+    const pins = new Map<string, Pin<LoadedAdapter>>();
+    let refused: SessionsInUse | undefined;
+    let failed: { bundle: string; reason: unknown } | undefined;
+    for (const [i, result] of results.entries()) {
+      const bundle = bundles[i]!;
+      if (result.status === 'fulfilled') pins.set(bundle, result.value);
+      else if (result.reason instanceof SessionsInUse) refused ??= result.reason;
+      else failed ??= { bundle, reason: result.reason };
+    }
+    if (!failed) return { pins, refused };
+    for (const { release } of pins.values()) release();
+    const { bundle, reason } = failed;
+    if (reason === signal.reason) throw reason;
+    throw atRow(
+      reason,
+      rows.findIndex((row) => row.bundle === bundle),
+    );
+  }
+
+  /** Runs the rows of the adapters that are held. */
+  async #run(pins: Pins, signal: AbortSignal): Promise<void> {
+    const { rows, tenant, ticket, estimates, tokenizing, pool } = this.#options;
+    const turn = [...rows.keys()].filter((row) => pins.has(rows[row]!.bundle));
+    const adapters = turn.map((row) => pins.get(rows[row]!.bundle)!.resident);
+    const texts = turn.map((row, i) => {
+      const { base, maxLength } = adapters[i]!;
+      return { base, text: rows[row]!.text, maxLength };
+    });
+    const start = performance.now();
+    const tokens = await unlessAborted(tokenizing.tokenize(tenant, texts, signal), signal);
+    this.#timing.tokenize += performance.now() - start;
+    const exact = tokens.reduce((sum, { ids }) => sum + ids.length, 0);
+    const estimated = turn.reduce((sum, row) => sum + estimates[row]!, 0);
+    ticket.correct(ticket.tokens - estimated + exact);
+    const submitted = tokens.map(async ({ ids }, i) => {
+      const { group, handle } = adapters[i]!;
+      const result = await pool.submit(group, { tenant, handle, ids }, signal);
+      this.tokensRun += ids.length;
+      return result;
+    });
+    const results = await unlessAborted(Promise.all(submitted), signal);
+    this.#timing.queue += longest(results, 'queue');
+    this.#timing.run += longest(results, 'run');
+    for (const [i, { logits }] of results.entries()) {
+      const { ids, truncated } = tokens[i]!;
+      const scores = scoresOf(logits, adapters[i]!.temperature, turn[i]!);
+      this.#answers[turn[i]!] = { scores, tokens: ids.length, truncated };
+    }
+    for (const [bundle, { resident }] of pins) this.#labels[bundle] = [...resident.labels];
+  }
+}
+
+/** @throws {AppError} naming the row where its adapter's weights, each of which is finite, come to none: JSON has no word for NaN */
+function scoresOf(logits: Float32Array, temperature: number, row: number): number[] {
+  const scores = softmax(logits, temperature);
+  if (scores.every(Number.isFinite)) return scores;
+  const message = 'the weights of the adapter are so large that its scores of this text are no numbers';
+  throw atRow(new AppError('invalid_adapter', message), row);
+}
+
+function longest(results: readonly RowResult[], part: 'queue' | 'run'): number {
+  return Math.max(...results.map((result) => result[part]));
+}
+
+/** The same error, naming the row of the request that it is about. */
+function atRow(error: unknown, row: number): unknown {
+  if (!(error instanceof AppError)) return error;
+  const { code, message, retryAfter } = error;
+  return new AppError(code, message, {
+    param: `rows.${row}.bundle`,
+    cause: error.cause,
+    ...(retryAfter !== undefined && { retryAfter }),
+  });
+}
