@@ -19,7 +19,9 @@ import { json, problemResponse } from './responses.ts';
 const params = z.object({ id: z.string() });
 
 const uploadBody = z.object({
-  file: z.any().openapi({ type: 'string', format: 'binary', description: 'JSONL, CSV or TSV in UTF-8' }),
+  file: z
+    .any()
+    .openapi({ type: 'string', format: 'binary', description: 'JSONL, or CSV with any usual separator' }),
   purpose: z.literal(PURPOSE),
 });
 

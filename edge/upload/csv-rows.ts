@@ -1,151 +1,139 @@
+import { CsvRecord } from './csv-record.ts';
 import type { BadRow, Line, RawRow, RowParser } from './rows.ts';
 
-const QUOTE = '"';
+const SEPARATORS = [',', ';', '\t', '|'];
+/** The line by which Excel is told the separator, and tells it. */
+const SEPARATOR_LINE = /^"?sep=([^"\r\n])"?\s*$/i;
+const MARK = '\ufeff';
 
-/** Where the two columns are, and how many there are. */
+/** Where the two columns are, and what all are called. */
 interface Columns {
   text: number;
   label: number;
-  count: number;
-}
-
-/** The row under way. Between two lines a quoted field is open. */
-interface OpenRow {
-  line: number;
-  fields: string[];
-  field: string;
-  length: number;
+  names: string[];
 }
 
 /**
- * Reads CSV or TSV (RFC 4180) line by line: a header that names the columns `text` and `label`, quoted fields that may
- * hold line ends. Where a TSV field has quotes that do not enclose it, they are text, as tools that write TSV leave them.
+ * Reads CSV line by line: a header that names the columns `text` and `label`, then rows. The separator is the one by
+ * which the header names both, or that a `sep=` line before it gives.
  *
- * Written here for its lines: csv-parse 7.0.3 counts a CRLF inside quotes twice and stops at the first row that is too
- * long.
+ * Written here for its lines and its bounds: of the libraries that stream, csv-parse 7.0.3 counts a CRLF inside quotes
+ * twice and stops at the first row that is too long, and the others stop at the first bad row.
  */
 export class CsvParser implements RowParser {
   isBroken = false;
-  readonly #delimiter: ',' | '\t';
   readonly #maxRowChars: number;
+  #separators = SEPARATORS;
   #columns: Columns | undefined;
-  #open: OpenRow | undefined;
+  /** Records that go on: the row's, or of the header one for each separator. */
+  #open: CsvRecord[] = [];
+  #rowChars = 0;
 
-  constructor(delimiter: ',' | '\t', maxRowChars: number) {
-    this.#delimiter = delimiter;
+  constructor(maxRowChars: number) {
     this.#maxRowChars = maxRowChars;
   }
 
   take(line: Line): RawRow | undefined {
-    const row = this.#open ?? { line: line.line, fields: [], field: '', length: 0 };
-    const isContinued = this.#open !== undefined;
-    this.#open = undefined;
-    if ('error' in line)
-      return this.#columns ? { line: row.line, error: line.error } : this.#break(row, line.error);
-    if (!isContinued && line.content.trim() === '') return undefined;
-    row.length += line.content.length;
-    if (row.length > this.#maxRowChars) {
-      return this.#break(
-        row,
-        `the row is longer than ${this.#maxRowChars} characters; is a quote not closed?`,
-      );
+    const isContinued = this.#open.length > 0;
+    if ('error' in line) {
+      const first = this.#open[0]?.line ?? line.line;
+      this.#open = [];
+      return this.#columns ? { line: first, error: line.error } : this.#break(first, line.error);
     }
-    const error = this.#readFields(row, line.content, isContinued);
-    if (error !== undefined) return { line: row.line, error };
-    return this.#open ? undefined : this.#finish(row);
+    const content = isContinued || !line.content.startsWith(MARK) ? line.content : line.content.slice(1);
+    if (!isContinued && this.#isNoRow(content)) return undefined;
+    this.#rowChars = (isContinued ? this.#rowChars : 0) + content.length;
+    if (this.#rowChars > this.#maxRowChars) {
+      const error = `the row is longer than ${this.#maxRowChars} characters; is a quote not closed?`;
+      return this.#break(this.#open[0]?.openQuote ?? line.line, error);
+    }
+    return this.#columns ? this.#readRow(content, line.line) : this.#readHeader(content, line.line);
   }
 
   end(): BadRow | undefined {
-    return this.#open && { line: this.#open.line, error: 'a quote that this row opens is never closed' };
+    const quote = this.#open[0]?.openQuote;
+    return quote === undefined
+      ? undefined
+      : { line: quote, error: 'the quote that opens here is never closed' };
   }
 
-  /** Adds a line's fields to the row, which stays open where the line ends inside quotes. Returns what is wrong. */
-  #readFields(row: OpenRow, content: string, isContinued: boolean): string | undefined {
-    let at = 0;
-    let inQuotes = isContinued;
-    if (isContinued) row.field += '\n';
-    for (;;) {
-      if (!inQuotes && content[at] !== QUOTE) {
-        const end = this.#fieldEnd(content, at);
-        const error = this.#addPlain(row, content.slice(at, end));
-        if (error !== undefined || end >= lineEnd(content)) return error;
-        at = end + 1;
-        continue;
-      }
-      const close = closingQuote(content, inQuotes ? at : at + 1);
-      row.field += content.slice(inQuotes ? at : at + 1, close).replaceAll('""', QUOTE);
-      if (close === content.length) {
-        this.#open = row;
-        return undefined;
-      }
-      const end = this.#fieldEnd(content, close);
-      const after = content.slice(close + 1, end);
-      if (after !== '' && this.#delimiter === ',')
-        return 'text after a closing quote; double the quotes inside';
-      row.fields.push(after === '' ? row.field : `"${row.field}"${after}`);
-      row.field = '';
-      if (end >= lineEnd(content)) return undefined;
-      at = end + 1;
-      inQuotes = false;
-    }
+  /** A blank line, or the bare separators that spreadsheets write for an empty row. */
+  #isNoRow(content: string): boolean {
+    const inked = content.trimStart();
+    if (inked === '') return true;
+    if (!this.#columns) return false;
+    const separator = this.#separators[0]!;
+    return inked.startsWith(separator) && inked.replaceAll(separator, '').trim() === '';
   }
 
-  #addPlain(row: OpenRow, field: string): string | undefined {
-    if (this.#delimiter === ',' && field.includes(QUOTE)) {
-      return 'a quote inside an unquoted field; put the field in quotes and double the quote';
-    }
-    row.fields.push(field);
+  #readRow(content: string, line: number): RawRow | undefined {
+    const record = this.#open.pop() ?? new CsvRecord(line, this.#separators[0]!);
+    const fault = record.read(content, line);
+    if (fault) return fault;
+    if (record.openQuote === undefined) return this.#rowOf(record);
+    this.#open = [record];
     return undefined;
   }
 
-  #fieldEnd(content: string, from: number): number {
-    const at = content.indexOf(this.#delimiter, from);
-    return at < 0 ? lineEnd(content) : at;
+  #rowOf({ line, fields }: CsvRecord): RawRow {
+    const { text, label, names } = this.#columns!;
+    const tooMany = fields.slice(names.length);
+    if (fields.length < names.length || tooMany.some((field) => field.trim() !== '')) {
+      const separator = this.#separators[0] === '\t' ? 'a tab' : `a "${this.#separators[0]}"`;
+      const error = `${fields.length} fields where the header has ${names.length}; quote a field that holds ${separator}`;
+      return { line, error };
+    }
+    if (nameOf(fields[label]!) === 'label' && names.every((name, i) => name === nameOf(fields[i]!))) {
+      return { line, error: 'the header once more; were files joined? Leave it out' };
+    }
+    return { line, row: { text: fields[text], label: fields[label] } };
   }
 
-  #finish(row: OpenRow): RawRow | undefined {
-    const { line, fields } = row;
-    if (!this.#columns) return this.#readHeader(row);
-    const { text, label, count } = this.#columns;
-    if (fields.length === count) return { line, row: { text: fields[text], label: fields[label] } };
-    return {
-      line,
-      error: `${fields.length} fields where the header has ${count}; quote a field that holds the delimiter`,
-    };
+  /** Reads the header by each separator, until one names the columns or none can any more. */
+  #readHeader(content: string, line: number): BadRow | undefined {
+    const told = this.#open.length === 0 && SEPARATOR_LINE.exec(content)?.[1];
+    if (told) {
+      this.#separators = [told];
+      return undefined;
+    }
+    const going =
+      this.#open.length > 0 ? this.#open : this.#separators.map((each) => new CsvRecord(line, each));
+    const sound = going.filter((record) => !record.read(content, line));
+    this.#open = sound.filter(({ openQuote }) => openQuote !== undefined);
+    const whole = sound.filter(({ openQuote }) => openQuote === undefined);
+    const header = whole.find(({ fields }) => NAMES.every((name) => fields.map(nameOf).includes(name)));
+    if (header) return this.#setColumns(header);
+    return this.#open.length > 0 ? undefined : this.#break(line, noColumns(whole));
   }
 
-  #readHeader(row: OpenRow): BadRow | undefined {
-    const names = row.fields.map((field) => field.trim().toLowerCase());
-    const text = names.indexOf('text');
-    const label = names.indexOf('label');
+  #setColumns({ line, fields, separator }: CsvRecord): BadRow | undefined {
+    const names = fields.map(nameOf);
+    const [text, label] = [names.indexOf('text'), names.indexOf('label')];
     if (names.lastIndexOf('text') !== text || names.lastIndexOf('label') !== label) {
-      return this.#break(row, 'the header names a column twice');
+      return this.#break(line, 'the header names a column twice');
     }
-    if (text < 0 || label < 0) {
-      const found = row.fields.slice(0, 10).map((field) => JSON.stringify(field.slice(0, 40)));
-      return this.#break(
-        row,
-        `the header must name the columns "text" and "label"; it has ${found.join(', ')}`,
-      );
-    }
-    this.#columns = { text, label, count: names.length };
+    this.#columns = { text, label, names };
+    this.#separators = [separator];
+    this.#open = [];
     return undefined;
   }
 
-  #break(row: OpenRow, error: string): BadRow {
+  #break(line: number, error: string): BadRow {
     this.isBroken = true;
-    return { line: row.line, error };
+    return { line, error };
   }
 }
 
-/** Where a line's text ends: before the `\r` of a CRLF. */
-function lineEnd(content: string): number {
-  return content.endsWith('\r') ? content.length - 1 : content.length;
+const NAMES = ['text', 'label'];
+
+function nameOf(field: string): string {
+  return field.trim().toLowerCase();
 }
 
-/** The next quote that is not doubled, or the line's length. */
-function closingQuote(content: string, from: number): number {
-  let at = content.indexOf(QUOTE, from);
-  while (at >= 0 && content[at + 1] === QUOTE) at = content.indexOf(QUOTE, at + 2);
-  return at < 0 ? content.length : at;
+function noColumns(headers: readonly CsvRecord[]): string {
+  const wanted = 'the header must name the columns "text" and "label"';
+  if (headers.length === 0) return `${wanted}; its quotes do not enclose its fields`;
+  const { fields } = headers.reduce((a, b) => (b.fields.length > a.fields.length ? b : a));
+  const found = fields.slice(0, 10).map((field) => JSON.stringify(field.slice(0, 40)));
+  return `${wanted}; it has ${found.join(', ')}`;
 }

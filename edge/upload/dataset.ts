@@ -2,9 +2,11 @@ import { MAX_DATASET_BYTES, MAX_LINE_BYTES } from '../../shared/api/datasets.ts'
 import { AppError } from '../../shared/errors.ts';
 import { joinBytes } from './bytes.ts';
 import { CsvParser } from './csv-rows.ts';
+import { refuseFile } from './file-kinds.ts';
 import { JsonlParser } from './jsonl-rows.ts';
 import { type DatasetSummary, RowCheck } from './row-check.ts';
-import { type Line, LineSplitter, type RowParser } from './rows.ts';
+import { CR, LF, type Line, LineSplitter, type RowParser } from './rows.ts';
+import { readText } from './text-source.ts';
 
 /** Where the accepted rows go. */
 export interface ByteSink {
@@ -13,11 +15,10 @@ export interface ByteSink {
 
 /** A header longer than this is none. */
 const MAX_HEAD_BYTES = 64 * 1024;
-const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 
 /**
- * Reads a dataset file (CSV, TSV or JSONL, told apart by its first line), checks every row and writes the good ones to
+ * Reads a dataset file (JSONL or CSV with any usual separator, told apart by its first line), checks every row and writes the good ones to
  * `sink` as JSONL `{"text","label"}`. After a bad row nothing more is written, but the rest is still checked, so that
  * the error tells all. Throws `invalid_dataset` with the lines.
  */
@@ -26,10 +27,10 @@ export async function ingestDataset(
   sink: ByteSink,
   maxStoredBytes = MAX_DATASET_BYTES,
 ): Promise<DatasetSummary> {
-  const source = chunks[Symbol.asyncIterator]();
+  const source = readText(chunks);
   try {
     const head = await readHead(source);
-    const intake = new Intake(parserFor(head), sink, maxStoredBytes);
+    const intake = new Intake(parserFor(head), lineEndOf(head), sink, maxStoredBytes);
     await intake.take(head);
     while (!intake.isOver) {
       const next = await source.next();
@@ -38,7 +39,7 @@ export async function ingestDataset(
     }
     return intake.conclude();
   } finally {
-    await source.return?.();
+    await source.return(undefined);
   }
 }
 
@@ -48,12 +49,13 @@ class Intake {
   readonly #parser: RowParser;
   readonly #sink: ByteSink;
   readonly #maxStoredBytes: number;
-  readonly #splitter = new LineSplitter(MAX_LINE_BYTES);
+  readonly #splitter: LineSplitter;
   readonly #check = new RowCheck();
   #storedBytes = 0;
 
-  constructor(parser: RowParser, sink: ByteSink, maxStoredBytes: number) {
+  constructor(parser: RowParser, lineEnd: typeof LF | typeof CR, sink: ByteSink, maxStoredBytes: number) {
     this.#parser = parser;
+    this.#splitter = new LineSplitter(MAX_LINE_BYTES, lineEnd);
     this.#sink = sink;
     this.#maxStoredBytes = maxStoredBytes;
   }
@@ -81,7 +83,7 @@ class Intake {
       });
     }
     const summary = this.#check.summary();
-    if (summary.examples === 0) throw refuse('The file has no rows.');
+    if (summary.examples === 0) throw refuseFile('The file has no rows.');
     return summary;
   }
 
@@ -102,17 +104,13 @@ class Intake {
     const bytes = encoder.encode(rows);
     this.#storedBytes += bytes.byteLength;
     if (this.#storedBytes > this.#maxStoredBytes) {
-      throw refuse(`As JSONL the file has more than ${this.#maxStoredBytes} bytes.`);
+      throw refuseFile(`As JSONL the file has more than ${this.#maxStoredBytes} bytes.`);
     }
     await this.#sink.write(bytes);
   }
 }
 
-function refuse(message: string): AppError {
-  return new AppError('invalid_dataset', message, { param: 'file' });
-}
-
-/** Everything up to the end of the first line that is not blank, without the byte order mark. */
+/** Everything up to the end of the first line that is not blank. */
 async function readHead(source: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -124,31 +122,33 @@ async function readHead(source: AsyncIterator<Uint8Array>): Promise<Uint8Array> 
     bytes += value.byteLength;
     const start: number = inLine ? 0 : value.findIndex(isInk);
     inLine ||= start >= 0;
-    if (inLine && value.indexOf(NEWLINE, start) >= 0) break;
+    if (inLine && value.subarray(start).some(endsLine)) break;
   }
-  return withoutMark(joinBytes(chunks));
+  return joinBytes(chunks);
 }
 
 function isInk(byte: number): boolean {
   return byte > 0x20;
 }
 
-function withoutMark(head: Uint8Array): Uint8Array {
-  const [a, b, c] = head;
-  if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) {
-    throw refuse('The file is UTF-16; save it as UTF-8.');
-  }
-  return a === 0xef && b === 0xbb && c === 0xbf ? head.subarray(3) : head;
+/** A `\r` at the end may be half of a CRLF. */
+function endsLine(byte: number, at: number, bytes: Uint8Array): boolean {
+  return byte === LF || (byte === CR && at + 1 < bytes.byteLength);
+}
+
+/** CR where the first line ends so, as old Macs wrote them; a CRLF, or a `\r\r\n` that a conversion made of it, ends at its LF. */
+function lineEndOf(head: Uint8Array): typeof LF | typeof CR {
+  const first = head.findIndex((byte) => byte === LF || byte === CR);
+  const next = head.subarray(Math.max(0, first)).find((byte) => byte !== CR);
+  return first >= 0 && head[first] === CR && next !== LF ? CR : LF;
 }
 
 function parserFor(head: Uint8Array): RowParser {
   const start = head.findIndex(isInk);
-  if (start < 0 && head.byteLength < MAX_HEAD_BYTES) throw refuse('The file is empty.');
+  if (start < 0 && head.byteLength < MAX_HEAD_BYTES) throw refuseFile('The file is empty.');
   const first = String.fromCharCode(head[start] ?? 0);
-  if (first === '{') return new JsonlParser();
-  if (first === '[')
-    throw refuse('The file is a JSON array; JSONL holds one object a line, without brackets.');
-  const end = head.indexOf(NEWLINE, start);
-  const header = head.subarray(start, end < 0 ? head.byteLength : end);
-  return new CsvParser(header.includes(0x09) ? '\t' : ',', MAX_LINE_BYTES);
+  if (first === '[') {
+    throw refuseFile('The file is a JSON array; JSONL holds one object a line, without brackets.');
+  }
+  return first === '{' ? new JsonlParser() : new CsvParser(MAX_LINE_BYTES);
 }

@@ -1,18 +1,54 @@
 import type { Line, RawRow, RowParser } from './rows.ts';
 
+const MARK = '\ufeff';
+
 /** Reads JSONL: a row a line; blank lines are skipped. */
 export class JsonlParser implements RowParser {
-  readonly isBroken = false;
+  isBroken = false;
+  #isFirst = true;
 
   take(line: Line): RawRow | undefined {
     if ('error' in line) return line;
-    if (line.content.trim() === '') return undefined;
+    // Joined files leave their byte order marks inside.
+    const content = line.content.startsWith(MARK) ? line.content.slice(1) : line.content;
+    if (content.trim() === '') return undefined;
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
     try {
-      return { line: line.line, row: JSON.parse(line.content) };
+      return { line: line.line, row: JSON.parse(content) };
     } catch {
-      return { line: line.line, error: 'not valid JSON' };
+      this.isBroken = isFirst && content.trim() === '{';
+      return { line: line.line, error: `not valid JSON${whyNot(content.trim())}` };
     }
   }
 
   end(): undefined {}
+}
+
+/** What is wrong with a line that JSON.parse refuses, where it is one of the usual mistakes. */
+function whyNot(line: string): string {
+  if (/^\{\s*'/.test(line))
+    return ': its quotes are single ones, as Python prints a dict; write it with json.dumps';
+  if (!line.startsWith('{')) return '';
+  const end = objectEnd(line);
+  if (end < 0) return ': the object does not end on its line; JSONL holds one object a line';
+  const after = line.slice(end).trimStart();
+  if (after.startsWith('{')) return ': more than one object on the line; put each on a line of its own';
+  if (after === ',') return ': a comma after the object; JSONL has none between its lines';
+  return '';
+}
+
+/** Where the object that begins the line ends; -1 where it does not. */
+function objectEnd(line: string): number {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < line.length; at++) {
+    const character = line[at];
+    if (character === '"') inString = !inString;
+    else if (inString) at += character === '\\' ? 1 : 0;
+    else if (character === '{') depth += 1;
+    else if (character === '}') depth -= 1;
+    if (depth === 0) return at + 1;
+  }
+  return -1;
 }

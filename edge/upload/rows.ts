@@ -18,28 +18,31 @@ export interface RowParser {
   readonly isBroken: boolean;
 }
 
-/** A line without its `\n`; a `\r` before it is still there. */
+/** A line without the byte that ends it; of a CRLF the `\r` is still there. */
 export type Line = { line: number; content: string } | BadRow;
 
-const NEWLINE = 0x0a;
+export const LF = 0x0a;
+export const CR = 0x0d;
 // A byte order mark that is not at the file's start is text.
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Cuts chunks into lines of at most `maxLineBytes`, holding no more than one of them. */
 export class LineSplitter {
   readonly #maxLineBytes: number;
+  readonly #lineEnd: number;
   #line = 1;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
 
-  constructor(maxLineBytes: number) {
+  constructor(maxLineBytes: number, lineEnd: typeof LF | typeof CR = LF) {
     this.#maxLineBytes = maxLineBytes;
+    this.#lineEnd = lineEnd;
   }
 
   *push(chunk: Uint8Array): Generator<Line> {
-    const last = chunk.lastIndexOf(NEWLINE);
+    const last = chunk.lastIndexOf(this.#lineEnd);
     if (last >= 0) {
-      const first = chunk.indexOf(NEWLINE);
+      const first = chunk.indexOf(this.#lineEnd);
       this.#keep(chunk.subarray(0, first));
       yield this.#finish();
       if (last > first) yield* this.#wholeLines(chunk.subarray(first + 1, last));
@@ -48,7 +51,7 @@ export class LineSplitter {
     this.#keep(chunk.slice(last + 1));
   }
 
-  /** The last line, where the file does not end with `\n`. */
+  /** The last line, where the file does not end with a line end. */
   *end(): Generator<Line> {
     if (this.#pendingBytes > 0) yield this.#finish();
   }
@@ -57,11 +60,12 @@ export class LineSplitter {
   *#wholeLines(bytes: Uint8Array): Generator<Line> {
     const block = bytes.byteLength > this.#maxLineBytes ? undefined : decodeUtf8(bytes);
     if (block !== undefined) {
-      for (const content of block.split('\n')) yield { line: this.#line++, content };
+      for (const content of block.split(String.fromCharCode(this.#lineEnd)))
+        yield { line: this.#line++, content };
       return;
     }
     for (let begin = 0; begin <= bytes.byteLength; ) {
-      const at = bytes.indexOf(NEWLINE, begin);
+      const at = bytes.indexOf(this.#lineEnd, begin);
       const end = at < 0 ? bytes.byteLength : at;
       this.#keep(bytes.subarray(begin, end));
       yield this.#finish();

@@ -63,6 +63,15 @@ function endlessUpload(bytes: number) {
   return { body, sent };
 }
 
+/** A text with its byte order mark. */
+function utf16(text: string, littleEndian: boolean): Uint8Array {
+  const view = new DataView(new ArrayBuffer(2 * text.length + 2));
+  for (const [i, unit] of `\ufeff${text}`.split('').entries()) {
+    view.setUint16(2 * i, unit.charCodeAt(0), littleEndian);
+  }
+  return new Uint8Array(view.buffer);
+}
+
 describe('POST /v1/files', () => {
   it('stores a CSV as JSONL and answers what it holds', async () => {
     const client = await makeTenant();
@@ -98,6 +107,17 @@ describe('POST /v1/files', () => {
     const { status, body } = await client.call('/v1/files', { method: 'POST', body: form });
     expect(status).toBe(201);
     expect(body).toMatchObject({ filename: 'train.jsonl', examples: 2, labels: { spam: 1, ham: 1 } });
+  });
+
+  it('reads what Excel saves: semicolons, all in quotes, and UTF-16 with a byte order mark', async () => {
+    const client = await makeTenant();
+    const csv = '"text";"label"\r\n"a, ""b"" שלום 🎉";"x"\r\n"c";"y"\r\n;\r\n;\r\n';
+    for (const content of [csv, utf16(csv, true), utf16(csv, false)]) {
+      const { status, body } = await send(client, [file(content), PURPOSE]);
+      expect([status, body.examples, body.labels]).toEqual([201, 2, { x: 1, y: 1 }]);
+      const stored = await env.BUCKET.get(`files/${body.id}.jsonl`);
+      expect((await stored!.text()).split('\n')[0]).toBe('{"text":"a, \\"b\\" שלום 🎉","label":"x"}');
+    }
   });
 
   it('stores a file of several parts, byte for byte', async () => {
@@ -148,6 +168,16 @@ describe('POST /v1/files', () => {
       ],
       ['names a line that is not UTF-8', [PURPOSE, file(notUtf8)], 'invalid_dataset', 'file', [[3, 'UTF-8']]],
       ['names a 10 MB text', [PURPOSE, file(tenMegabytes)], 'invalid_dataset', 'file', [[3, 'longer than']]],
+      [
+        'names a spreadsheet',
+        [
+          PURPOSE,
+          file(new TextEncoder().encode('PK\u0003\u0004'.padEnd(30, '\0').concat('xl/workbook.xml'))),
+        ],
+        'invalid_dataset',
+        'file',
+        [],
+      ],
       ['asks for the file', [PURPOSE], 'invalid_request', 'file', undefined],
       ['asks for the purpose', [file(GOOD)], 'invalid_request', 'purpose', undefined],
       [
@@ -181,6 +211,7 @@ describe('POST /v1/files', () => {
 
   it('refuses other content types, and bodies that are not what they say', async () => {
     const client = await makeTenant();
+    const before = await db.$count(files);
     expect(problemOf(await client.call('/v1/files', { json: {} }))).toMatchObject({ status: 415 });
     const call = (headers: Record<string, string>, body: string) =>
       client.call('/v1/files', { method: 'POST', headers, body });
@@ -196,7 +227,7 @@ describe('POST /v1/files', () => {
         code: 'malformed_body',
       });
     }
-    expect(await db.$count(files)).toBe(3);
+    expect(await db.$count(files)).toBe(before);
   });
 
   it('refuses 200 MB with a Content-Length before reading them', async () => {
