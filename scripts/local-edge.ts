@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
-import { applyMigrations, type LocalDatabase } from './migrations.ts';
+import { migrate, readWranglerConfig } from './local-database.ts';
+import type { LocalDatabase } from './migrations.ts';
 
-const ROOT = new URL('../', import.meta.url);
 const HOST = '127.0.0.1';
 
 /** The edge on this machine: the real Worker in workerd, with D1 and R2 on disk. */
@@ -36,8 +35,7 @@ export async function startEdge({
   key,
 }: LocalEdgeOptions): Promise<LocalEdge> {
   await assertPortFree(port);
-  const configPath = fileURLToPath(new URL('wrangler.toml', ROOT));
-  const { workerOptions, main } = await readWranglerConfig(configPath, nodeSecret);
+  const { workerOptions, main } = await readWranglerConfig(nodeSecret);
   const { modulesRules: _, ...bindings } = workerOptions;
   const script = await bundle(main!);
   const miniflare = new Miniflare(
@@ -56,10 +54,7 @@ export async function startEdge({
   try {
     const url = (await miniflare.ready).origin;
     const db = await miniflare.getD1Database('DB');
-    await applyMigrations(db, new URL('migrations/', ROOT)).catch((cause) => {
-      const way = 'go on with that version, set WEFT_HOME to another folder, or remove this one';
-      throw new Error(`${stateFolder} cannot be used: ${cause.message}; ${way}`, { cause });
-    });
+    await migrate(db, stateFolder);
     await seedDevelopmentKey(db, key);
     const runCron = async () => {
       const worker = await miniflare.getWorker();
@@ -86,14 +81,6 @@ async function seedDevelopmentKey(db: LocalDatabase, key: string): Promise<void>
       )
       .bind(hash, DEVELOPMENT_TENANT, now),
   ]);
-}
-
-/** `wrangler.toml` is the one source of bindings. wrangler warns of a secret that is not in the environment. */
-async function readWranglerConfig(path: string, nodeSecret: string) {
-  process.env.WRANGLER_LOG ??= 'error';
-  process.env.NODE_SECRET ??= nodeSecret;
-  const { unstable_getMiniflareWorkerOptions } = await import('wrangler');
-  return unstable_getMiniflareWorkerOptions(path);
 }
 
 async function bundle(entry: string): Promise<string> {

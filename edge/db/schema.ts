@@ -15,6 +15,8 @@ import type { HyperparametersRequest, PeftConfig, PeftRequest } from '../../shar
 export const apiKeys = sqliteTable('api_keys', {
   hash: text().primaryKey(),
   tenant: text().notNull(),
+  /** What its maker calls it. */
+  name: text(),
   createdAt: integer('created_at').notNull(),
   revokedAt: integer('revoked_at'),
 });

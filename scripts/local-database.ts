@@ -1,0 +1,50 @@
+import { fileURLToPath } from 'node:url';
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
+import { applyMigrations, type LocalDatabase } from './migrations.ts';
+
+const ROOT = new URL('../', import.meta.url);
+
+/** The one source of the edge's bindings. */
+export const WRANGLER_CONFIG = fileURLToPath(new URL('wrangler.toml', ROOT));
+
+/** What `wrangler.toml` binds. wrangler warns of a secret that is not in the environment. */
+export async function readWranglerConfig(nodeSecret: string) {
+  process.env.WRANGLER_LOG ??= 'error';
+  process.env.NODE_SECRET ??= nodeSecret;
+  const { unstable_getMiniflareWorkerOptions } = await import('wrangler');
+  return unstable_getMiniflareWorkerOptions(WRANGLER_CONFIG);
+}
+
+/**
+ * Brings the local edge's database up to this version.
+ * @throws {Error} naming the folder and the way out where another version made it.
+ */
+export async function migrate(db: LocalDatabase, stateFolder: string): Promise<void> {
+  await applyMigrations(db, new URL('migrations/', ROOT)).catch((cause) => {
+    const way = 'go on with that version, set WEFT_HOME to another folder, or remove this one';
+    throw new Error(`${stateFolder} cannot be used: ${cause.message}; ${way}`, { cause });
+  });
+}
+
+/** The local edge's database, migrated, without the edge: made where there is none, and shared with one that runs. */
+export async function openLocalDatabase(
+  stateFolder: string,
+): Promise<AsyncDisposable & { db: LocalDatabase }> {
+  const { workerOptions } = await readWranglerConfig('');
+  const { modulesRules: _, ...bindings } = workerOptions;
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      resourcePersistencePath: stateFolder,
+      ...bindings,
+      modules: [{ type: 'ESModule', path: 'index.js', contents: 'export default {}' }],
+    }),
+  );
+  try {
+    const db = await miniflare.getD1Database('DB');
+    await migrate(db, stateFolder);
+    return { db, [Symbol.asyncDispose]: () => miniflare.dispose() };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}
