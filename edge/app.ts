@@ -5,7 +5,9 @@ import { openDb } from './db/client.ts';
 import type { AppEnv } from './env.ts';
 import { invalidRequest } from './invalid-request.ts';
 import { requireNode, requireTenant } from './middleware/auth.ts';
+import { crossOrigin } from './middleware/cross-origin.ts';
 import { knownQuery } from './middleware/known-query.ts';
+import { plainBody } from './middleware/request-body.ts';
 import { nameRequest } from './middleware/request-id.ts';
 import { respondWithError } from './problems.ts';
 import { adapterFiles } from './routes/adapter-files.ts';
@@ -31,6 +33,7 @@ app.onError(respondWithError);
 app.notFound((c) => respondWithError(new AppError('not_found', `There is no ${c.req.path}.`), c));
 
 app.use(nameRequest);
+app.use('/v1/*', crossOrigin);
 app.use(
   methodNotAllowed({
     app,
@@ -50,6 +53,7 @@ app.use(async (c, next) => {
 app.use('/v1/*', requireTenant);
 app.use('/internal/*', requireNode);
 app.use(knownQuery(app));
+app.use(plainBody);
 
 app.route('/', health);
 app.route('/', adapters);

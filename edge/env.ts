@@ -7,6 +7,8 @@ export interface Env {
   NODE_SECRET: string;
   /** Training jobs of one tenant that may wait at once. */
   MAX_QUEUED_JOBS: number;
+  /** Origins whose pages may call the API, with commas between them; "*" is any. */
+  CORS_ORIGINS: string;
 }
 
 /** Hono's type parameter: bindings, and what middleware has put into the context by the time a handler runs. */

@@ -25,6 +25,7 @@ export function respondWithError(thrown: unknown, c: Context<AppEnv>): Response 
   if (error.code === 'internal_error') logFault(thrown, id, c.req.method, new URL(c.req.url).pathname);
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
   if (error.retryAfter !== undefined) headers['retry-after'] = String(Math.ceil(error.retryAfter));
+  if (error.acceptEncoding) headers['accept-encoding'] = error.acceptEncoding.join(', ');
   // OpenAI's SDKs, and clients made like them, obey it.
   if (error.isFinal) headers['x-should-retry'] = 'false';
   if (error.status === 401) headers['www-authenticate'] = 'Bearer realm="weft"';

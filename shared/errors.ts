@@ -81,6 +81,8 @@ export interface AppErrorOptions {
   totalErrors?: number;
   /** Seconds after which the same request may succeed, whatever its code says in general. */
   retryAfter?: number;
+  /** The content codings that a body may have (415). */
+  acceptEncoding?: readonly string[];
   cause?: unknown;
 }
 
@@ -91,6 +93,7 @@ export class AppError extends Error {
   readonly errors: LineError[] | undefined;
   readonly totalErrors: number | undefined;
   readonly retryAfter: number | undefined;
+  readonly acceptEncoding: readonly string[] | undefined;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -100,6 +103,7 @@ export class AppError extends Error {
     this.errors = options.errors;
     this.totalErrors = options.totalErrors;
     this.retryAfter = options.retryAfter;
+    this.acceptEncoding = options.acceptEncoding;
   }
 
   get status(): number {

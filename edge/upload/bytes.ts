@@ -53,10 +53,51 @@ export async function* requestBytes(request: Request): AsyncGenerator<Uint8Array
   }
 }
 
+/**
+ * Compressed bytes that are unpacked at once. They come to about a thousand times as many at most, which is what a body made
+ * to burst can take beyond its route's limit.
+ */
+const GZIP_SLICE_BYTES = 2048;
+
+/** What a gzipped body holds, unpacked as it is read. Reading throws `malformed_body` where it breaks off or is none. */
+export function gunzip(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  return streamOf(unpacked(body));
+}
+
+async function* unpacked(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* streamOf(sliced(body)).pipeThrough<Uint8Array>(new DecompressionStream('gzip'));
+  } catch (cause) {
+    throw new AppError('malformed_body', 'The body breaks off, or is not gzip as Content-Encoding says.', {
+      cause,
+    });
+  }
+}
+
+function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull: async (controller) => {
+      const { done, value } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: async () => void (await chunks.return(undefined)),
+  });
+}
+
+async function* sliced(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.byteLength; at += GZIP_SLICE_BYTES) {
+      yield chunk.subarray(at, at + GZIP_SLICE_BYTES);
+    }
+  }
+}
+
 async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | undefined> {
   try {
     return (await reader.read()).value;
   } catch (cause) {
+    if (cause instanceof AppError) throw cause;
     throw new AppError('malformed_body', 'The body broke off.', { cause });
   }
 }

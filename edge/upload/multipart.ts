@@ -53,6 +53,7 @@ export async function* readParts(
       yield { ...header, body: { [Symbol.asyncIterator]: () => ({ next: () => part.next() }) } };
       await skip(part);
     }
+    await scanner.end();
   } finally {
     await scanner.cancel();
   }
@@ -126,17 +127,28 @@ class Scanner {
     return startsWith(this.#bytes, ascii(text), 0);
   }
 
+  /** Reads what follows the last delimiter, which means nothing; but a compressed body is only whole at its end. */
+  async end(): Promise<void> {
+    while (await this.#next());
+  }
+
   async cancel(): Promise<void> {
     await this.#source.return?.();
   }
 
-  async #fill(): Promise<void> {
+  async #next(): Promise<Uint8Array | undefined> {
     const { done, value } = await this.#source.next();
-    if (done) throw malformed('it ends before its closing delimiter');
+    if (done) return undefined;
     this.#read += value.byteLength;
     if (this.#read > this.#maxBytes) {
       throw new AppError('payload_too_large', `The body is larger than ${this.#maxBytes} bytes.`);
     }
+    return value;
+  }
+
+  async #fill(): Promise<void> {
+    const value = await this.#next();
+    if (!value) throw malformed('it ends before its closing delimiter');
     const rest = this.#bytes;
     this.#bytes = rest.byteLength === 0 ? value : new Uint8Array(rest.byteLength + value.byteLength);
     if (rest.byteLength === 0) return;

@@ -1,0 +1,37 @@
+import { cors } from 'hono/cors';
+import { createMiddleware } from 'hono/factory';
+import type { AppEnv } from '../env.ts';
+
+/** Headers of answers that a page may read. */
+const EXPOSED = [
+  'x-request-id',
+  'retry-after',
+  'server-timing',
+  'x-should-retry',
+  'location',
+  'etag',
+  'content-disposition',
+];
+const PREFLIGHT_SECONDS = 3600;
+
+const answer = cors({
+  origin: (origin, { env }) => (isAllowed(origin, env.CORS_ORIGINS) ? origin : null),
+  allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
+  exposeHeaders: EXPOSED,
+  maxAge: PREFLIGHT_SECONDS,
+});
+
+/**
+ * Lets pages of the origins in `CORS_ORIGINS` call the API. Never with credentials: a key comes in a header, which a page must
+ * have been given. OPTIONS that is no preflight goes on to say what methods there are.
+ */
+export const crossOrigin = createMiddleware<AppEnv>(async (c, next) => {
+  const isPlainOptions = c.req.method === 'OPTIONS' && !c.req.header('access-control-request-method');
+  if (isPlainOptions || c.req.header('origin') === undefined) return next();
+  return answer(c, next);
+});
+
+function isAllowed(origin: string, allowed: string): boolean {
+  const origins = allowed.split(',').map((one) => one.trim());
+  return origins.includes(origin) || origins.includes('*');
+}
