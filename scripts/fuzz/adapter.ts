@@ -92,7 +92,7 @@ function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
   const shapes = new Map<string, readonly number[]>();
   for (const { name, inFeatures, outFeatures } of layers) {
     shapes.set(loraTensorName(name, 'A'), [r, inFeatures]);
-    shapes.set(loraTensorName(name, 'B'), [choices.rarely(20) ? outFeatures + 1 : outFeatures, r]);
+    shapes.set(loraTensorName(name, 'B'), [choices.fault(20) ? outFeatures + 1 : outFeatures, r]);
     if (dora) shapes.set(magnitudeTensorName(name), [outFeatures]);
   }
   for (const { name, inFeatures, outFeatures } of architecture.head.layers) {
@@ -101,13 +101,13 @@ function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
     shapes.set(classifierTensorName('bias', name), [rows]);
   }
   const pattern = choices.rarely(4)
-    ? { [choices.pick(['query', '.*', 'layer.0', '[z-a]', '(a+)+$', ''])]: choices.pick([r, 300, 0]) }
+    ? { [choices.usually(['query', '.*', 'layer.0', '[z-a]', '(a+)+$', ''])]: choices.usually([r, 300, 0]) }
     : {};
   const config = {
     peft_type: 'LORA',
     task_type: 'SEQ_CLS',
     r,
-    lora_alpha: choices.pick([8, 1e-9, 1e6, 1e300]),
+    lora_alpha: choices.usually([8, 1e-9, 1e6, 1e300]),
     rank_pattern: pattern,
     alpha_pattern: choices.rarely(4) ? pattern : {},
     use_rslora: choices.rarely(4),
@@ -122,16 +122,19 @@ function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
     Array.from({ length: labels }, (_, i) => `label ${i}`),
     choices,
   );
-  const length = String(choices.pick([32, 16, 8, 512, 7, Number.NaN]));
+  const length = String(choices.usually([32, 16, 8, 512, 7, Number.NaN]));
   return {
     config: choices.note('config', corrupted(encoder.encode(jsonText(config, choices)), choices)),
-    weights: choices.note('weights', safetensorsBytes(shapes, metadata, choices)),
+    weights: choices.note(
+      'weights',
+      safetensorsBytes(shapes, metadata, choices, choices.pick(['F32', 'F16', 'BF16'])),
+    ),
     fields: choices.note('fields', [
       ['name', 'spam'],
       ['labels', labelsText],
       ['pooling', pooling],
       ['max_length', length],
-      ['base_precision', choices.pick(['fp32', 'int8', 'nf4'])],
+      ['base_precision', choices.usually(['fp32', 'int8', 'nf4'])],
     ] as const),
   };
 }

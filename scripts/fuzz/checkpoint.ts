@@ -80,20 +80,20 @@ function fileOf(choices: Choices): Uint8Array {
   const isFirst = choices.rarely(3);
   const position: TrainingPosition = {
     epoch: isFirst ? 1 : 2,
-    batch: choices.pick([3, 0, 5]),
-    loss: choices.pick([0.5, 0, -1, 1e308]),
+    batch: choices.usually([3, 0, 5]),
+    loss: choices.usually([0.5, 0, -1, 1e308]),
     backed_off: choices.rarely(2),
-    kept: isFirst ? null : { epoch: 1, loss: choices.pick([0.5, 1e308]) },
+    kept: isFirst ? null : { epoch: 1, loss: choices.usually([0.5, 1e308]) },
     order: [1, 2, 3, 0xffffffff],
     descent: {
-      steps: choices.pick([3, 0, 2 ** 53 - 1, 2 ** 31]),
-      watched: choices.pick([0.7, 1e308, -1e308]),
+      steps: choices.usually([3, 0, 2 ** 53 - 1, 2 ** 31]),
+      watched: choices.usually([0.7, 1e308, -1e308]),
       best_f1: choices.pick([null, 0.9, 0]),
     },
     meter: {
-      steps_run: choices.pick([3, 0, 2 ** 53 - 1]),
+      steps_run: choices.usually([3, 0, 2 ** 53 - 1]),
       tokens: choices.pick([100, 0]),
-      seconds: choices.pick([1.5, 0, 1e308]),
+      seconds: choices.usually([1.5, 0, 1e308]),
     },
   };
   const header = jsonText({ format: 1, task: TASK, machine: 'x64, 2 threads', position }, choices);

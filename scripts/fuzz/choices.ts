@@ -3,6 +3,9 @@ import type { Random } from '../../gpu-node/random.ts';
 /** An input takes no more choices than this; beyond them each is the simplest. */
 export const MAX_CHOICES = 4096;
 
+/** How many faults inputs have. */
+const FAULTS = [0, 1, 1, 2, 4, 16];
+
 /**
  * What an input is made from: a list of choices, each an integer in [0, 2^32), of which 0 always means the simplest. A target draws from
  * it and never from anything else, so that whatever it makes can be made again, changed and made smaller as a list of numbers, with no
@@ -15,6 +18,7 @@ export class Choices {
   readonly #random: Random | undefined;
   readonly #record: Uint32Array;
   #count = 0;
+  #faults: number | undefined;
 
   /** `record` takes what is drawn: another thread may read it while this one hangs. */
   constructor(given: ArrayLike<number>, random?: Random, record: Uint32Array = new Uint32Array(MAX_CHOICES)) {
@@ -41,6 +45,22 @@ export class Choices {
   /** An integer in [from, to]; the simplest is `from`. */
   between(from: number, to: number): number {
     return from + this.below(to - from + 1);
+  }
+
+  /**
+   * Whether to do something wrong here, one in `chances` times, as long as the input has faults left: most have one or two, because of
+   * more only the first that is met is tested.
+   */
+  fault(chances: number): boolean {
+    this.#faults ??= this.pick(FAULTS);
+    if (this.#faults === 0 || !this.rarely(chances)) return false;
+    this.#faults--;
+    return true;
+  }
+
+  /** The first of a list, or at the price of a fault one of the others. */
+  usually<T>(list: readonly [T, ...T[]], chances = 6): T {
+    return this.fault(chances) ? list[1 + this.below(list.length - 1)]! : list[0];
   }
 
   /** One in `chances` times true; false is the simplest. */

@@ -23,11 +23,13 @@ interface Form {
 
 const separated = (separator: string): Form => ({
   write: (rows, choices) => {
-    const end = choices.pick(['\n', '\r\n', '\r']);
-    const columns = choices.pick([
-      ['text', 'label'],
-      ['label', 'text'],
-      ['id', 'Text', ' LABEL '],
+    const end = choices.usually([choices.pick(['\n', '\r\n']), '\r']);
+    const columns = choices.usually([
+      choices.pick([
+        ['text', 'label'],
+        ['label', 'text'],
+        ['id', 'Text', ' LABEL '],
+      ]),
       ['text', 'text', 'label'],
       ['label'],
     ]);
@@ -36,10 +38,10 @@ const separated = (separator: string): Form => ({
     const cells = rows.map((row) =>
       columns.map((column) => cell(row[column.trim().toLowerCase() as keyof Row] ?? '7')),
     );
-    if (cells.length > 0 && choices.rarely(5))
+    if (cells.length > 0 && choices.fault(5))
       choices.pick(cells).push(choices.pick(['', '"', 'a"b', '"a"b']));
-    if (choices.rarely(6)) cells.push(columns.map(() => ''));
-    const prefix = choices.pick(['', '', '\ufeff', `sep=${separator}\n`, '\n', ' \n']);
+    if (choices.fault(6)) cells.push(columns.map(() => ''));
+    const prefix = choices.usually(['', '\ufeff', `sep=${separator}\n`, '\n', ' \n']);
     return prefix + [columns, ...cells].map((row) => row.join(separator)).join(end) + choices.pick(['', end]);
   },
 });
@@ -47,7 +49,9 @@ const separated = (separator: string): Form => ({
 const FORMS: readonly Form[] = [
   {
     write: (rows, choices) =>
-      rows.map((row) => jsonText(row, choices)).join(choices.pick(['\n', '\r\n', '\n\n', '\r'])),
+      rows
+        .map((row) => jsonText(row, choices))
+        .join(choices.usually([choices.pick(['\n', '\r\n']), '\n\n', '\r'])),
   },
   separated(','),
   separated('\t'),
@@ -85,17 +89,12 @@ export async function dataset(): Promise<Check> {
 }
 
 function rowOf(choices: Choices): Row {
-  const label = choices.pick([
-    'spam',
-    'ham',
-    'Ham',
-    ' ham',
-    '1',
+  const label = choices.usually([
+    choices.pick(['spam', 'ham', 'Ham', ' ham', '1', 'constructor', 'é']),
     '',
     '__proto__',
-    'constructor',
-    'é',
     'x'.repeat(257),
+    '\ufeff',
   ]);
   return { text: choices.rarely(2) ? anyText(choices, 8) : 'some text', label };
 }

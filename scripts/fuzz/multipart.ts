@@ -7,17 +7,9 @@ import type { Check } from './target.ts';
 
 const MAX_BODY_BYTES = 64_000_000;
 const MAX_PART_BYTES = 2_000_000;
-const BOUNDARIES = [
-  'b',
-  '----WebKitFormBoundary7MA4YWxk',
-  '-',
-  "'()+_,-./:=?",
-  'x'.repeat(70),
-  'x'.repeat(71),
-  '\r',
-  'é',
-];
-const NAMES = [
+const BOUNDARIES = ['b', '----WebKitFormBoundary7MA4YWxk', '-', 'x'.repeat(70)];
+const ODD_BOUNDARIES = ["'()+_,-./:=?", 'x'.repeat(71), '\r', 'é', '--'];
+const NAMES: readonly [string, ...string[]] = [
   'file',
   'purpose',
   '',
@@ -33,10 +25,10 @@ const encoder = new TextEncoder();
 /** Bodies of forms: the same parts come of them however the network cuts them, and of one that nobody broke the parts that were sent. */
 export function multipart(): Check {
   return async (choices) => {
-    const boundary = choices.pick(BOUNDARIES);
+    const boundary = choices.usually([choices.pick(BOUNDARIES), ...ODD_BOUNDARIES]);
     const { body, contents } = bodyOf(boundary, choices);
     const bytes = choices.note('body', corrupted(body, choices));
-    const type = choices.pick([
+    const type = choices.usually([
       `multipart/form-data; boundary="${boundary}"`,
       `multipart/form-data;boundary=${boundary}`,
       'multipart/form-data',
@@ -96,14 +88,18 @@ function bodyOf(
   choices: Choices,
 ): { body: Uint8Array; contents: Uint8Array[] | undefined } {
   const delimiter = encoder.encode(`\r\n--${boundary}`);
-  const sent = choices.times(choices.pick([2, 1, 0, 3, 17]), () => contentOf(delimiter, choices));
+  const sent = choices.times(choices.usually([choices.pick([2, 1, 3]), 0, 17]), () =>
+    contentOf(delimiter, choices),
+  );
   const pieces = sent.flatMap((content) => [
     delimiter,
     encoder.encode(`\r\n${headersOf(choices)}\r\n\r\n`),
     content,
   ]);
-  const prefix = choices.pick(['', '', 'a preamble', '\r\n', '--', '\r']);
-  const end = encoder.encode(choices.pick(['--\r\n', '--', '--\r\nan epilogue', '', '\r\n', '-']));
+  const prefix = choices.usually(['', 'a preamble', '\r\n', '--', '\r']);
+  const end = encoder.encode(
+    choices.usually([choices.pick(['--\r\n', '--', '--\r\nan epilogue']), '', '\r\n', '-']),
+  );
   const body = joined(encoder.encode(prefix), ...pieces, delimiter, end);
   const isPlain = sent.every((content) => !Buffer.from(content).includes('\r'));
   return {
@@ -113,8 +109,8 @@ function bodyOf(
 }
 
 function headersOf(choices: Choices): string {
-  const name = choices.pick(NAMES);
-  const disposition = choices.pick([
+  const name = choices.usually(NAMES);
+  const disposition = choices.usually([
     `form-data; name="${name}"`,
     `form-data; name=${name}`,
     `attachment; name="${name}"`,
@@ -123,18 +119,18 @@ function headersOf(choices: Choices): string {
   ]);
   const filename = choices.pick([
     '',
-    `; filename="${choices.pick(NAMES)}"`,
-    `; filename*=${choices.pick(NAMES)}`,
+    `; filename="${choices.usually(NAMES)}"`,
+    `; filename*=${choices.usually(NAMES)}`,
     "; filename*=UTF-8''%e2%82%ac",
   ]);
-  const more = choices.pick([
+  const more = choices.usually([
     '',
     '\r\nContent-Type: text/plain',
     '\r\nContent-Transfer-Encoding: base64',
     '\r\n folded',
     `\r\nX: ${'y'.repeat(9000)}`,
   ]);
-  return `${choices.pick(['Content-Disposition', 'content-disposition', 'Content-Disposition '])}: ${disposition}${filename}${more}`;
+  return `${choices.usually(['Content-Disposition', 'content-disposition', 'Content-Disposition '])}: ${disposition}${filename}${more}`;
 }
 
 /** Texts, and what comes near a delimiter. */

@@ -7,8 +7,7 @@ const MAX_INSERTED = 64;
 /** Bytes that a client, a disk or an attacker has changed: overwritten, left out, repeated, put in or cut short. Mostly they are not. */
 export function corrupted(bytes: Uint8Array, choices: Choices): Uint8Array {
   let result = bytes;
-  const changes = choices.rarely(3) ? choices.between(1, 3) : 0;
-  for (let left = changes; left > 0; left--) result = changed(result, choices);
+  while (choices.fault(4)) result = changed(result, choices);
   return result;
 }
 

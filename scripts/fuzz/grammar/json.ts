@@ -60,8 +60,7 @@ function strange(choices: Choices): Raw {
 /** A JSON document, in which a few values and names have been replaced, left out, put in or given twice. Mostly none. */
 export function jsonText(value: unknown, choices: Choices): string {
   let result = value;
-  const faults = choices.rarely(2) ? choices.between(1, 3) : 0;
-  for (let left = faults; left > 0; left--) result = withFault(result, choices);
+  while (choices.fault(3)) result = withFault(result, choices);
   return write(result);
 }
 

@@ -21,8 +21,8 @@ export function safetensorsBytes(
   shapes: ReadonlyMap<string, readonly number[]>,
   metadata: unknown,
   choices: Choices,
+  dtype: string = choices.usually(DTYPES),
 ): Uint8Array {
-  const dtype = choices.rarely(4) ? choices.pick(DTYPES) : 'F32';
   const header: Record<string, unknown> = metadata === undefined ? {} : { __metadata__: metadata };
   const entries: Entry[] = [];
   let end = 0;
@@ -33,12 +33,12 @@ export function safetensorsBytes(
     entries.push(entry);
     header[name] = entry;
   }
-  if (entries.length > 0 && choices.rarely(3)) lie(choices.pick(entries), choices);
+  if (entries.length > 0 && choices.fault(3)) lie(choices.pick(entries), choices);
   const json = new TextEncoder().encode(jsonText(header, choices));
   const prefix = new Uint8Array(8);
-  const length = choices.rarely(12)
+  const length = choices.fault(8)
     ? choices.pick(LENGTHS)
-    : BigInt(json.byteLength + choices.pick([0, 0, 0, 1, -1]));
+    : BigInt(json.byteLength + choices.usually([0, 1, -1]));
   new DataView(prefix.buffer).setBigUint64(0, BigInt.asUintN(64, length), true);
   return corrupted(joined(prefix, json, dataOf(end, choices)), choices);
 }
@@ -65,8 +65,7 @@ function dataOf(bytes: number, choices: Choices): Uint8Array {
   const data = new Uint8Array(bytes);
   for (let i = 3; i < bytes; i += 4) data[i] = 0x3c;
   const view = new DataView(data.buffer);
-  const odd = choices.rarely(4) && bytes >= 4 ? choices.between(1, 2) : 0;
-  for (let left = odd; left > 0; left--) {
+  while (bytes >= 4 && choices.fault(4)) {
     view.setUint32(4 * choices.below(bytes >> 2), choices.pick(VALUES), true);
   }
   return data;
