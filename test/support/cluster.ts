@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type EdgeProcess, startEdgeProcess } from '../../scripts/edge-process.ts';
+import { edgeStateFolder } from '../../scripts/home.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
@@ -10,6 +14,7 @@ import {
   WEFT_FILE,
 } from '../../shared/adapter-format.ts';
 import { Catalogue } from './catalogue.ts';
+import { importForm } from './import-form.ts';
 import { Load, type LoadOptions } from './load.ts';
 import { NodeDaemon } from './node-daemon.ts';
 import { MAX_LENGTH, Oracle } from './oracle.ts';
@@ -17,6 +22,7 @@ import { toyTexts } from './toy-task.ts';
 
 export const SECRET = 'secret-of-the-nodes';
 export const KEY = 'key-of-a-client';
+const KEYS = fileURLToPath(new URL('../../scripts/keys.ts', import.meta.url));
 /** Adapters imported at once. */
 const IMPORTS = 8;
 const TRAINING_ROWS = 48;
@@ -40,6 +46,8 @@ export class Cluster implements AsyncDisposable {
   readonly oracle: Oracle;
   readonly nodes: NodeDaemon[] = [];
   readonly folder: string;
+  /** Set when nodes are ended because all is over. */
+  isClosing = false;
   #edge: EdgeProcess;
   /** Settings of each node. */
   readonly #env: Record<string, string>[] = [];
@@ -152,7 +160,20 @@ export class Cluster implements AsyncDisposable {
     return response;
   }
 
+  /** A key of another tenant, made as an operator makes one. */
+  async keyOf(tenant: string): Promise<string> {
+    const env = { ...process.env, WEFT_HOME: this.folder };
+    const { stdout } = await promisify(execFile)(process.execPath, [KEYS, 'create', tenant], { env });
+    return stdout.split('\n')[0]!;
+  }
+
+  /** Runs the edge's cron, which Miniflare never does by itself. */
+  runCron(): Promise<void> {
+    return this.#edge.runCron();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.isClosing = true;
     await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
     await this.#edge.stop();
     await this.oracle[Symbol.asyncDispose]();
@@ -173,15 +194,7 @@ export class Cluster implements AsyncDisposable {
   #import(name: string): Promise<void> {
     const seed = ++this.#seed;
     return this.catalogue.add(name, seed, async () => {
-      const files = this.oracle.bundle(seed);
-      const form = new FormData();
-      for (const file of [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE] as const) {
-        form.set(file, new Blob([files[file] as Uint8Array<ArrayBuffer>]), file);
-      }
-      form.set('name', name);
-      form.set('labels', JSON.stringify(['label 0', 'label 1', 'label 2']));
-      form.set('pooling', 'mean');
-      form.set('max_length', String(MAX_LENGTH));
+      const form = importForm(name, this.oracle.bundle(seed), { maxLength: MAX_LENGTH });
       const response = await this.call('/v1/adapters/import', { method: 'POST', body: form });
       return ((await response.json()) as { id: string }).id;
     });
@@ -189,5 +202,5 @@ export class Cluster implements AsyncDisposable {
 }
 
 function startEdgeAt(folder: string, port: number): Promise<EdgeProcess> {
-  return startEdgeProcess({ stateFolder: join(folder, 'edge'), port, nodeSecret: SECRET, key: KEY });
+  return startEdgeProcess({ stateFolder: edgeStateFolder(folder), port, nodeSecret: SECRET, key: KEY });
 }

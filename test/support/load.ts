@@ -18,6 +18,10 @@ export interface LoadOptions {
   timeoutMs?: number;
   /** The names asked for; all of the catalogue where not given. */
   names?: () => readonly string[];
+  /** Told of each request that failed, as counted in `failed`. */
+  onFailure?: (problem: string) => void;
+  /** Most milliseconds that a connection waits between two requests. */
+  pauseMs?: number;
 }
 
 interface Row {
@@ -82,10 +86,15 @@ export class Load {
   }
 
   async #work(): Promise<void> {
+    const { onFailure, pauseMs = 0 } = this.#options;
     while (!this.#stopped) {
       const problem = await this.#ask(this.#draw());
-      if (problem !== undefined) this.failed[problem] = (this.failed[problem] ?? 0) + 1;
+      if (problem !== undefined) {
+        this.failed[problem] = (this.failed[problem] ?? 0) + 1;
+        onFailure?.(problem);
+      }
       if (problem === 'unreachable') await sleep(PAUSE_MS);
+      if (pauseMs > 0) await sleep(this.#random.below(pauseMs));
     }
   }
 

@@ -48,6 +48,11 @@ export class NodeDaemon implements AsyncDisposable {
     }
   }
 
+  /** The last of what it has said. */
+  get lastWords(): string {
+    return JSON.stringify(this.lines.slice(-3));
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

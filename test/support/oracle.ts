@@ -13,7 +13,7 @@ import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { sha256OfFile } from '../../gpu-node/weights/verified-file.ts';
 import { softmax } from '../../shared/metrics.ts';
-import { randomBundle } from './bundles.ts';
+import { type BundleShape, randomBundle } from './bundles.ts';
 import { TINY_BERT } from './tiny-bert.ts';
 
 /** Tokens that every text is cut to. */
@@ -59,6 +59,11 @@ export class Oracle implements AsyncDisposable {
     return (
       trained ?? randomBundle(this.#base, this.#source, { seed, maxLength: MAX_LENGTH, pooling: POOLING })
     );
+  }
+
+  /** The files of another adapter, which is not asked about. */
+  otherBundle(shape: BundleShape): BundleBytes {
+    return randomBundle(this.#base, this.#source, { maxLength: MAX_LENGTH, pooling: POOLING, ...shape });
   }
 
   /** From now on a seed stands for these files, as training made them: LoRA on query and value, mean pooling, at most `MAX_LENGTH` tokens. */

@@ -1,0 +1,42 @@
+/** How long a node that was killed, drained or paused may be missed: a lease, a paused node's silence, and half of a client's time. */
+const EXCUSED_MS = 35_000;
+/** Requests that one such moment may cost a tenant. */
+const EXCUSED_REQUESTS = 20;
+
+/** Complaints that differ only in names and numbers are of one kind. */
+const kindOf = (reason: string) => reason.replaceAll(/[0-9a-f-]*\d[0-9a-f-]*/g, '…').slice(0, 200);
+
+/** Why a soak has failed, in words; of each kind the first, and how often. */
+export class Complaints {
+  readonly #kinds = new Map<string, { reason: string; count: number }>();
+  #disturbedAt = Number.NEGATIVE_INFINITY;
+  #excuses = 0;
+  /** Requests that failed while a node was being missed. */
+  excused = 0;
+
+  add(reason: string): void {
+    const known = this.#kinds.get(kindOf(reason));
+    if (known) known.count++;
+    else {
+      console.log(`COMPLAINT: ${reason}`);
+      this.#kinds.set(kindOf(reason), { reason, count: 1 });
+    }
+  }
+
+  /** A node is killed, drained or paused now. */
+  disturbed(): void {
+    this.#disturbedAt = performance.now();
+    this.#excuses = EXCUSED_REQUESTS;
+  }
+
+  /** A request of the quiet tenant failed: a complaint, unless a node is being missed, and then only so many. */
+  failedRequest(problem: string): void {
+    const isExcused = performance.now() - this.#disturbedAt < EXCUSED_MS && this.#excuses-- > 0;
+    if (isExcused) this.excused++;
+    else this.add(`the quiet tenant got ${problem}`);
+  }
+
+  get list(): string[] {
+    return [...this.#kinds.values()].map(({ reason, count }) => `${reason} (${count} times)`);
+  }
+}

@@ -1,0 +1,127 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Cluster } from '../../test/support/cluster.ts';
+import { edgeStateFolder } from '../home.ts';
+
+const run = promisify(execFile);
+
+interface Process {
+  pid: number;
+  parent: number;
+  bytes: number;
+}
+
+/** What is measured of each process, and of the platform: how much more at the end than before is a leak, beside its share of what was there. */
+const MEASURES = {
+  MB: { most: 1.5, beside: 150 },
+  'open files': { most: 1.5, beside: 100 },
+  objects: { most: 1.5, beside: 150 },
+} as const;
+type Measure = keyof typeof MEASURES;
+
+/** The nodes that were killed meanwhile have begun anew; their memory tells nothing. */
+const LASTING = ['edge', 'node 0'];
+/** workerd's own memory grows with requests, while the Worker's heap does not. */
+const EDGE_MB_A_REQUEST = 0.02;
+
+/** Memory and open files of an edge and of nodes, and the objects that are kept, over time. */
+export class Resources {
+  readonly #samples = new Map<string, number[]>();
+
+  /** Takes a sample, and gives it in words. */
+  async sample(cluster: Cluster): Promise<string> {
+    const processes = await allProcesses();
+    const roots: [string, number][] = [
+      ['edge', cluster.edgePid],
+      ...cluster.nodes.map(({ pid }, i): [string, number] => [`node ${i}`, pid]),
+    ];
+    const words = roots.map(([name, pid]) => {
+      const tree = treeOf(processes, pid);
+      const megabytes = Math.round(tree.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6);
+      const files = tree.reduce((sum, each) => sum + openFiles(each.pid), 0);
+      if (tree.length > 0) this.#note(name, { MB: megabytes, 'open files': files });
+      return `${name} ${megabytes} MB, ${files} files`;
+    });
+    const objects = countFiles(join(edgeStateFolder(cluster.folder), 'r2'));
+    this.#note('edge', { objects });
+    return `${words.join('; ')}; ${objects} objects`;
+  }
+
+  /** What grew without a bound: the last quarter of the time against the second, when all was warm. */
+  leaks(requests: number): string[] {
+    return [...this.#samples].flatMap(([key, sizes]) => {
+      const [name, measure] = key.split(': ') as [string, Measure];
+      if (!LASTING.includes(name) || sizes.length < 12) return [];
+      const quarter = Math.floor(sizes.length / 4);
+      const [before, after] = [median(sizes.slice(quarter, 2 * quarter)), median(sizes.slice(-quarter))];
+      const { most, beside } = MEASURES[measure];
+      const allowed = name === 'edge' && measure === 'MB' ? EDGE_MB_A_REQUEST * requests : 0;
+      return after <= Math.max(most * before, before + beside) + allowed
+        ? []
+        : [`${key} grew from ${before} to ${after}`];
+    });
+  }
+
+  /** Of each series: the first sample, the middle one and the last, and the largest. */
+  summary(): string {
+    const cells = (sizes: number[]) => [
+      sizes[0]!,
+      sizes[sizes.length >> 1]!,
+      sizes.at(-1)!,
+      Math.max(...sizes),
+    ];
+    return [
+      'first, middle, last sample; largest',
+      ...[...this.#samples].map(
+        ([key, sizes]) => `  ${key.padEnd(18)} ${cells(sizes).join('  ')}  of ${sizes.length}`,
+      ),
+    ].join('\n');
+  }
+
+  #note(name: string, values: Partial<Record<Measure, number>>): void {
+    for (const [measure, value] of Object.entries(values)) {
+      const key = `${name}: ${measure}`;
+      this.#samples.set(key, [...(this.#samples.get(key) ?? []), value]);
+    }
+  }
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+async function allProcesses(): Promise<Process[]> {
+  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,rss=']);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number, number])
+    .map(([pid, parent, kibibytes]) => ({ pid, parent, bytes: 1024 * kibibytes }));
+}
+
+/** A process and those that it started. */
+function treeOf(processes: readonly Process[], root: number): Process[] {
+  const own = processes.filter(({ pid }) => pid === root);
+  const children = processes.filter(({ parent }) => parent === root);
+  return [...own, ...children.flatMap(({ pid }) => treeOf(processes, pid))];
+}
+
+/** Files and sockets, where the system tells. */
+function openFiles(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return 0;
+  }
+}
+
+function countFiles(folder: string): number {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+      .length;
+  } catch {
+    return 0;
+  }
+}
