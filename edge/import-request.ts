@@ -1,22 +1,15 @@
 import { z } from 'zod';
+import { type AdapterBase, checkContents, checkFits } from '../shared/adapter-check.ts';
 import { parseAdapterConfig } from '../shared/adapter-config.ts';
-import {
-  type AdapterDescription,
-  checkAgainstBase,
-  checkLabels,
-  describeAdapter,
-} from '../shared/adapter-description.ts';
-import { ADAPTER_WEIGHTS_FILE, type WeftFile } from '../shared/adapter-format.ts';
+import type { AdapterDescription } from '../shared/adapter-description.ts';
+import type { WeftFile } from '../shared/adapter-format.ts';
 import { adapterName } from '../shared/api/common.ts';
 import { givenLabel, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
-import { FAMILIES, type FamilyName } from '../shared/families.ts';
-import { basePrecision, type PeftConfig, pooling } from '../shared/peft-config.ts';
-import { ADAPTER_HEADER_BYTES, parseHeader } from '../shared/safetensors.ts';
+import { FAMILIES } from '../shared/families.ts';
+import { basePrecision, MAX_SEQUENCE_LENGTH, type PeftConfig, pooling } from '../shared/peft-config.ts';
 import { invalidRequest } from './invalid-request.ts';
-import type { ReceivedAdapter } from './upload/receive-adapter.ts';
-
-const WHAT = 'the import';
+import { type ReceivedAdapter, THE_IMPORT } from './upload/receive-adapter.ts';
 
 const importFields = z.strictObject({
   name: adapterName,
@@ -28,15 +21,9 @@ const importFields = z.strictObject({
 });
 export type ImportFields = z.infer<typeof importFields>;
 
-/** A base model as far as an import is checked against it. */
-export interface ImportBase {
-  id: string;
-  sha256: string;
+/** A base model that adapters are checked against. */
+export interface ImportBase extends AdapterBase {
   precisions: string[];
-  family: FamilyName;
-  hiddenSize: number;
-  numLayers: number;
-  maxLength: number;
 }
 
 /** What an import's files and fields say, checked as far as is possible without its base model. */
@@ -56,9 +43,8 @@ export function parseImport({ config, weights, fields }: ReceivedAdapter): Parse
   });
   if (!parsed.success) throw invalidRequest(parsed.error);
   const text = new TextDecoder().decode(config);
-  const peft = parseAdapterConfig(text, WHAT);
-  const limits = { file: `${WHAT}: ${ADAPTER_WEIGHTS_FILE}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
-  const description = describeAdapter(peft, parseHeader(weights.head, weights.bytes, limits), WHAT);
+  const peft = parseAdapterConfig(text, THE_IMPORT);
+  const description = checkContents(peft, weights, THE_IMPORT);
   return {
     fields: parsed.data,
     baseModel: parsed.data.base_model ?? peft.baseModel,
@@ -108,41 +94,31 @@ function modulesOf({ family, targets }: AdapterDescription): string[] {
 
 /** `weft.json` for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
 export function describeForServing({ fields, description }: ParsedImport, base: ImportBase): WeftFile {
-  const { family, hiddenSize, numLayers } = base;
-  checkAgainstBase(description, { family, hidden_size: hiddenSize, num_layers: numLayers }, WHAT);
   const { labels, max_length, base_precision } = fields;
   const rows = description.classifier.labels;
   if (!labels) {
     const message = `labels is required: the classifier has ${rows} rows; give ${rows} labels in their order.`;
     throw new AppError('invalid_request', message, { param: 'labels' });
   }
-  atParam('labels', () => checkLabels(description, labels, WHAT));
-  if (max_length !== undefined && max_length > base.maxLength) {
-    const message = `max_length: ${base.id} reads at most ${base.maxLength} tokens.`;
+  if (max_length !== undefined && max_length > base.max_length) {
+    const message = `max_length: ${base.id} reads at most ${base.max_length} tokens.`;
     throw new AppError('invalid_request', message, { param: 'max_length' });
   }
   if (!base.precisions.includes(base_precision)) {
     const message = `base_precision: ${base.id} is served as ${base.precisions.join(', ')}.`;
     throw new AppError('invalid_request', message, { param: 'base_precision' });
   }
-  return {
+  const weft: WeftFile = {
     format: 1,
     labels,
     pooling: fields.pooling,
     // As transformers truncates where it is told nothing.
-    max_length: max_length ?? Math.min(base.maxLength, 512),
+    max_length: max_length ?? Math.min(base.max_length, MAX_SEQUENCE_LENGTH),
     base_model: base.id,
     base_model_sha256: base.sha256,
     base_precision,
     metrics: null,
   };
-}
-
-function atParam(param: string, check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    if (error instanceof AppError) throw new AppError(error.code, error.message, { param, cause: error });
-    throw error;
-  }
+  checkFits(description, weft, base, THE_IMPORT);
+  return weft;
 }

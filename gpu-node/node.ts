@@ -9,6 +9,7 @@ import { claimIdentity, type Identity } from './identity.ts';
 import { JobLoop } from './job-loop.ts';
 import { explain, type Log } from './log.ts';
 import { matchTargets } from './methods/targets.ts';
+import { adapterBase } from './models/adapter-base.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from './models/open-base-model.ts';
 import { fastestPrecision } from './precision/probe.ts';
 import { Presence } from './presence.ts';
@@ -173,16 +174,11 @@ async function open(parts: Parts): Promise<RunningNode> {
 }
 
 function registration({ config, device, bases, identity }: Parts, url: string): RegisterNode {
-  const base_models = bases.map(({ source, architecture }) => ({
-    id: source.id,
-    sha256: source.sha256,
-    precisions: [...BASE_PRECISIONS],
-    family: architecture.family.name,
-    hidden_size: architecture.hiddenSize,
-    num_layers: architecture.layers,
-    max_length: architecture.maxLength,
-    peft_name: peftBaseModel(source.id).baseModel,
-  }));
+  const base_models = bases.map(({ source, ...outline }) => {
+    const { poolings, ...base } = adapterBase(source, outline);
+    const peft_name = peftBaseModel(source.id).baseModel;
+    return { ...base, poolings: [...poolings], precisions: [...BASE_PRECISIONS], peft_name };
+  });
   return { id: identity.id, url, device, base_models, slots: config.slots, version: VERSION };
 }
 

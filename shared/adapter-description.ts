@@ -71,8 +71,8 @@ export function classifierTensorName(part: 'weight' | 'bias', layer = 'classifie
 /** A tensor of an adapter, and what it is to its module. */
 const LORA_TENSOR = /^base_model\.model\.(.+)\.lora_([AB]\.weight|magnitude_vector)$/;
 
-function fail(what: string, message: string): never {
-  throw new AppError('invalid_adapter', `${what}: ${message}`);
+function fail(what: string, message: string, param?: string): never {
+  throw new AppError('invalid_adapter', `${what}: ${message}`, param === undefined ? {} : { param });
 }
 
 /** A stranger's name as it may stand in a message. */
@@ -245,14 +245,15 @@ export function checkAgainstBase(description: AdapterDescription, base: BaseShap
   }
 }
 
-/** Throws `invalid_adapter` where a list of labels is not one per row of the classifier. */
+/** Throws `invalid_adapter`, at `labels`, where a list of labels is not one per row of the classifier. */
 export function checkLabels(description: AdapterDescription, labels: readonly string[], what: string): void {
   const { name, outFeatures, weight } = description.classifier.layers.at(-1)!;
   if (labels.length !== outFeatures) {
     fail(
       what,
       `${labels.length} labels are given, ${name}.weight is [${weight.shape}]: one label a row is needed`,
+      'labels',
     );
   }
-  if (new Set(labels).size !== labels.length) fail(what, 'a label is given twice');
+  if (new Set(labels).size !== labels.length) fail(what, 'a label is given twice', 'labels');
 }

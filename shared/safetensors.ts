@@ -5,7 +5,7 @@ import { AppError, type ErrorCode } from './errors.ts';
  * The safetensors format (https://github.com/huggingface/safetensors, README "Format"): 8 bytes of little-endian header
  * length, that many bytes of JSON, then the tensors' bytes. Everything here takes bytes from a stranger.
  */
-const BYTES_PER_ELEMENT = {
+export const BYTES_PER_ELEMENT = {
   F64: 8,
   F32: 4,
   F16: 2,
@@ -45,6 +45,8 @@ export interface HeaderLimits {
   maxHeaderBytes: number;
   /** `invalid_adapter` unless said otherwise. */
   code?: ErrorCode;
+  /** The field of a request that the file came in. */
+  param?: string;
 }
 
 /** An adapter of every linear layer of a 48-layer model needs a tenth of this. */
@@ -57,8 +59,13 @@ const headerEntry = z.strictObject({
 });
 const headerMetadata = z.record(z.string(), z.string());
 
-function fail(limits: HeaderLimits, what: string): never {
-  throw new AppError(limits.code ?? 'invalid_adapter', `${limits.file}: ${what}`);
+/** @throws {AppError} what is wrong with a file, as its limits say */
+export function refuseFile(
+  { code = 'invalid_adapter', file, param }: HeaderLimits,
+  what: string,
+  cause?: unknown,
+): never {
+  throw new AppError(code, `${file}: ${what}`, { cause, ...(param !== undefined && { param }) });
 }
 
 /** A stranger's name as it may stand in a message: quoted, escaped, cut. */
@@ -72,14 +79,17 @@ function quoted(name: string): string {
  */
 export function headerLength(prefix: Uint8Array, fileBytes: number, limits: HeaderLimits): number {
   if (prefix.byteLength < PREFIX_BYTES || fileBytes < PREFIX_BYTES) {
-    fail(limits, `a safetensors file begins with 8 bytes of header length, this one has ${fileBytes} bytes`);
+    refuseFile(
+      limits,
+      `a safetensors file begins with 8 bytes of header length, this one has ${fileBytes} bytes`,
+    );
   }
   const length = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES).getBigUint64(0, true);
   if (length > BigInt(limits.maxHeaderBytes)) {
-    fail(limits, `the header claims ${length} bytes, at most ${limits.maxHeaderBytes} are accepted`);
+    refuseFile(limits, `the header claims ${length} bytes, at most ${limits.maxHeaderBytes} are accepted`);
   }
   if (Number(length) > fileBytes - PREFIX_BYTES) {
-    fail(limits, `the header claims ${length} bytes, the file has ${fileBytes}: it is cut short`);
+    refuseFile(limits, `the header claims ${length} bytes, the file has ${fileBytes}: it is cut short`);
   }
   return Number(length);
 }
@@ -89,11 +99,10 @@ function parseJson(bytes: Uint8Array, limits: HeaderLimits): Record<string, unkn
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes));
   } catch (cause) {
-    const message = `${limits.file}: the header is not JSON in UTF-8`;
-    throw new AppError(limits.code ?? 'invalid_adapter', message, { cause });
+    refuseFile(limits, 'the header is not JSON in UTF-8', cause);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    fail(limits, 'the header is not a JSON object');
+    refuseFile(limits, 'the header is not a JSON object');
   }
   return value as Record<string, unknown>;
 }
@@ -102,13 +111,13 @@ function parseEntry(name: string, value: unknown, dataBegin: number, limits: Hea
   const parsed = headerEntry.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    fail(limits, `tensor ${quoted(name)}: ${issue?.path.join('.') || 'entry'}: ${issue?.message}`);
+    refuseFile(limits, `tensor ${quoted(name)}: ${issue?.path.join('.') || 'entry'}: ${issue?.message}`);
   }
   const { dtype, shape, data_offsets } = parsed.data;
   const needed = shape.reduce((product, size) => product * size, BYTES_PER_ELEMENT[dtype]);
   const given = data_offsets[1] - data_offsets[0];
   if (needed !== given) {
-    fail(
+    refuseFile(
       limits,
       `tensor ${quoted(name)} is ${dtype} [${shape}], ${needed} bytes, but its offsets hold ${given} bytes`,
     );
@@ -126,27 +135,33 @@ function checkLayout(
   let at = dataBegin;
   for (const { name, begin, end } of sorted) {
     if (end > fileBytes) {
-      fail(limits, `tensor ${quoted(name)} ends at byte ${end}, the file has ${fileBytes}: it is cut short`);
+      refuseFile(
+        limits,
+        `tensor ${quoted(name)} ends at byte ${end}, the file has ${fileBytes}: it is cut short`,
+      );
     }
     if (begin !== at) {
-      fail(limits, `tensor ${quoted(name)} begins at byte ${begin}, the one before it ends at ${at}`);
+      refuseFile(limits, `tensor ${quoted(name)} begins at byte ${begin}, the one before it ends at ${at}`);
     }
     at = end;
   }
-  if (at !== fileBytes) fail(limits, `the tensors end at byte ${at}, the file has ${fileBytes}`);
+  if (Number.isFinite(fileBytes) && at !== fileBytes) {
+    refuseFile(limits, `the tensors end at byte ${at}, the file has ${fileBytes}`);
+  }
 }
 
 /**
- * Parses a header. `head` holds at least the prefix and the JSON (a whole file will do), `fileBytes` is the file's size.
+ * Parses a header. `head` holds at least the prefix and the JSON (a whole file will do), `fileBytes` is the file's size; it is
+ * infinite while the file still arrives, and nothing is said of its end then.
  * Of a name given twice the last counts, as in JSON; the bytes of the other are then a hole, which is refused.
  */
 export function parseHeader(head: Uint8Array, fileBytes: number, limits: HeaderLimits): SafetensorsHeader {
   const dataBegin = PREFIX_BYTES + headerLength(head, fileBytes, limits);
   if (head.byteLength < dataBegin)
-    fail(limits, `the header needs ${dataBegin} bytes, got ${head.byteLength}`);
+    refuseFile(limits, `the header needs ${dataBegin} bytes, got ${head.byteLength}`);
   const json = parseJson(head.subarray(PREFIX_BYTES, dataBegin), limits);
   const metadata = headerMetadata.safeParse(json.__metadata__ ?? {});
-  if (!metadata.success) fail(limits, '__metadata__ must map strings to strings');
+  if (!metadata.success) refuseFile(limits, '__metadata__ must map strings to strings');
   const entries = Object.entries(json)
     .filter(([name]) => name !== '__metadata__')
     .map(([name, value]) => parseEntry(name, value, dataBegin, limits))
@@ -163,6 +178,27 @@ function halfToFloat(half: number): number {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+let floatOfHalf: Float32Array | undefined;
+
+/** Every half precision number by its bits, made once: files have tens of millions of them. */
+function halves(): Float32Array {
+  floatOfHalf ??= Float32Array.from({ length: 2 ** 16 }, (_, half) => halfToFloat(half));
+  return floatOfHalf;
+}
+
+function widenF16(bits: Uint16Array): Float32Array {
+  const table = halves();
+  const floats = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) floats[i] = table[bits[i]!]!;
+  return floats;
+}
+
+function widenBf16(bits: Uint16Array): Float32Array {
+  const wide = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) wide[i] = bits[i]! << 16;
+  return new Float32Array(wide.buffer);
 }
 
 /** dtypes that `toFloat32` takes. */
@@ -183,9 +219,9 @@ export function toFloat32(bytes: Uint8Array, entry: Pick<TensorEntry, 'name' | '
   // Not slice(): a Node Buffer's shares memory.
   const aligned = new Uint8Array(bytes);
   if (entry.dtype === 'F32') return new Float32Array(aligned.buffer);
-  const halves = new Uint16Array(aligned.buffer, 0, aligned.byteLength >> 1);
-  if (entry.dtype === 'F16') return Float32Array.from(halves, halfToFloat);
-  if (entry.dtype === 'BF16') return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+  const bits = new Uint16Array(aligned.buffer, 0, aligned.byteLength >> 1);
+  if (entry.dtype === 'F16') return widenF16(bits);
+  if (entry.dtype === 'BF16') return widenBf16(bits);
   throw new AppError(
     'invalid_adapter',
     `tensor ${quoted(entry.name)} is ${entry.dtype}, only ${FLOAT_DTYPES.join(', ')} can be weights`,

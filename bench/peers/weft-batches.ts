@@ -60,10 +60,10 @@ async function runAll(rows: readonly ForwardRow[]): Promise<Float32Array[]> {
 
 /** Every row on the adapter it names. */
 async function mixed(): Promise<Run[]> {
-  const { architecture } = await outlineBaseModel(setup.base);
-  const layers = matchTargets(['query', 'value'], architecture.linears('mean'));
+  const outline = await outlineBaseModel(setup.base);
+  const layers = matchTargets(['query', 'value'], outline.architecture.linears('mean'));
   const memory = new AdapterMemory(ADAPTER_BYTES);
-  const base = adapterBase(setup.base, architecture);
+  const base = adapterBase(setup.base, outline);
   const data: ForwardWorkerData = {
     base: setup.base,
     precision,

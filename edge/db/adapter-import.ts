@@ -1,4 +1,5 @@
-import { desc, eq, or, sql } from 'drizzle-orm';
+import { and, desc, eq, or, type SQL, sql } from 'drizzle-orm';
+import type { AdapterBase } from '../../shared/adapter-check.ts';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
 import type { ImportBase } from '../import-request.ts';
@@ -9,30 +10,43 @@ import { claimObjects } from './objects.ts';
 import { adapterNames, adapters, deletions, nodeBaseModels, nodes, objects } from './schema.ts';
 
 /** The base model of this id, or that PEFT calls so, as the node heard of last has it; `default` is that node's first. */
-export async function findImportBase(db: Db, name: string): Promise<ImportBase | undefined> {
+export function findImportBase(db: Db, name: string): Promise<ImportBase | undefined> {
   const { baseModel, position, peftName } = nodeBaseModels;
+  return findBase(db, name === 'default' ? eq(position, 0) : or(eq(baseModel, name), eq(peftName, name))!);
+}
+
+/** The very base model that an adapter was trained on. */
+export function findTrainedBase(db: Db, id: string, sha256: string): Promise<ImportBase | undefined> {
+  return findBase(db, and(eq(nodeBaseModels.baseModel, id), eq(nodeBaseModels.sha256, sha256))!);
+}
+
+async function findBase(db: Db, which: SQL): Promise<ImportBase | undefined> {
   const rows = await db
     .select({
-      id: baseModel,
+      id: nodeBaseModels.baseModel,
       sha256: nodeBaseModels.sha256,
       precisions: knownPrecisions,
       family: nodeBaseModels.family,
-      hiddenSize: nodeBaseModels.hiddenSize,
-      numLayers: nodeBaseModels.numLayers,
-      maxLength: nodeBaseModels.maxLength,
+      hidden_size: nodeBaseModels.hiddenSize,
+      num_layers: nodeBaseModels.numLayers,
+      max_length: nodeBaseModels.maxLength,
+      intermediate_size: nodeBaseModels.intermediateSize,
+      poolings: nodeBaseModels.poolings,
     })
     .from(nodeBaseModels)
     .innerJoin(nodes, eq(nodes.id, nodeBaseModels.nodeId))
-    .where(name === 'default' ? eq(position, 0) : or(eq(baseModel, name), eq(peftName, name)))
+    .where(which)
     .orderBy(desc(nodes.lastSeen))
     .limit(1);
-  return rows[0];
+  if (!rows[0]) return undefined;
+  const { intermediate_size, poolings, ...base } = rows[0];
+  return { ...base, ...(intermediate_size && { intermediate_size }), ...(poolings && { poolings }) };
 }
 
 export interface ImportedAdapter {
   tenant: string;
   name: string;
-  base: ImportBase;
+  base: AdapterBase;
   method: PeftConfig;
   labels: string[];
   bundle: string;

@@ -21,6 +21,8 @@ export async function registerNode(db: Db, node: RegisterNode, now: number): Pro
       hiddenSize: model.hidden_size,
       numLayers: model.num_layers,
       maxLength: model.max_length,
+      intermediateSize: model.intermediate_size ?? null,
+      poolings: model.poolings ?? null,
       peftName: model.peft_name ?? null,
     }),
   );

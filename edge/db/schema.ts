@@ -6,7 +6,7 @@ import type { LeaseCheckpoint, ResolvedTraining } from '../../shared/api/nodes.t
 import type { FamilyName } from '../../shared/families.ts';
 import { JOB_STATUSES } from '../../shared/job-state.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
-import type { HyperparametersRequest, PeftConfig, PeftRequest } from '../../shared/peft-config.ts';
+import type { HyperparametersRequest, PeftConfig, PeftRequest, Pooling } from '../../shared/peft-config.ts';
 
 // Times are Unix seconds. `seq` is SQLite's rowid: it orders by creation and costs no index, and an index on another
 // column ends with it, so a page "newest first" is one walk along such an index.
@@ -202,6 +202,9 @@ export const nodeBaseModels = sqliteTable(
     hiddenSize: integer('hidden_size').notNull(),
     numLayers: integer('num_layers').notNull(),
     maxLength: integer('max_length').notNull(),
+    /** Null where the node is of a version that does not say. */
+    intermediateSize: integer('intermediate_size'),
+    poolings: text({ mode: 'json' }).$type<Pooling[]>(),
     /** `base_model_name_or_path` in adapters' configurations. */
     peftName: text('peft_name'),
   },

@@ -3,6 +3,7 @@ import { type BundleManifest, canonicalManifest } from '../../shared/adapter-for
 import { type CompleteJob, completeJob, failJob } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { changeName } from '../change-name.ts';
+import { checkTrained } from '../check-trained.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
 import { failJob as endAttempt, completeJob as finishJob } from '../db/completion.ts';
@@ -50,6 +51,7 @@ export const internalJobs = new OpenAPIHono<AppEnv>()
     const prefix = attemptPrefix(id, job.attempt);
     checkAgainstItself(body);
     await checkStored(db, prefix, body.manifest);
+    await checkTrained(c.env, db, job, body.resolved, prefix);
     const bundle = await sha256Of(canonicalManifest(body.manifest));
     const trained = { bundle, manifest: body.manifest, prefix };
     const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));

@@ -1,8 +1,9 @@
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
+import { type ScannedWeights, WeightsScan } from '../../shared/weights-scan.ts';
 import { unknownField } from '../invalid-request.ts';
-import { joinBytes, limitBytes } from './bytes.ts';
+import { limitBytes } from './bytes.ts';
 import type { ByteSink } from './dataset.ts';
 import { type Part, readBytes, readField, readParts } from './multipart.ts';
 
@@ -12,8 +13,8 @@ type Field = (typeof FIELDS)[number];
 /** 1,000 labels of 256 characters. */
 const MAX_FIELD_BYTES = 1024 * 1024;
 const AROUND_FILES_BYTES = 64 * 1024;
-/** The 8 bytes before a safetensors header, and the longest header. */
-const HEAD_BYTES = 8 + ADAPTER_HEADER_BYTES;
+/** What an import is called in messages. */
+export const THE_IMPORT = 'the import';
 
 /** The longest body that can hold an acceptable adapter. */
 export const MAX_IMPORT_BYTES =
@@ -25,15 +26,16 @@ export const MAX_IMPORT_BYTES =
 export interface ReceivedAdapter {
   /** `adapter_config.json`, whole. */
   config: Uint8Array;
-  /** The first bytes of `adapter_model.safetensors`, its header among them, and how many it has in all. */
-  weights: { head: Uint8Array; bytes: number };
+  /** What `adapter_model.safetensors` holds; all its values are finite. */
+  weights: ScannedWeights;
   /** The fields that were given; `labels` may be given once a label. */
   fields: Partial<Record<Exclude<Field, 'labels'>, string>> & { labels?: string[] };
 }
 
 /**
  * Reads an import's multipart body: PEFT's two files, told by their part's name or their file's, and fields, in any
- * order. The weights go to `sink` as they arrive. Throws where a file is missing, given twice or too large.
+ * order. The weights go to `sink` as they arrive. Throws where a file is missing, given twice or too large, and at the first weight that is
+ * not finite.
  */
 export async function receiveAdapter(
   body: AsyncIterable<Uint8Array>,
@@ -66,15 +68,14 @@ async function passWeights(part: Part, sink: ByteSink): Promise<ReceivedAdapter[
     const message = `${ADAPTER_WEIGHTS_FILE} may have at most ${maxBytes} bytes.`;
     return new AppError('payload_too_large', message, { param: ADAPTER_WEIGHTS_FILE });
   };
-  const read = { bytes: 0 };
-  const head: Uint8Array[] = [];
-  let wanted = HEAD_BYTES;
-  for await (const chunk of limitBytes(part.body, maxBytes, tooLarge, read)) {
-    if (wanted > 0) head.push(chunk.slice(0, wanted));
-    wanted -= Math.min(wanted, chunk.byteLength);
+  const file = `${THE_IMPORT}: ${ADAPTER_WEIGHTS_FILE}`;
+  const param = ADAPTER_WEIGHTS_FILE;
+  const scan = new WeightsScan({ file, maxHeaderBytes: ADAPTER_HEADER_BYTES, param });
+  for await (const chunk of limitBytes(part.body, maxBytes, tooLarge)) {
+    scan.add(chunk);
     await sink.write(chunk);
   }
-  return { head: joinBytes(head), bytes: read.bytes };
+  return scan.finish();
 }
 
 async function readInto(fields: ReceivedAdapter['fields'], part: Part): Promise<void> {

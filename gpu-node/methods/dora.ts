@@ -1,5 +1,5 @@
+import { MAX_GAIN } from '../../shared/adapter-check.ts';
 import type { LoraTarget } from '../../shared/adapter-description.ts';
-import { AppError } from '../../shared/errors.ts';
 import type { TensorEntry } from '../../shared/safetensors.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
@@ -72,7 +72,6 @@ function detachedSqrt(x: Value): Value {
 /**
  * What served adapters' layers grow and shift by, for those that have a magnitude: the norms do not depend on the text, so they are
  * computed when an adapter is loaded, in one graph for all layers, whatever the base's precision.
- * @throws AppError `invalid_adapter` where changed weights have no norm
  */
 export async function readScales(
   targets: readonly LoraTarget[],
@@ -91,23 +90,23 @@ export async function readScales(
     const change = mul(swapLastAxes(matMul(input(b), input(a))), scaling);
     const growth = sub(div(input(magnitude!), sqrt(squaredNorms(add(frozen.matrix(), change)))), 1);
     graph.output(`${module}.growth`, growth);
-    graph.output(`${module}.shift`, neg(mul(growth, frozen.bias)));
+    graph.output(`${module}.frozen_bias`, add(frozen.bias, 0));
   }
   const outputs = scaled.length === 0 ? {} : await runOnce(graph, weightsFolder, feeds);
   return new Map(
     scaled.map(({ module }) => {
-      const growth = finite(nameMagnitude({ name: module }), floats(outputs, `${module}.growth`));
-      return [module, { growth, shift: floats(outputs, `${module}.shift`) }];
+      const growth = floats(outputs, `${module}.growth`).map(bounded);
+      const shift = floats(outputs, `${module}.frozen_bias`).map((bias, i) => -growth[i]! * bias);
+      return [module, { growth, shift }];
     }),
   );
 }
 
-/** A row of weights that is 0 has no direction to scale. */
-function finite(name: string, growth: Float32Array): Float32Array {
-  const at = growth.findIndex((each) => !Number.isFinite(each));
-  if (at < 0) return growth;
-  throw new AppError(
-    'invalid_adapter',
-    `${name} [${growth.length}]: the changed weights of output ${at} have no norm to be scaled to it`,
-  );
+/**
+ * A row of weights that came to 0 has no direction to scale: its output is the bias, however much it grows, and PEFT's is NaN. Where it came
+ * next to 0, a growth beyond all bounds would make infinities of its rounding. Only a file that was made for it comes to either, and only a
+ * node can tell, so that such an adapter is served, with finite scores, rather than refused after it became ready.
+ */
+function bounded(growth: number): number {
+  return Number.isFinite(growth) ? Math.min(growth, MAX_GAIN) : 0;
 }

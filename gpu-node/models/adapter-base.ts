@@ -1,11 +1,12 @@
-import type { AdapterBase } from '../weights/adapter-file.ts';
-import type { Architecture } from './model.ts';
+import type { AdapterBase } from '../../shared/adapter-check.ts';
+import type { BaseModelOutline } from './open-base-model.ts';
 
 /** What adapters of a base model are checked against. */
 export function adapterBase(
   { id, sha256 }: Pick<AdapterBase, 'id' | 'sha256'>,
-  { family, hiddenSize, intermediateSize, layers, maxLength }: Architecture,
-): AdapterBase {
+  { architecture, poolings }: BaseModelOutline,
+): Required<AdapterBase> {
+  const { family, hiddenSize, intermediateSize, layers, maxLength } = architecture;
   return {
     id,
     sha256,
@@ -14,5 +15,6 @@ export function adapterBase(
     num_layers: layers,
     max_length: maxLength,
     intermediate_size: intermediateSize,
+    poolings,
   };
 }

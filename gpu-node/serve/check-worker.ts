@@ -109,15 +109,9 @@ async function factsOf(id: string, files: BundleBytes): Promise<AdapterFacts | R
 /** @throws {AppError} where they do not fit each other or a base model that is served */
 async function check(files: BundleBytes, what: string): Promise<AdapterFacts> {
   const base = baseOf(readWeftFile(files, what).base_model);
-  const { architecture, poolings } = await base.outline;
-  const { weft, description } = readAdapterFiles(files, adapterBase(base.source, architecture), what);
-  if (!poolings.includes(weft.pooling)) {
-    throw new AppError(
-      'invalid_adapter',
-      `${what} needs a pooler, which base model ${weft.base_model} lacks`,
-    );
-  }
-  const plan = planOf(description, architecture.linears(weft.pooling));
+  const outline = await base.outline;
+  const { weft, description } = readAdapterFiles(files, adapterBase(base.source, outline), what);
+  const plan = planOf(description, outline.architecture.linears(weft.pooling));
   const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
   const group = { base: weft.base_model, precision: weft.base_precision, plan };
   return { labels, pooling, maxLength, temperature, description: descriptions.shared(description), group };

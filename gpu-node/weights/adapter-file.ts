@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type AdapterBase, checkContents, checkFits, parseWeftFile } from '../../shared/adapter-check.ts';
 import { parseAdapterConfig } from '../../shared/adapter-config.ts';
-import {
-  type AdapterDescription,
-  type BaseShape,
-  checkAgainstBase,
-  checkLabels,
-  describeAdapter,
-} from '../../shared/adapter-description.ts';
+import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
@@ -18,26 +13,10 @@ import {
   PEFT_PREFIX,
   WEFT_FILE,
   type WeftFile,
-  weftFile,
 } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
-import {
-  ADAPTER_HEADER_BYTES,
-  parseHeader,
-  type Tensor,
-  type TensorEntry,
-  toFloat32,
-  writeSafetensors,
-} from '../../shared/safetensors.ts';
-
-/** The base model that an adapter must fit. */
-export interface AdapterBase extends BaseShape {
-  id: string;
-  /** SHA-256 of its model.safetensors. */
-  sha256: string;
-  /** Most tokens of a text. */
-  max_length: number;
-}
+import { ADAPTER_HEADER_BYTES, type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
+import { scanWeights } from '../../shared/weights-scan.ts';
 
 /** An adapter whose files agree with each other and with the base model. */
 export interface AdapterFiles {
@@ -45,10 +24,6 @@ export interface AdapterFiles {
   description: AdapterDescription;
   /** The bytes of adapter_model.safetensors, which the description's tensors point into. */
   weights: Uint8Array;
-}
-
-function fail(what: string, message: string): never {
-  throw new AppError('invalid_adapter', `${what}: ${message}`);
 }
 
 /**
@@ -63,13 +38,9 @@ export function readAdapterFiles(
   const weft = readWeftFile(files, what);
   const weights = files[ADAPTER_WEIGHTS_FILE];
   const limits = { file: `${what}: ${ADAPTER_WEIGHTS_FILE}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
-  const header = parseHeader(weights, weights.byteLength, limits);
   const config = parseAdapterConfig(new TextDecoder().decode(files[ADAPTER_CONFIG_FILE]), what);
-  const description = describeAdapter(config, header, what);
-  checkAgainstBase(description, base, what);
-  checkLabels(description, weft.labels, what);
-  checkTrainedOn(weft, base, what);
-  for (const entry of header.tensors.values()) checkFinite(weights, entry, what);
+  const description = checkContents(config, scanWeights(weights, limits), what);
+  checkFits(description, weft, base, what);
   return { weft, description, weights };
 }
 
@@ -80,40 +51,11 @@ export function readAdapterFiles(
 export function readWeftFile(files: Readonly<Record<BundleFile, Uint8Array>>, what: string): WeftFile {
   for (const [name, limit] of Object.entries(MAX_FILE_BYTES)) {
     const { byteLength } = files[name as BundleFile];
-    if (byteLength > limit) fail(what, `${name} has ${byteLength} bytes, at most ${limit} are read`);
+    if (byteLength <= limit) continue;
+    const message = `${what}: ${name} has ${byteLength} bytes, at most ${limit} are read`;
+    throw new AppError('invalid_adapter', message);
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(files[WEFT_FILE]));
-  } catch (cause) {
-    throw new AppError('invalid_adapter', `${what}: ${WEFT_FILE} is not JSON`, { cause });
-  }
-  const parsed = weftFile.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  return fail(what, `${WEFT_FILE}: ${issue?.path.join('.').slice(0, 120)}: ${issue?.message}`);
-}
-
-function checkTrainedOn(weft: WeftFile, base: AdapterBase, what: string): void {
-  if (weft.base_model_sha256 !== base.sha256) {
-    const trainedOn = `${weft.base_model} (SHA-256 ${weft.base_model_sha256.slice(0, 12)}…)`;
-    fail(what, `it was trained on base model ${trainedOn}, not on ${base.id} (${base.sha256.slice(0, 12)}…)`);
-  }
-  if (weft.max_length > base.max_length) {
-    fail(
-      what,
-      `max_length is ${weft.max_length}, base model ${base.id} takes at most ${base.max_length} tokens`,
-    );
-  }
-}
-
-/** One NaN would make every score of a text NaN, which JSON cannot say. */
-function checkFinite(weights: Uint8Array, entry: TensorEntry, what: string): void {
-  const values = toFloat32(weights.subarray(entry.begin, entry.end), entry);
-  let at = 0;
-  while (at < values.length && Number.isFinite(values[at])) at++;
-  if (at < values.length)
-    fail(what, `${entry.name.slice(0, 120)} [${entry.shape}] holds ${values[at]} at element ${at}`);
+  return parseWeftFile(files[WEFT_FILE], what);
 }
 
 export interface AdapterContents {

@@ -8,6 +8,7 @@ import {
   hyperparametersRequest,
   peftConfig,
   peftRequest,
+  pooling,
 } from '../peft-config.ts';
 import { adapterName, adapterRef, jobId, nodeId } from './common.ts';
 import { MAX_INPUTS } from './inference.ts';
@@ -29,6 +30,9 @@ export const nodeBaseModel = z.strictObject({
   hidden_size: z.int().positive(),
   num_layers: z.int().positive(),
   max_length: z.int().positive(),
+  /** Width within a feed-forward network, and the poolings that the weights allow; nodes of an earlier version leave them out. */
+  intermediate_size: z.int().positive().optional(),
+  poolings: z.array(pooling).min(1).optional(),
   /** What `adapter_config.json` calls it: a hub repository, say. Imports are matched by it. */
   peft_name: z.string().min(1).max(512).optional(),
 });

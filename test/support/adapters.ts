@@ -40,7 +40,7 @@ export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<strin
 
 /** Reads an adapter's files back as serving does. */
 export async function readAdapter(folder: string, base: BaseModel): Promise<ServedAdapter> {
-  const shape = adapterBase({ id: 'tiny-bert', sha256: SHA256 }, base.architecture);
+  const shape = adapterBase({ id: 'tiny-bert', sha256: SHA256 }, base);
   const { description, weights } = readAdapterFiles(readBundleFiles(folder), shape, 'adapter x@1');
   return loadAdapter(description, bytesIn(weights), base);
 }

@@ -83,7 +83,7 @@ export class Oracle implements AsyncDisposable {
   }
 
   async #run(seed: number, text: string): Promise<number[]> {
-    const shape = adapterBase(this.#source, this.#base.architecture);
+    const shape = adapterBase(this.#source, this.#base);
     const files = readAdapterFiles(this.bundle(seed), shape, `adapter of seed ${seed}`);
     const { description, weights, weft } = files;
     this.#forward.load('adapter', await loadAdapter(description, bytesIn(weights), this.#base), POOLING);

@@ -3,25 +3,28 @@ import { eq } from 'drizzle-orm';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { adapters, objects } from '../../edge/db/schema.ts';
 import { randomHex, sha256Of } from '../../edge/hashing.ts';
-import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import {
   classifierTensorName,
   loraTensorName,
   magnitudeTensorName,
 } from '../../shared/adapter-description.ts';
 import { canonicalManifest, MAX_FILE_BYTES, weftFile } from '../../shared/adapter-format.ts';
-import { type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
+import { parseHeader } from '../../shared/safetensors.ts';
 import { CONTENT_TYPE, concat, multipartBody, partHeader, type TestPart } from '../support/multipart-body.ts';
 import { type Answer, type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
+import {
+  type ConfigShape,
+  configFile as configOf,
+  HIDDEN,
+  MODULES,
+  type WeightsShape,
+  weightsFile,
+} from './support/bundle-files.ts';
 import { BASE_SHA256, TestNode } from './support/nodes.ts';
 
 // Uploads near the limits take seconds where the machine is busy.
 vi.setConfig({ testTimeout: 60_000 });
 
-const HIDDEN = 384;
-const MODULES = [0, 5].flatMap((layer) =>
-  ['query', 'value'].map((part) => `bert.encoder.layer.${layer}.attention.self.${part}`),
-);
 const encode = (text: string) => new TextEncoder().encode(text);
 
 let client: Client;
@@ -32,61 +35,30 @@ beforeAll(async () => {
   node = await new TestNode().register();
 });
 
-interface Shape {
-  labels?: number;
-  r?: number;
-  hidden?: number;
-  modules?: string[];
-  /** Layers of the head before its last. */
-  inner?: string[];
-  dora?: boolean;
-  baseModel?: string;
+/** A file of weights, one element of which is another. */
+function weightsWith(tensor: string, element: number, value: number, shape: WeightsShape = {}): Uint8Array {
+  const weights = weightsFile(shape);
+  const { tensors } = parseHeader(weights, weights.byteLength, { file: 'weights', maxHeaderBytes: 1e6 });
+  new DataView(weights.buffer).setFloat32(tensors.get(tensor)!.begin + 4 * element, value, true);
+  return weights;
 }
 
-function weightsFile({
-  labels = 3,
-  r = 4,
-  hidden = HIDDEN,
-  modules = MODULES,
-  inner = [],
-  dora = false,
-}: Shape = {}): Uint8Array {
-  const zeros = (...shape: number[]): Tensor => ({
-    shape,
-    data: new Float32Array(shape.reduce((a, b) => a * b)),
-  });
-  const tensors = modules.flatMap((module): [string, Tensor][] => [
-    [loraTensorName(module, 'A'), zeros(r, hidden)],
-    [loraTensorName(module, 'B'), zeros(hidden, r)],
-    ...(dora ? [[magnitudeTensorName(module), zeros(hidden)] satisfies [string, Tensor]] : []),
-  ]);
-  return writeSafetensors(
-    new Map([
-      ...tensors,
-      ...inner.flatMap((layer): [string, Tensor][] => [
-        [classifierTensorName('weight', layer), zeros(hidden, hidden)],
-        [classifierTensorName('bias', layer), zeros(hidden)],
-      ]),
-      [classifierTensorName('weight'), zeros(labels, hidden)],
-      [classifierTensorName('bias'), zeros(labels)],
-    ]),
-  );
-}
-
-function configFile({ r = 4, dora = false, baseModel = node.baseModel }: Shape = {}): string {
-  const method = {
-    type: 'lora' as const,
-    r,
-    alpha: 8,
-    dropout: 0.1,
-    use_rslora: true,
-    use_dora: dora,
-    target_modules: ['query', 'value'],
-    pooling: 'cls' as const,
-    base_precision: 'fp32' as const,
+/** Makes a base model known by a node that has left, so that nobody waits for it. */
+async function know(baseModel: object): Promise<void> {
+  const id = `node_${randomHex(8)}`;
+  const json = {
+    id,
+    url: 'https://gone.test',
+    device: 'cpu',
+    base_models: [baseModel],
+    slots: 8,
+    version: '0',
   };
-  return adapterConfigJson({ method, modules: MODULES, baseModel, revision: null });
+  expect((await callAsNode('/internal/nodes', { json })).status).toBe(200);
+  expect((await callAsNode(`/internal/nodes/${id}/leave`, { method: 'POST' })).status).toBe(204);
 }
+
+const configFile = (shape: Partial<ConfigShape> = {}) => configOf({ baseModel: node.baseModel, ...shape });
 
 const file = (name: string, content: string | Uint8Array): TestPart => ({ name, filename: name, content });
 const field = (name: string, content: string): TestPart => ({ name, content });
@@ -216,15 +188,7 @@ describe('POST /v1/adapters/import', () => {
       precisions: ['fp32'],
       peft_name: peftName,
     };
-    const json = {
-      id: `node_${randomHex(8)}`,
-      url: 'https://known.test',
-      device: 'cpu',
-      base_models: [{ ...base, family: 'bert', hidden_size: HIDDEN, num_layers: 6, max_length: 128 }],
-      slots: 8,
-      version: '0',
-    };
-    expect((await callAsNode('/internal/nodes', { json })).status).toBe(200);
+    await know({ ...base, family: 'bert', hidden_size: HIDDEN, num_layers: 6, max_length: 128 });
     const { body } = await importWith({
       config: configFile({ baseModel: peftName }),
       fields: { name: 'hub' },
@@ -238,15 +202,7 @@ describe('POST /v1/adapters/import', () => {
   it("takes an adapter for a base model of the same family, and says another's", async () => {
     const base = { id: `distilbert-${randomHex(3)}`, sha256: BASE_SHA256, precisions: ['fp32'] };
     const shape = { family: 'distilbert', hidden_size: HIDDEN, num_layers: 6, max_length: 128 };
-    const json = {
-      id: `node_${randomHex(8)}`,
-      url: 'https://distilbert.test',
-      device: 'cpu',
-      base_models: [{ ...base, ...shape }],
-      slots: 8,
-      version: '0',
-    };
-    expect((await callAsNode('/internal/nodes', { json })).status).toBe(200);
+    await know({ ...base, ...shape });
     const modules = ['q_lin', 'v_lin'].map((part) => `distilbert.transformer.layer.5.attention.${part}`);
     const weights = weightsFile({ modules, inner: ['pre_classifier'] });
     const config = configFile({ baseModel: base.id });
@@ -255,6 +211,34 @@ describe('POST /v1/adapters/import', () => {
     const bert = await importWith({ config, fields: { name: 'distilled' } });
     expect(problemOf(bert)).toMatchObject({ status: 422, code: 'invalid_adapter' });
     expect(bert.body.detail).toContain('it changes a BERT encoder, the base model is a DistilBERT encoder');
+  });
+
+  it('keeps answering by the version before where the next one is refused', async () => {
+    expect((await importWith({ fields: { name: 'steady' } })).status).toBe(201);
+    const weights = weightsWith(classifierTensorName('bias'), 2, Number.NaN);
+    const refused = await importWith({ weights, fields: { name: 'steady' } });
+    expect(problemOf(refused)).toEqual({
+      status: 422,
+      code: 'invalid_adapter',
+      param: 'adapter_model.safetensors',
+    });
+    expect((await client.call('/v1/adapters/steady')).body).toMatchObject({ version: 1, status: 'ready' });
+    expect((await importWith({ fields: { name: 'steady' } })).body.id).toBe('steady@2');
+  });
+
+  it('refuses what the base model cannot serve, where its nodes say what it can', async () => {
+    const base = { id: `bare-${randomHex(3)}`, sha256: BASE_SHA256, precisions: ['fp32'] };
+    const shape = { family: 'bert', hidden_size: HIDDEN, num_layers: 6, max_length: 128 };
+    const able = { intermediate_size: 1536, poolings: ['mean'] };
+    await know({ ...base, ...shape, ...able });
+    const config = configFile({ baseModel: base.id });
+    const without = await importWith({ config, fields: { name: 'bare', pooling: 'cls' } });
+    expect(problemOf(without)).toEqual({ status: 422, code: 'invalid_adapter', param: 'pooling' });
+    expect(without.body.detail).toContain('needs a pooler');
+    const weights = weightsFile({ modules: ['bert.encoder.layer.0.intermediate.dense'] });
+    const narrow = await importWith({ config, weights, fields: { name: 'bare', pooling: 'mean' } });
+    expect(narrow.body.detail).toContain('is [384,4], the base model needs [1536,4]');
+    expect((await importWith({ config, fields: { name: 'bare', pooling: 'mean' } })).status).toBe(201);
   });
 
   const hostileHeader = () => {
@@ -318,6 +302,52 @@ describe('POST /v1/adapters/import', () => {
       'gpt2.h.0.attn.c_proj.lora_A.weight belongs to none of the encoders there are: BERT, RoBERTa, DistilBERT',
     ],
     [
+      'a NaN',
+      () => ({ weights: weightsWith(loraTensorName(MODULES[1]!, 'B'), 7, Number.NaN) }),
+      'invalid_adapter',
+      `${loraTensorName(MODULES[1]!, 'B')} [384,4] holds NaN at element 7`,
+    ],
+    [
+      'an infinity',
+      () => ({ weights: weightsWith(loraTensorName(MODULES[0]!, 'A'), 1535, Number.NEGATIVE_INFINITY) }),
+      'invalid_adapter',
+      `${loraTensorName(MODULES[0]!, 'A')} [4,384] holds -Infinity at element 1535`,
+    ],
+    [
+      'a weight too large to be used',
+      () => ({ weights: weightsWith(classifierTensorName('weight'), 0, 1e30) }),
+      'invalid_adapter',
+      'classifier.weight has a norm of 1.00e+30',
+    ],
+    [
+      'a magnitude too large to be used',
+      () => ({
+        config: configFile({ dora: true }),
+        weights: weightsWith(magnitudeTensorName(MODULES[0]!), 0, 3e38, { dora: true }),
+      }),
+      'invalid_adapter',
+      `lora_magnitude_vector of ${MODULES[0]} has a norm of 3.00e+38`,
+    ],
+    ['an alpha of 0', () => ({ config: withKey('lora_alpha', 0) }), 'invalid_adapter', 'lora_alpha'],
+    [
+      'an alpha beyond use',
+      () => ({ config: withKey('lora_alpha', 1e300) }),
+      'invalid_adapter',
+      'lora_alpha',
+    ],
+    [
+      'an alpha of NaN',
+      () => ({ config: configFile().replace(/"lora_alpha": \d+/, '"lora_alpha": NaN') }),
+      'invalid_adapter',
+      'not JSON',
+    ],
+    [
+      'a rank that a pattern gives and the weights have not',
+      () => ({ config: withKey('rank_pattern', { 'layer.5.attention.self.value': 8 }) }),
+      'invalid_adapter',
+      'is [4,384], adapter_config.json gives it rank 8',
+    ],
+    [
       'weights that are cut short',
       () => ({ weights: weightsFile().slice(0, -4) }),
       'invalid_adapter',
@@ -370,7 +400,12 @@ describe('POST /v1/adapters/import', () => {
         body,
       });
     expect(problemOf(await post('x', { 'content-length': '200000000' }))).toMatchObject({ status: 413 });
-    const start = encode(partHeader('adapter_model.safetensors', 'adapter_model.safetensors'));
+    const values = 2 ** 26;
+    const header = JSON.stringify({ w: { dtype: 'F32', shape: [values], data_offsets: [0, 4 * values] } });
+    const length = new Uint8Array(8);
+    length[0] = header.length;
+    const part = encode(partHeader('adapter_model.safetensors', 'adapter_model.safetensors'));
+    const start = concat([part, length, encode(header)]);
     const block = new Uint8Array(256 * 1024);
     let sent = 0;
     const endless = new ReadableStream<Uint8Array>({

@@ -4,12 +4,12 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { adapters } from '../../edge/db/schema.ts';
 import { sha256Of } from '../../edge/hashing.ts';
 import { attemptPrefix } from '../../edge/object-keys.ts';
-import { canonicalManifest, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
+import { BUNDLE_FILES, canonicalManifest, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import type { JobLease } from '../../shared/api/nodes.ts';
 import { CONTENT_TYPE, multipartBody } from '../support/multipart-body.ts';
 import { EXAMPLES, makeReady, submit } from './support/adapters.ts';
 import { type Client, call, callAsNode, db, makeTenant, NODE_SECRET, problemOf } from './support/api.ts';
-import { completion, serveNodes, TestNode } from './support/nodes.ts';
+import { bundleFiles, completion, serveNodes, TestNode } from './support/nodes.ts';
 
 // Uploads near the limits take seconds where the machine is busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -46,11 +46,9 @@ async function ready(name: string): Promise<string> {
 async function download(token: string, path: string, headers: Record<string, string> = {}) {
   const init = { headers: { authorization: `Bearer ${token}`, ...headers } };
   const response = await exports.default.fetch(new Request(`https://edge.test${path}`, init));
-  return {
-    status: response.status,
-    headers: response.headers,
-    text: new TextDecoder().decode(await response.arrayBuffer()),
-  };
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const { status } = response;
+  return { status, headers: response.headers, bytes, text: new TextDecoder().decode(bytes) };
 }
 
 function streamOf(chunks: Uint8Array[]): ReadableStream<Uint8Array> {
@@ -126,10 +124,11 @@ describe('PUT /internal/jobs/ID/adapter/FILE', () => {
   it('stores an attempt’s files, which then complete the job', async () => {
     const leased = await lease();
     const manifest = [];
-    for (const name of ['adapter_config.json', 'adapter_model.safetensors', 'weft.json'] as const) {
-      const bytes = crypto.getRandomValues(new Uint8Array(1000));
-      const { status, body } = await put(leased, name, bytes);
-      expect([status, body]).toEqual([200, { name, bytes: 1000, sha256: await sha256Of(bytes) }]);
+    const files = bundleFiles(leased);
+    for (const name of BUNDLE_FILES) {
+      const bytes = files[name];
+      const { status, body } = await put(leased, name, bytes as Uint8Array<ArrayBuffer>);
+      expect([status, body]).toEqual([200, { name, bytes: bytes.byteLength, sha256: await sha256Of(bytes) }]);
       manifest.push(body);
     }
     const done = await callAsNode(`/internal/jobs/${leased.job_id}/complete`, {
@@ -194,8 +193,8 @@ describe('GET /internal/adapters/BUNDLE', () => {
     expect(await sha256Of(canonicalManifest(body.manifest))).toBe(row!.bundle);
     for (const { name, sha256 } of body.manifest) {
       const file = await download(NODE_SECRET, `${path}/files/${name}`);
-      expect(await sha256Of(file.text)).toBe(sha256);
-      expect(file.headers.get('content-length')).toBe(String(file.text.length));
+      expect(await sha256Of(file.bytes)).toBe(sha256);
+      expect(file.headers.get('content-length')).toBe(String(file.bytes.byteLength));
     }
     expect((await client.call(path)).status).toBe(401);
     expect(problemOf(await callAsNode(`${path}/files/other`))).toMatchObject({ status: 422 });
@@ -216,10 +215,10 @@ describe('GET /v1/adapters/ID/files/FILE', () => {
     expect(file.status).toBe(200);
     expect(file.headers.get('content-type')).toBe('application/octet-stream');
     expect(file.headers.get('content-disposition')).toBe('attachment; filename="adapter_model.safetensors"');
-    expect(file.headers.get('content-length')).toBe(String(file.text.length));
+    expect(file.headers.get('content-length')).toBe(String(file.bytes.byteLength));
     const shown = (await client.call(`/v1/adapters/${id}`)).body;
     expect(file.headers.get('etag')).toBe(`"${shown.sha256}"`);
-    expect(await sha256Of(file.text)).toBe(shown.sha256);
+    expect(await sha256Of(file.bytes)).toBe(shown.sha256);
 
     const path = '/v1/adapters/downloaded/files/adapter_model.safetensors';
     const again = await client.call(path, { headers: { 'if-none-match': file.headers.get('etag')! } });

@@ -7,7 +7,7 @@ import type { JobLease } from '../../shared/api/nodes.ts';
 import { LEASE_SECONDS } from '../../shared/job-state.ts';
 import { submit } from './support/adapters.ts';
 import { type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
-import { completion, finish, RESOLVED, TestNode, uploadBundle } from './support/nodes.ts';
+import { bundleFiles, completion, finish, RESOLVED, TestNode, uploadBundle } from './support/nodes.ts';
 
 let client: Client;
 let node: TestNode;
@@ -252,6 +252,33 @@ describe('completing', () => {
     expect(await statusOf(stale.job_id)).toMatchObject({ status: 'running', attempt: 2 });
     await finish(held);
     expect((await client.call('/v1/adapters/stale')).body.status).toBe('ready');
+  });
+
+  it('refuses an adapter that no node would load, which then fails its job', async () => {
+    const lease = await leaseOf('unfit');
+    const files = bundleFiles(lease);
+    const weights = files['adapter_model.safetensors'].slice();
+    new DataView(weights.buffer).setFloat32(weights.byteLength - 4, Number.NaN, true);
+    const weft = JSON.parse(new TextDecoder().decode(files['weft.json']));
+    const withLabels = (labels: string[]) => new TextEncoder().encode(JSON.stringify({ ...weft, labels }));
+    for (const [changes, why] of [
+      [
+        { 'adapter_model.safetensors': weights },
+        'unfit@1: adapter_model.safetensors: base_model.model.classifier.weight [2,384] holds NaN',
+      ],
+      [{ 'adapter_config.json': new TextEncoder().encode('{}') }, 'adapter_config.json: peft_type'],
+      [{ 'weft.json': new TextEncoder().encode('{}') }, 'weft.json: format'],
+      [{ 'weft.json': withLabels(['a', 'b', 'c']) }, '3 labels are given'],
+      [{ 'weft.json': withLabels(['spam', 'ham']) }, 'weft.json: labels is not what it was trained with'],
+    ] as const) {
+      const manifest = await uploadBundle(lease, undefined, undefined, { ...files, ...changes });
+      const answer = await complete(lease.job_id, completion(lease, manifest));
+      expect(problemOf(answer)).toMatchObject({ status: 422, code: 'invalid_adapter' });
+      expect(answer.body.detail).toContain(why);
+    }
+    expect((await client.call('/v1/adapters/unfit')).body.status).toBe('training');
+    await finish(lease);
+    expect((await client.call('/v1/adapters/unfit')).body.status).toBe('ready');
   });
 
   it('refuses files that are not there, or not those of the manifest', async () => {

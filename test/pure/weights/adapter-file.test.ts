@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
-  type AdapterBase,
   type AdapterContents,
   readAdapterFiles,
   writeAdapterFiles,
 } from '../../../gpu-node/weights/adapter-file.ts';
 import { bundleId } from '../../../gpu-node/weights/bundle-files.ts';
+import type { AdapterBase } from '../../../shared/adapter-check.ts';
 import { adapterConfigJson } from '../../../shared/adapter-config.ts';
 import {
   BUNDLE_FILES,
@@ -16,7 +16,7 @@ import {
   bundleManifest,
   canonicalManifest,
 } from '../../../shared/adapter-format.ts';
-import { toFloat32 } from '../../../shared/safetensors.ts';
+import { type Tensor, toFloat32 } from '../../../shared/safetensors.ts';
 
 const BASE: AdapterBase = {
   id: 'tiny-bert',
@@ -62,6 +62,13 @@ const CONTENTS: AdapterContents = {
     metrics: null,
   },
 };
+
+const filled = (shape: number[], value: number): Tensor => {
+  return { shape, data: new Float32Array(shape.reduce((a, b) => a * b)).fill(value) };
+};
+/** The adapter's tensors, one of them filled with a value. */
+const withTensor = (name: string, shape: number[], value: number) =>
+  new Map([...CONTENTS.tensors, [name, filled(shape, value)]]);
 
 let folder: string;
 beforeEach(async () => {
@@ -120,7 +127,7 @@ describe("an adapter's files", () => {
           ['classifier.bias', { shape: [2], data: Float32Array.of(0, Number.NaN) }],
         ]),
       },
-      'base_model.model.classifier.bias [2] holds NaN at element 1',
+      'adapter_model.safetensors: base_model.model.classifier.bias [2] holds NaN at element 1',
     ],
     [
       'with an infinity',
@@ -133,7 +140,45 @@ describe("an adapter's files", () => {
           ],
         ]),
       },
-      `base_model.model.${QUERY}.lora_A.weight [2,4] holds -Infinity at element 0`,
+      `adapter_model.safetensors: base_model.model.${QUERY}.lora_A.weight [2,4] holds -Infinity at element 0`,
+    ],
+    [
+      'with a matrix too large to be used',
+      { tensors: withTensor(`${QUERY}.lora_A.weight`, [2, 4], 3e6) },
+      `lora_A of ${QUERY} has a norm of 8.49e+6, at most 1000000 is served`,
+    ],
+    [
+      'with a scaling that makes one so',
+      { config: CONTENTS.config.replace('"lora_alpha": 8', '"lora_alpha": 1000000') },
+      `lora_B times lora_A of ${QUERY}, scaled by 500000, has a norm of 1.01e+7`,
+    ],
+    [
+      'with matrices whose product is too large',
+      {
+        tensors: new Map([
+          ...withTensor(`${QUERY}.lora_A.weight`, [2, 4], 1e3),
+          [`${QUERY}.lora_B.weight`, filled([4, 2], 1e3)],
+        ]),
+      },
+      `lora_B times lora_A of ${QUERY}, scaled by 4, has a norm of 3.20e+7, at most 1000000 is served`,
+    ],
+    [
+      'with a head too large to be used',
+      { tensors: withTensor('classifier.weight', [2, 4], 3e38) },
+      'classifier.weight has a norm of 8.49e+38, at most 1000000 is served',
+    ],
+    [
+      'with a bias too large to be used',
+      { tensors: withTensor('classifier.bias', [2], -1e30) },
+      'classifier.bias has a norm of 1.41e+30, at most 1000000 is served',
+    ],
+    [
+      'with a magnitude too large to be used',
+      {
+        config: CONTENTS.config.replace('"use_dora": false', '"use_dora": true'),
+        tensors: withTensor(`${QUERY}.lora_magnitude_vector`, [4], 1e6),
+      },
+      `lora_magnitude_vector of ${QUERY} has a norm of 2.00e+6, at most 1000000 is served`,
     ],
     ['with a temperature of 0', { weft: { ...CONTENTS.weft, temperature: 0 } }, 'weft.json: temperature: '],
     [
@@ -154,6 +199,14 @@ describe("an adapter's files", () => {
   ])('%s are refused', async (_what, contents, message) => {
     const { files } = await write(contents);
     expect(() => read(files)).toThrow(`adapter spam@3: ${message}`);
+  });
+
+  it('are refused where they need a pooling that the base model has no weights for', async () => {
+    const { files } = await write({ weft: { ...CONTENTS.weft, pooling: 'cls' } });
+    expect(read(files).weft.pooling).toBe('cls');
+    expect(() => read(files, { ...BASE, poolings: ['mean'] })).toThrow(
+      'adapter spam@3: pooling cls needs a pooler, which base model tiny-bert lacks: it serves mean',
+    );
   });
 
   it('are refused where one is too large, or no JSON', async () => {

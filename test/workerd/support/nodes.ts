@@ -1,10 +1,17 @@
 import { env } from 'cloudflare:workers';
-import { randomHex, sha256Of } from '../../../edge/hashing.ts';
+import { randomHex } from '../../../edge/hashing.ts';
 import { attemptPrefix } from '../../../edge/object-keys.ts';
 import { putBytes } from '../../../edge/storage.ts';
 import { ServingLease } from '../../../gpu-node/serving-lease.ts';
-import type { BundleManifest } from '../../../shared/adapter-format.ts';
-import { BUNDLE_FILES } from '../../../shared/adapter-format.ts';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  BUNDLE_FILES,
+  type BundleFile,
+  type BundleManifest,
+  WEFT_FILE,
+  type WeftFile,
+} from '../../../shared/adapter-format.ts';
 import type {
   CompleteJob,
   HeartbeatResponse,
@@ -17,6 +24,7 @@ import type {
 import { type AppError, problem } from '../../../shared/errors.ts';
 import type { BasePrecision } from '../../../shared/peft-config.ts';
 import { callAsNode, db } from './api.ts';
+import { configFile, MODULES, weightsFile } from './bundle-files.ts';
 
 export const BASE_SHA256 = 'b'.repeat(64);
 
@@ -125,13 +133,44 @@ export const RESOLVED: ResolvedTraining = {
   labels: ['ham', 'spam'],
 };
 
+/** The three files of an adapter that was trained under a lease; those of another seed differ. */
+export function bundleFiles(
+  { job_id, base_model, base_model_sha256 }: Pick<JobLease, 'job_id' | 'base_model' | 'base_model_sha256'>,
+  { method, hyperparameters, labels } = RESOLVED,
+  seed = job_id,
+): Record<BundleFile, Uint8Array> {
+  const { pooling, base_precision, r } = method;
+  const { max_length } = hyperparameters;
+  const weft: WeftFile = {
+    format: 1,
+    labels,
+    pooling,
+    max_length,
+    base_model,
+    base_model_sha256,
+    base_precision,
+    metrics: null,
+  };
+  const encode = (text: string) => new TextEncoder().encode(text);
+  const modules = MODULES.slice(0, 1);
+  return {
+    [ADAPTER_CONFIG_FILE]: encode(configFile({ baseModel: base_model, r, revision: seed })),
+    [ADAPTER_WEIGHTS_FILE]: weightsFile({ labels: labels.length, r, modules }),
+    [WEFT_FILE]: encode(JSON.stringify(weft)),
+  };
+}
+
 /** Puts an attempt's three files where the upload route puts them. */
-export async function uploadBundle({ job_id, attempt }: JobLease, seed = job_id): Promise<BundleManifest> {
+export async function uploadBundle(
+  lease: JobLease,
+  seed?: string,
+  resolved = RESOLVED,
+  files = bundleFiles(lease, resolved, seed),
+): Promise<BundleManifest> {
+  const prefix = attemptPrefix(lease.job_id, lease.attempt);
   const manifest: BundleManifest = [];
   for (const name of BUNDLE_FILES) {
-    const text = `${name} of ${seed}`;
-    await putBytes(env, db, attemptPrefix(job_id, attempt) + name, new TextEncoder().encode(text));
-    manifest.push({ name, bytes: text.length, sha256: await sha256Of(text) });
+    manifest.push({ name, ...(await putBytes(env, db, prefix + name, files[name])) });
   }
   return manifest;
 }
@@ -149,7 +188,7 @@ export function completion(lease: JobLease, manifest: BundleManifest): CompleteJ
 
 /** Trains nothing, but brings a leased job to its end as a node does. */
 export async function finish(lease: JobLease, seed?: string, resolved = RESOLVED): Promise<void> {
-  const json = { ...completion(lease, await uploadBundle(lease, seed)), resolved };
+  const json = { ...completion(lease, await uploadBundle(lease, seed, resolved)), resolved };
   const { status, body } = await callAsNode(`/internal/jobs/${lease.job_id}/complete`, { json });
   if (status !== 200) throw new Error(`completing: ${JSON.stringify(body)}`);
 }

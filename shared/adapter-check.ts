@@ -1,0 +1,111 @@
+import type { AdapterConfig } from './adapter-config.ts';
+import {
+  type AdapterDescription,
+  type BaseShape,
+  checkAgainstBase,
+  checkLabels,
+  describeAdapter,
+} from './adapter-description.ts';
+import { WEFT_FILE, type WeftFile, weftFile } from './adapter-format.ts';
+import { AppError } from './errors.ts';
+import type { Pooling } from './peft-config.ts';
+import type { ScannedWeights } from './weights-scan.ts';
+
+/*
+ * What an adapter's files must be to be served. The edge checks it before a version is ready, a node when it loads one: they are the
+ * same functions, so that no version becomes ready which no node would load.
+ */
+
+/** The base model that an adapter must fit. */
+export interface AdapterBase extends BaseShape {
+  id: string;
+  /** SHA-256 of its model.safetensors. */
+  sha256: string;
+  /** Most tokens of a text. */
+  max_length: number;
+  /** Poolings that its weights allow; where unknown, any. */
+  poolings?: readonly Pooling[];
+}
+
+/**
+ * By how much one layer of an adapter may lengthen a vector, at most: scaling times the Euclidean norms of B and A, and the norm of
+ * a DoRA magnitude, of a head's weight, or of its bias. Adapters that were trained come to a few hundred. Between two layers a vector is normalized,
+ * to a length of some hundreds, and no more than two gains meet before the next norm squares them: 1e28, where float32 ends at 3e38. So no
+ * score is infinite, or NaN, which JSON cannot say.
+ */
+export const MAX_GAIN = 1e6;
+
+function fail(what: string, message: string, param?: string): never {
+  throw new AppError('invalid_adapter', `${what}: ${message}`, param === undefined ? {} : { param });
+}
+
+/** Reads weft.json. @throws {AppError} `invalid_adapter`, naming the field */
+export function parseWeftFile(bytes: Uint8Array, what: string): WeftFile {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw new AppError('invalid_adapter', `${what}: ${WEFT_FILE} is not JSON`, { cause });
+  }
+  const parsed = weftFile.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  return fail(what, `${WEFT_FILE}: ${issue?.path.join('.').slice(0, 120)}: ${issue?.message}`);
+}
+
+/** What adapter_config.json and the weights hold. @throws {AppError} `invalid_adapter` where they disagree, or a value is too large to be used */
+export function checkContents(
+  config: AdapterConfig,
+  { header, norms }: ScannedWeights,
+  what: string,
+): AdapterDescription {
+  const description = describeAdapter(config, header, what);
+  checkGains(description, norms, what);
+  return description;
+}
+
+/** That contents can be served as weft.json says. @throws {AppError} `invalid_adapter`, whose `param` is the field of weft.json that does not fit */
+export function checkFits(
+  description: AdapterDescription,
+  weft: WeftFile,
+  base: AdapterBase,
+  what: string,
+): void {
+  checkAgainstBase(description, base, what);
+  checkLabels(description, weft.labels, what);
+  if (weft.base_model_sha256 !== base.sha256) {
+    const trainedOn = `${weft.base_model} (SHA-256 ${weft.base_model_sha256.slice(0, 12)}…)`;
+    const message = `it was trained on base model ${trainedOn}, not on ${base.id} (${base.sha256.slice(0, 12)}…)`;
+    fail(what, message, 'base_model');
+  }
+  if (weft.max_length > base.max_length) {
+    const message = `max_length is ${weft.max_length}, base model ${base.id} takes at most ${base.max_length} tokens`;
+    fail(what, message, 'max_length');
+  }
+  if (base.poolings && !base.poolings.includes(weft.pooling)) {
+    const message = `pooling ${weft.pooling} needs a pooler, which base model ${base.id} lacks: it serves ${base.poolings.join(', ')}`;
+    fail(what, message, 'pooling');
+  }
+}
+
+function checkGains(
+  { targets, classifier }: AdapterDescription,
+  norms: ScannedWeights['norms'],
+  what: string,
+): void {
+  const check = (name: string, gain: number) => {
+    if (gain <= MAX_GAIN) return;
+    fail(what, `${name.slice(0, 200)} has a norm of ${gain.toPrecision(3)}, at most ${MAX_GAIN} is served`);
+  };
+  const normOf = ({ name }: { name: string }) => norms.get(name) ?? 0;
+  for (const { module, a, b, scaling, magnitude } of targets) {
+    check(`lora_A of ${module}`, normOf(a));
+    check(`lora_B of ${module}, scaled by ${scaling},`, scaling * normOf(b));
+    check(`lora_B times lora_A of ${module}, scaled by ${scaling},`, scaling * normOf(b) * normOf(a));
+    if (magnitude) check(`lora_magnitude_vector of ${module}`, normOf(magnitude));
+  }
+  for (const { name, weight, bias } of classifier.layers) {
+    check(`${name}.weight`, normOf(weight));
+    check(`${name}.bias`, normOf(bias));
+  }
+}
