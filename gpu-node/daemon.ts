@@ -1,6 +1,6 @@
 import { ConfigError, readConfig } from './config.ts';
 import { createLog, explain } from './log.ts';
-import { startNode } from './node.ts';
+import { type RunningNode, startNode } from './node.ts';
 
 /** What a drain may take before the process ends regardless; a supervisor's patience is usually 10 s. */
 const DRAIN_LIMIT_MS = 9000;
@@ -18,30 +18,35 @@ function goOnAfterErrors(): void {
   });
 }
 
-try {
-  const node = await startNode(readConfig(process.env), log);
-  goOnAfterErrors();
-  let stopping = false;
-  const stop = async (reason: string) => {
-    if (stopping) return;
-    stopping = true;
-    log.info('drains', { reason });
-    setTimeout(() => {
-      log.warn('the drain took too long');
-      process.exit(0);
-    }, DRAIN_LIMIT_MS).unref();
-    try {
-      await node.stop();
-      log.info('ends');
-    } catch (error) {
-      log.error('the drain failed', { reason: explain(error) });
-    }
+let node: RunningNode | undefined;
+let stopping = false;
+
+async function stop(reason: string): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  log.info('drains', { reason });
+  setTimeout(() => {
+    log.warn('the drain took too long');
     process.exit(0);
-  };
-  process.on('SIGTERM', (signal) => void stop(signal));
-  process.on('SIGINT', (signal) => void stop(signal));
-  // Whoever started the daemon with a channel is gone, whatever ended it.
-  process.on('disconnect', () => void stop('the starter is gone'));
+  }, DRAIN_LIMIT_MS).unref();
+  try {
+    await node?.stop();
+    log.info('ends');
+  } catch (error) {
+    log.error('the drain failed', { reason: explain(error) });
+  }
+  process.exit(0);
+}
+
+// Before anything else: the first process of a container ends on no signal that it does not handle.
+process.on('SIGTERM', (signal) => void stop(signal));
+process.on('SIGINT', (signal) => void stop(signal));
+// Whoever started the daemon with a channel is gone, whatever ended it.
+process.on('disconnect', () => void stop('the starter is gone'));
+
+try {
+  node = await startNode(readConfig(process.env), log);
+  goOnAfterErrors();
   await node.registered;
   if (!stopping) log.info('registered', { id: node.id });
   // What the starter waits for, if it is still there.
