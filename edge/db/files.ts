@@ -13,9 +13,9 @@ export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
   const [inserted] = await db.batch([
     statement(
       db,
-      sql`INSERT INTO ${files} (id, tenant, filename, bytes, examples, labels, warnings, object_key, created_at)
+      sql`INSERT INTO ${files} (id, tenant, filename, bytes, examples, labels, warnings, skipped, object_key, created_at)
       SELECT ${file.id}, ${file.tenant}, ${file.filename}, ${file.bytes}, ${file.examples},
-        ${JSON.stringify(file.labels)}, ${JSON.stringify(file.warnings)}, ${file.objectKey}, ${file.createdAt}
+        ${JSON.stringify(file.labels)}, ${JSON.stringify(file.warnings)}, ${JSON.stringify(file.skipped)}, ${file.objectKey}, ${file.createdAt}
       WHERE EXISTS (SELECT 1 FROM ${objects} WHERE key = ${file.objectKey} AND sha256 IS NOT NULL)
       RETURNING id`,
     ),
@@ -78,7 +78,16 @@ export async function deleteFile(
 }
 
 /** What a client sees of a file. */
-export function viewFile({ id, filename, bytes, createdAt, examples, labels, warnings }: NewFile): File {
-  const purpose = 'fine-tune';
-  return { id, object: 'file', filename, bytes, purpose, created_at: createdAt, examples, labels, warnings };
+export function viewFile({
+  id,
+  filename,
+  bytes,
+  createdAt,
+  examples,
+  labels,
+  warnings,
+  skipped,
+}: NewFile): File {
+  const fixed = { object: 'file', purpose: 'fine-tune' } as const;
+  return { id, ...fixed, filename, bytes, created_at: createdAt, examples, labels, warnings, skipped };
 }

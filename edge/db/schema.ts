@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
+import type { Skipped } from '../../shared/api/datasets.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
 import type { LeaseCheckpoint, ResolvedTraining } from '../../shared/api/nodes.ts';
 import type { FamilyName } from '../../shared/families.ts';
@@ -53,6 +54,7 @@ export const files = sqliteTable(
     examples: integer().notNull(),
     labels: text({ mode: 'json' }).$type<Record<string, number>>().notNull(),
     warnings: text({ mode: 'json' }).$type<string[]>().notNull(),
+    skipped: text({ mode: 'json' }).$type<Skipped>().notNull().default({ count: 0, lines: [] }),
     objectKey: text('object_key').notNull(),
     createdAt: integer('created_at').notNull(),
   },

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { listOf } from '../../shared/api/common.ts';
-import { file, fileDeleted, listFilesQuery } from '../../shared/api/datasets.ts';
+import { file, fileDeleted, invalidRows, listFilesQuery } from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
@@ -23,6 +23,9 @@ const uploadBody = z.object({
     .any()
     .openapi({ type: 'string', format: 'binary', description: 'JSONL, or CSV with any usual separator' }),
   purpose: z.literal(PURPOSE),
+  invalid_rows: invalidRows
+    .optional()
+    .openapi({ description: 'What becomes of a file with invalid rows; "refuse" unless given' }),
 });
 
 const upload = createRoute({

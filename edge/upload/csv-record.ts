@@ -17,6 +17,8 @@ export class CsvRecord {
   readonly line: number;
   /** The line of the quote that is open at the end of the last line read. */
   openQuote: number | undefined;
+  /** Whether it goes on after its first line. */
+  isSpread = false;
   readonly separator: string;
   readonly #isTsv: boolean;
   #field = '';
@@ -48,6 +50,7 @@ export class CsvRecord {
       const close = closingQuote(content, start);
       this.#field += content.slice(start, close).replaceAll('""', QUOTE);
       this.openQuote = close === content.length ? opened : undefined;
+      this.isSpread ||= this.openQuote !== undefined;
       if (this.openQuote !== undefined) return undefined;
       const stop = this.#fieldEnd(content, close);
       if (!this.#addQuoted(content.slice(close + 1, stop))) return afterQuote(opened, line);

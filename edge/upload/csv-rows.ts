@@ -38,7 +38,8 @@ export class CsvParser implements RowParser {
     if ('error' in line) {
       const first = this.#open[0]?.line ?? line.line;
       this.#open = [];
-      return this.#columns ? { line: first, error: line.error } : this.#break(first, line.error);
+      const bad = { line: first, error: line.error, isFatal: isContinued };
+      return this.#columns ? bad : this.#break(first, line.error);
     }
     const content = isContinued || !line.content.startsWith(MARK) ? line.content : line.content.slice(1);
     if (!isContinued && this.#isNoRow(content)) return undefined;
@@ -54,7 +55,7 @@ export class CsvParser implements RowParser {
     const quote = this.#open[0]?.openQuote;
     return quote === undefined
       ? undefined
-      : { line: quote, error: 'the quote that opens here is never closed' };
+      : { line: quote, error: 'the quote that opens here is never closed', isFatal: true };
   }
 
   /** A blank line, or the bare separators that spreadsheets write for an empty row. */
@@ -69,19 +70,19 @@ export class CsvParser implements RowParser {
   #readRow(content: string, line: number): RawRow | undefined {
     const record = this.#open.pop() ?? new CsvRecord(line, this.#separators[0]!);
     const fault = record.read(content, line);
-    if (fault) return fault;
+    if (fault) return { ...fault, isFatal: record.isSpread };
     if (record.openQuote === undefined) return this.#rowOf(record);
     this.#open = [record];
     return undefined;
   }
 
-  #rowOf({ line, fields }: CsvRecord): RawRow {
+  #rowOf({ line, fields, isSpread }: CsvRecord): RawRow {
     const { text, label, names } = this.#columns!;
     const tooMany = fields.slice(names.length);
     if (fields.length < names.length || tooMany.some((field) => field.trim() !== '')) {
       const separator = this.#separators[0] === '\t' ? 'a tab' : `a "${this.#separators[0]}"`;
       const error = `${fields.length} fields where the header has ${names.length}; quote a field that holds ${separator}`;
-      return { line, error };
+      return { line, error, isFatal: isSpread };
     }
     if (nameOf(fields[label]!) === 'label' && names.every((name, i) => name === nameOf(fields[i]!))) {
       return { line, error: 'the header once more; were files joined? Leave it out' };
@@ -120,7 +121,7 @@ export class CsvParser implements RowParser {
 
   #break(line: number, error: string): BadRow {
     this.isBroken = true;
-    return { line, error };
+    return { line, error, isFatal: true };
   }
 }
 

@@ -1,4 +1,4 @@
-import { MAX_DATASET_BYTES, MAX_LINE_BYTES } from '../../shared/api/datasets.ts';
+import { type InvalidRows, MAX_DATASET_BYTES, MAX_LINE_BYTES } from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
 import { joinBytes } from './bytes.ts';
 import { CsvParser } from './csv-rows.ts';
@@ -17,20 +17,37 @@ export interface ByteSink {
 const MAX_HEAD_BYTES = 64 * 1024;
 const encoder = new TextEncoder();
 
+/** A file that was read, with what refuses it unless its invalid rows are left out. */
+export interface IngestedDataset {
+  summary: DatasetSummary;
+  refusal: AppError | undefined;
+}
+
+/** What a file comes to. Throws `invalid_dataset` with the lines of its invalid rows unless they are left out. */
+export function settle({ summary, refusal }: IngestedDataset, invalidRows: InvalidRows): DatasetSummary {
+  if (refusal && invalidRows === 'refuse') throw refusal;
+  return summary;
+}
+
 /**
- * Reads a dataset file (JSONL or CSV with any usual separator, told apart by its first line), checks every row and writes the good ones to
- * `sink` as JSONL `{"text","label"}`. After a bad row nothing more is written, but the rest is still checked, so that
- * the error tells all. Throws `invalid_dataset` with the lines.
+ * Reads a dataset file (JSONL, or CSV with any usual separator, told apart by its first line), checks every row and
+ * writes the good ones to `sink` as JSONL `{"text","label"}`; whether the bad ones refuse the file is for `settle`, as
+ * a request may say so after the file. Throws `invalid_dataset` where nothing is usable or a fault may hide more.
  */
 export async function ingestDataset(
   chunks: AsyncIterable<Uint8Array>,
   sink: ByteSink,
   maxStoredBytes = MAX_DATASET_BYTES,
-): Promise<DatasetSummary> {
+): Promise<IngestedDataset> {
   const source = readText(chunks);
   try {
     const head = await readHead(source);
-    const intake = new Intake(parserFor(head), lineEndOf(head), sink, maxStoredBytes);
+    const intake = new Intake(
+      parserFor(head),
+      lineEndOf(head.subarray(0, MAX_HEAD_BYTES)),
+      sink,
+      maxStoredBytes,
+    );
     await intake.take(head);
     while (!intake.isOver) {
       const next = await source.next();
@@ -71,20 +88,21 @@ class Intake {
     await this.#store(last);
   }
 
-  conclude(): DatasetSummary {
-    const { totalErrors, errors } = this.#check;
-    if (totalErrors > 0) {
-      const { line, message } = errors[0]!;
-      const lines = totalErrors === 1 ? 'a bad line' : `${totalErrors} bad lines`;
-      throw new AppError('invalid_dataset', `The file has ${lines}; line ${line}: ${message}.`, {
-        param: 'file',
-        errors,
-        totalErrors,
-      });
-    }
+  conclude(): IngestedDataset {
+    const { totalErrors, fatal } = this.#check;
+    if (fatal) throw this.#refusal(fatal, '');
     const summary = this.#check.summary();
-    if (summary.examples === 0) throw refuseFile('The file has no rows.');
-    return summary;
+    if (summary.examples === 0) throw totalErrors > 0 ? this.#refusal() : refuseFile('The file has no rows.');
+    const way = ' Mend what is wrong, or send invalid_rows=skip to leave such rows out.';
+    return { summary, refusal: totalErrors > 0 ? this.#refusal(undefined, way) : undefined };
+  }
+
+  /** The error of the bad rows, of which one is shown first. */
+  #refusal(shown = this.#check.errors[0]!, way = ' No row is left.'): AppError {
+    const { totalErrors, errors } = this.#check;
+    const lines = totalErrors === 1 ? 'a bad line' : `${totalErrors} bad lines`;
+    const message = `The file has ${lines}; line ${shown.line}: ${shown.message}.${way}`;
+    return new AppError('invalid_dataset', message, { param: 'file', errors, totalErrors });
   }
 
   /** The good rows of these lines as JSONL; the bad ones are counted. */
@@ -100,7 +118,7 @@ class Intake {
   }
 
   async #store(rows: string): Promise<void> {
-    if (this.#check.totalErrors > 0 || rows === '') return;
+    if (this.#check.fatal || rows === '') return;
     const bytes = encoder.encode(rows);
     this.#storedBytes += bytes.byteLength;
     if (this.#storedBytes > this.#maxStoredBytes) {
@@ -131,9 +149,9 @@ function isInk(byte: number): boolean {
   return byte > 0x20;
 }
 
-/** A `\r` at the end may be half of a CRLF. */
+/** A `\r` at the end may be part of a CRLF. */
 function endsLine(byte: number, at: number, bytes: Uint8Array): boolean {
-  return byte === LF || (byte === CR && at + 1 < bytes.byteLength);
+  return byte === LF || (byte === CR && at + 1 < bytes.byteLength && bytes[at + 1] !== CR);
 }
 
 /** CR where the first line ends so, as old Macs wrote them; a CRLF, or a `\r\r\n` that a conversion made of it, ends at its LF. */

@@ -18,7 +18,8 @@ export class JsonlParser implements RowParser {
       return { line: line.line, row: JSON.parse(content) };
     } catch {
       this.isBroken = isFirst && content.trim() === '{';
-      return { line: line.line, error: `not valid JSON${whyNot(content.trim())}` };
+      const error = `not valid JSON${whyNot(content.trim())}`;
+      return { line: line.line, error, isFatal: this.isBroken };
     }
   }
 

@@ -1,16 +1,20 @@
-import { MAX_UPLOAD_BYTES } from '../../shared/api/datasets.ts';
+import { type InvalidRows, invalidRows, MAX_UPLOAD_BYTES } from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unknownField } from '../invalid-request.ts';
 import { limitBytes } from './bytes.ts';
-import { type ByteSink, ingestDataset } from './dataset.ts';
+import { type ByteSink, type IngestedDataset, ingestDataset, settle } from './dataset.ts';
 import { displayName } from './disposition.ts';
-import { readField, readParts } from './multipart.ts';
+import { type Part, readField, readParts } from './multipart.ts';
 import type { DatasetSummary } from './row-check.ts';
 
 /** Room for the fields, headers and delimiters around the file. */
 const AROUND_FILE_BYTES = 64 * 1024;
 const MAX_FIELD_BYTES = 1024;
 export const PURPOSE = 'fine-tune';
+
+/** The fields beside the file, and what each may be. */
+const FIELDS = { purpose: [PURPOSE], invalid_rows: invalidRows.options } as const;
+type Field = keyof typeof FIELDS;
 
 /** The longest body that can hold an acceptable file. */
 export const MAX_BODY_BYTES = MAX_UPLOAD_BYTES + AROUND_FILE_BYTES;
@@ -27,40 +31,44 @@ export function tooLargeUpload(): AppError {
 }
 
 /**
- * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive, and `purpose`, in any order.
- * Throws where either is missing, given twice or wrong; what `sink` then holds is to be dropped.
+ * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive, `purpose`, and where wanted
+ * `invalid_rows`, in any order. Throws where one is missing, given twice or wrong; what `sink` then holds is to be
+ * dropped.
  */
 export async function receiveDataset(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
   sink: ByteSink,
 ): Promise<ReceivedDataset> {
-  let received: ReceivedDataset | undefined;
-  let purpose: string | undefined;
+  let received: (IngestedDataset & { filename: string; bytes: number }) | undefined;
+  const fields = new Map<string, string>();
   for await (const part of readParts(body, boundary, MAX_BODY_BYTES)) {
-    if (part.name === 'file') {
+    const { name } = part;
+    if (name === 'file') {
       if (received) throw refuse('file', 'Give one file a request.');
-      if (part.filename === undefined)
-        throw refuse('file', 'The part "file" must be a file, with a filename.');
-      const read = { bytes: 0 };
-      const summary = await ingestDataset(
-        limitBytes(part.body, MAX_UPLOAD_BYTES, tooLargeUpload, read),
-        sink,
-      );
-      received = { ...summary, filename: displayName(part.filename), bytes: read.bytes };
-    } else if (part.name === 'purpose') {
-      if (purpose !== undefined) throw refuse('purpose', 'Give purpose once.');
-      purpose = checkPurpose(await readField(part, MAX_FIELD_BYTES));
-    } else throw refuse(part.name, `${part.name}: ${unknownField(['file', 'purpose'])}`);
+      received = await receiveFile(part, sink);
+    } else if (Object.hasOwn(FIELDS, name)) {
+      if (fields.has(name)) throw refuse(name, `Give ${name} once.`);
+      fields.set(name, checkField(name as Field, await readField(part, MAX_FIELD_BYTES)));
+    } else throw refuse(name, `${name}: ${unknownField(['file', ...Object.keys(FIELDS)])}`);
   }
   if (!received) throw refuse('file', 'The part "file" is missing.');
-  checkPurpose(purpose);
-  return received;
+  checkField('purpose', fields.get('purpose'));
+  const { filename, bytes } = received;
+  return { ...settle(received, (fields.get('invalid_rows') ?? 'refuse') as InvalidRows), filename, bytes };
 }
 
-function checkPurpose(purpose: string | undefined): string {
-  if (purpose === PURPOSE) return purpose;
-  throw refuse('purpose', `purpose must be "${PURPOSE}".`);
+async function receiveFile({ filename, body }: Part, sink: ByteSink) {
+  if (filename === undefined) throw refuse('file', 'The part "file" must be a file, with a filename.');
+  const read = { bytes: 0 };
+  const ingested = await ingestDataset(limitBytes(body, MAX_UPLOAD_BYTES, tooLargeUpload, read), sink);
+  return { ...ingested, filename: displayName(filename), bytes: read.bytes };
+}
+
+function checkField(name: Field, value: string | undefined): string {
+  const allowed: readonly string[] = FIELDS[name];
+  if (value !== undefined && allowed.includes(value)) return value;
+  throw refuse(name, `${name} must be ${allowed.map((each) => `"${each}"`).join(' or ')}.`);
 }
 
 function refuse(param: string, message: string): AppError {

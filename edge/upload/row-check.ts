@@ -1,4 +1,4 @@
-import { MAX_LINE_ERRORS } from '../../shared/api/datasets.ts';
+import { MAX_LINE_ERRORS, type Skipped } from '../../shared/api/datasets.ts';
 import { MAX_LABELS, readRow } from '../../shared/api/rows.ts';
 import type { LineError } from '../../shared/errors.ts';
 import { describeAlike, lookAlikes, showLabel } from '../../shared/look-alike.ts';
@@ -10,6 +10,7 @@ export interface DatasetSummary {
   examples: number;
   labels: Record<string, number>;
   warnings: string[];
+  skipped: Skipped;
 }
 
 /**
@@ -21,6 +22,8 @@ export class RowCheck {
   totalErrors = 0;
   /** Set when the rest of the file is not worth reading. */
   isHopeless = false;
+  /** The first bad row that cannot be left out. */
+  fatal: LineError | undefined;
   #examples = 0;
   /** Rows whose label has lost outer blanks. */
   #trimmed = 0;
@@ -38,7 +41,7 @@ export class RowCheck {
     if (!this.#count(label)) {
       this.isHopeless = true;
       const error = `more than ${MAX_LABELS} different labels; is this the label's column?`;
-      return this.reject({ line, error });
+      return this.reject({ line, error, isFatal: true });
     }
     this.#repeats.add(text, label);
     return `${JSON.stringify({ text, label })}\n`;
@@ -48,15 +51,25 @@ export class RowCheck {
   reject(row: BadRow | undefined): undefined {
     if (!row) return;
     this.totalErrors += 1;
-    if (this.errors.length < MAX_LINE_ERRORS) this.errors.push({ line: row.line, message: row.error });
+    const error = { line: row.line, message: row.error };
+    if (this.errors.length < MAX_LINE_ERRORS) this.errors.push(error);
+    if (row.isFatal) this.fatal ??= error;
   }
 
   summary(): DatasetSummary {
     return {
       examples: this.#examples,
       labels: Object.fromEntries(this.#labels),
-      warnings: [...this.#repeats.warnings(), ...this.#labelWarnings()],
+      warnings: [...this.#skipWarnings(), ...this.#repeats.warnings(), ...this.#labelWarnings()],
+      skipped: { count: this.totalErrors, lines: this.errors.map(({ line }) => line) },
     };
+  }
+
+  #skipWarnings(): string[] {
+    const [first] = this.errors;
+    if (!first) return [];
+    const rows = this.totalErrors === 1 ? '1 invalid row is' : `${this.totalErrors} invalid rows are`;
+    return [`${rows} left out; line ${first.line}: ${first.message}.`];
   }
 
   #count(label: string): boolean {

@@ -6,6 +6,8 @@ export type RawRow = { line: number; row: unknown } | BadRow;
 export interface BadRow {
   line: number;
   error: string;
+  /** It may hide other rows, or nothing can follow it: leaving it out would leave out more than itself. */
+  isFatal?: boolean;
 }
 
 /** Turns a file's lines into rows. */

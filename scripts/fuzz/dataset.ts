@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { joinBytes } from '../../edge/upload/bytes.ts';
-import { ingestDataset } from '../../edge/upload/dataset.ts';
+import { ingestDataset, settle } from '../../edge/upload/dataset.ts';
 import { readExamples } from '../../gpu-node/data/dataset.ts';
+import type { InvalidRows } from '../../shared/api/datasets.ts';
 import type { Choices } from './choices.ts';
 import { chunksOf, corrupted, whole } from './grammar/bytes.ts';
 import { jsonText } from './grammar/json.ts';
@@ -69,7 +70,9 @@ export async function dataset(): Promise<Check> {
     const rows = choices.times(choices.pick([3, 1, 0, 12]), () => rowOf(choices));
     const bytes = corrupted(new TextEncoder().encode(form.write(rows, choices)), choices);
     choices.note('file', bytes);
-    const [atOnce, inChunks] = [await ingest(whole(bytes)), await ingest(chunksOf(bytes, choices))];
+    const invalidRows = choices.pick(['skip', 'refuse'] as const);
+    const atOnce = await ingest(whole(bytes), invalidRows);
+    const inChunks = await ingest(chunksOf(bytes, choices), invalidRows);
     expectEqual(inChunks, atOnce, 'a file in one chunk and in many');
     if ('refused' in atOnce.outcome) return;
     const { examples, labels } = atOnce.outcome.value;
@@ -99,10 +102,10 @@ function rowOf(choices: Choices): Row {
   return { text: choices.rarely(2) ? anyText(choices, 8) : 'some text', label };
 }
 
-async function ingest(chunks: AsyncIterable<Uint8Array>) {
+async function ingest(chunks: AsyncIterable<Uint8Array>, invalidRows: InvalidRows) {
   const written: Uint8Array[] = [];
   const sink = { write: async (bytes: Uint8Array) => void written.push(bytes.slice()) };
-  const outcome = await outcomeOf(() => ingestDataset(chunks, sink));
+  const outcome = await outcomeOf(async () => settle(await ingestDataset(chunks, sink), invalidRows));
   // Of a refused file what was written before is dropped.
   return { outcome, stored: 'refused' in outcome ? new Uint8Array() : joinBytes(written) };
 }

@@ -13,6 +13,14 @@ export const MAX_LINE_ERRORS = 20;
 /** What a file may be for. */
 export const purpose = z.enum(['fine-tune']);
 
+/** What becomes of a file with invalid rows: it is refused, or they are left out. */
+export const invalidRows = z.enum(['refuse', 'skip']);
+export type InvalidRows = z.infer<typeof invalidRows>;
+
+/** Invalid rows that were left out, and the lines of the first 20. */
+const skipped = z.object({ count: z.int(), lines: z.array(z.int()) });
+export type Skipped = z.infer<typeof skipped>;
+
 /** An uploaded dataset. `examples` counts its rows; duplicates stay and are warned about. */
 export const file = z.object({
   id: fileId,
@@ -24,6 +32,7 @@ export const file = z.object({
   examples: z.int(),
   labels: z.record(label, z.int()),
   warnings: z.array(z.string()),
+  skipped,
 });
 export type File = z.infer<typeof file>;
 

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
-import { ingestDataset } from '../../edge/upload/dataset.ts';
+import { ingestDataset, settle } from '../../edge/upload/dataset.ts';
 import type { DatasetSummary } from '../../edge/upload/row-check.ts';
+import type { InvalidRows } from '../../shared/api/datasets.ts';
 import type { AppError } from '../../shared/errors.ts';
 import { concat, cut } from './multipart-body.ts';
 
@@ -14,11 +15,12 @@ export interface Ingested extends DatasetSummary {
 export async function ingest(
   file: string | Uint8Array,
   nextLength: () => number = () => 65536,
+  invalidRows: InvalidRows = 'refuse',
 ): Promise<Ingested> {
   const stored: Uint8Array[] = [];
   const sink = { write: async (bytes: Uint8Array) => void stored.push(bytes) };
   const bytes = typeof file === 'string' ? encode(file) : file;
-  const summary = await ingestDataset(cut(bytes, nextLength), sink);
+  const summary = settle(await ingestDataset(cut(bytes, nextLength), sink), invalidRows);
   const lines = new TextDecoder('utf-8', { fatal: true }).decode(concat(stored)).split('\n');
   expect(lines.pop()).toBe('');
   return { ...summary, rows: lines.map((line) => JSON.parse(line)) };

@@ -88,6 +88,7 @@ describe('POST /v1/files', () => {
       examples: 3,
       labels: { 1: 2, 2: 1 },
       warnings: [expect.stringContaining('"2": a single example')],
+      skipped: { count: 0, lines: [] },
     });
     expect(headers.get('content-type')).toContain('application/json');
     const stored = await env.BUCKET.get(`files/${body.id}.jsonl`);
@@ -118,6 +119,41 @@ describe('POST /v1/files', () => {
       const stored = await env.BUCKET.get(`files/${body.id}.jsonl`);
       expect((await stored!.text()).split('\n')[0]).toBe('{"text":"a, \\"b\\" שלום 🎉","label":"x"}');
     }
+  });
+
+  describe.each([
+    ['before the file', (fields: TestPart[], content: string) => [...fields, file(content)]],
+    ['after it', (fields: TestPart[], content: string) => [file(content), ...fields]],
+  ])('told by invalid_rows, %s, what to do with invalid rows,', (_, partsOf) => {
+    const rows = Array.from({ length: 300 }, (_row, at) => `{"text":"t${at}","label":"${at % 2}"}`);
+    const withBad = rows.with(3, '{"text":" ","label":"0"}').with(290, '{"text":"a"}').join('\n');
+    const told = (way: string) => partsOf([PURPOSE, { name: 'invalid_rows', content: way }], withBad);
+
+    it('leaves them out, says which, and stores the others', async () => {
+      const client = await makeTenant();
+      const { status, body } = await send(client, told('skip'));
+      expect([status, body.examples]).toEqual([201, 298]);
+      expect(body.skipped).toEqual({ count: 2, lines: [4, 291] });
+      expect(body.warnings).toEqual(['2 invalid rows are left out; line 4: text is empty.']);
+      expect((await client.call(`/v1/files/${body.id}`)).body).toEqual(body);
+      const stored = await env.BUCKET.get(`files/${body.id}.jsonl`);
+      const kept = rows.filter((_row, at) => at !== 3 && at !== 290).join('\n');
+      expect(await stored!.text()).toBe(`${kept}\n`);
+    });
+
+    it('refuses the file and leaves nothing behind', async () => {
+      const client = await makeTenant();
+      const before = await leftovers();
+      const answer = await send(client, told('refuse'));
+      expect(problemOf(answer)).toEqual({ status: 422, code: 'invalid_dataset', param: 'file' });
+      expect(answer.body.detail).toContain('invalid_rows=skip');
+      expect(problemOf(await send(client, told('ignore')))).toEqual({
+        status: 422,
+        code: 'invalid_request',
+        param: 'invalid_rows',
+      });
+      expect(await leftovers()).toEqual(before);
+    });
   });
 
   it('stores a file of several parts, byte for byte', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { invalidRequest } from '../../../edge/invalid-request.ts';
-import { ingestDataset } from '../../../edge/upload/dataset.ts';
+import { ingestDataset, settle } from '../../../edge/upload/dataset.ts';
 import { readExamples } from '../../../gpu-node/data/dataset.ts';
 import { createAdapter } from '../../../shared/api/adapters.ts';
 import { concat } from '../../support/multipart-body.ts';
@@ -24,7 +24,7 @@ const WAYS = {
     const file = (async function* () {
       yield new TextEncoder().encode(`${GOOD}\n${row}\n`);
     })();
-    await ingestDataset(file, sink);
+    settle(await ingestDataset(file, sink), 'refuse');
     return JSON.parse(new TextDecoder().decode(concat(stored)).split('\n')[1]!);
   },
 

@@ -1,0 +1,1 @@
+ALTER TABLE `files` ADD `skipped` text DEFAULT '{"count":0,"lines":[]}' NOT NULL;
