@@ -61,6 +61,7 @@ export class Graph {
   readonly outputs = new Map<string, Value>();
   readonly #names = new Set<string>();
   readonly #counters = new Map<string, number>();
+  readonly #operators = new Map<Op, number>();
   readonly #shared = new Map<string, readonly Value[]>();
   readonly #ids = new Map<Value, number>();
   #scope = '';
@@ -129,7 +130,7 @@ export class Graph {
       if (value.graph !== this)
         throw new Error(`${op.type}: operand ${i} (${value.name}) is of another graph`);
     }
-    const key = `${op.domain ?? ''} ${op.type} ${inputs.map((v) => v.id)} ${JSON.stringify(attributes)}`;
+    const key = `${this.#numberOf(op as Op)} ${inputs.map((v) => v.id)} ${JSON.stringify(attributes)}`;
     return this.#once(key, () => this.#append(op as Op, inputs, attributes));
   }
 
@@ -142,6 +143,13 @@ export class Graph {
       }
     }
     return undefined;
+  }
+
+  /** Operators of one ONNX name may differ in their gradient, so that a node is known by the operator itself. */
+  #numberOf(op: Op): number {
+    const number = this.#operators.get(op) ?? this.#operators.size;
+    this.#operators.set(op, number);
+    return number;
   }
 
   #append(op: Op, inputs: readonly Value[], attributes: Attributes): readonly Value[] {

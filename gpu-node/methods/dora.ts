@@ -5,9 +5,7 @@ import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
 import type { BaseModel } from '../models/model.ts';
 import type { Dropout, LinearCall, LinearChange, LinearLayer, LowRank } from '../models/sites.ts';
-import { add, div, matMul, mul, neg, reduceSum, sqrt, sub, swapLastAxes } from '../ops/index.ts';
-import { emit } from '../ops/op.ts';
-import { sqrtOp } from '../ops/sqrt.ts';
+import { add, detach, div, matMul, mul, neg, reduceSum, sqrt, sub, swapLastAxes } from '../ops/index.ts';
 import type { Parameters } from '../parts/part.ts';
 import type { Scale } from '../parts/scale.ts';
 import type { DerivedTrainable } from '../parts/trainable.ts';
@@ -31,7 +29,7 @@ export function magnitudeTrainable(layer: LinearLayer): DerivedTrainable {
   return {
     name: nameMagnitude(layer),
     shape: [layer.outFeatures],
-    derive: (graph, weights) => detachedSqrt(squaredNorms(weights.linear(graph, layer.name).matrix())),
+    derive: (graph, weights) => sqrt(squaredNorms(weights.linear(graph, layer.name).matrix())),
   };
 }
 
@@ -56,17 +54,12 @@ function changedNorms(matrix: Value, a: Value, up: Value): Value {
   const low = swapLastAxes(a);
   const crossed = add(mul(matMul(low, matrix), 2), matMul(matMul(low, a), up));
   const change = reduceSum(mul(up, crossed), [0], { keepDims: false });
-  return detachedSqrt(add(squaredNorms(matrix), change));
+  return detach(sqrt(add(squaredNorms(matrix), change)));
 }
 
 /** `[out]` of `[in, out]`. */
 function squaredNorms(matrix: Value): Value {
   return reduceSum(mul(matrix, matrix), [0], { keepDims: false });
-}
-
-/** A square root that the gradient takes for a constant. */
-function detachedSqrt(x: Value): Value {
-  return emit({ ...sqrtOp, gradient: () => [undefined] }, [x], {});
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Op } from '../graph/ir.ts';
 import { addOp } from './add.ts';
 import { castOp } from './cast.ts';
 import { concatOp } from './concat.ts';
+import { detachOp } from './detach.ts';
 import { divOp } from './div.ts';
 import { dynamicQuantizeMatMulOp } from './dynamic-quantize-mat-mul.ts';
 import { equalOp } from './equal.ts';
@@ -45,6 +46,7 @@ export { add } from './add.ts';
 export { cast } from './cast.ts';
 export { concat } from './concat.ts';
 export { crossEntropy } from './cross-entropy.ts';
+export { detach } from './detach.ts';
 export { div } from './div.ts';
 export { dynamicQuantizeMatMul } from './dynamic-quantize-mat-mul.ts';
 export { equal } from './equal.ts';
@@ -93,6 +95,7 @@ export const OPS = {
   add: addOp,
   cast: castOp,
   concat: concatOp,
+  detach: detachOp,
   div: divOp,
   dynamicQuantizeMatMul: dynamicQuantizeMatMulOp,
   equal: equalOp,

@@ -1,4 +1,4 @@
-import type { GradientContext, TensorType, Value } from '../graph/ir.ts';
+import type { Op, TensorType, Value } from '../graph/ir.ts';
 import { reject, requireDType, sameShape } from '../graph/shapes.ts';
 import { defineOp, emit } from './op.ts';
 
@@ -74,16 +74,29 @@ export const matMulIntegerToFloatOp = defineOp({
   ],
 });
 
+/** The gradient by the real numbers that `a` stands for, from that by the result. */
+export type WayBack = (grad: Value) => Value;
+
+/** The operator of each way back: with the same one the same product is one node. */
+const operators = new WeakMap<WayBack, Op>();
+
+function operatorOf(backward: WayBack): Op {
+  const op = operators.get(backward) ?? {
+    ...matMulIntegerToFloatOp,
+    gradient: ({ grad }) => [backward(grad)],
+  };
+  operators.set(backward, op);
+  return op;
+}
+
 /**
  * The product of the real numbers that `a` and `b` stand for, plus the bias: float32 `[.., n]`. Products and sums are exact integers.
- * @param backward the gradient by the real numbers that `a` stands for, from that by the result; which matrix it multiplies by is
- * the caller's choice
+ * @param backward which matrix it multiplies by is the caller's choice
  */
 export function matMulIntegerToFloat(
   { a, b, aScale, bScale, aZeroPoint, bias }: IntegerProduct,
-  backward: (grad: Value) => Value,
+  backward: WayBack,
 ): Value {
   const bZeroPoint = a.graph.scalar(0, 'int8');
-  const op = { ...matMulIntegerToFloatOp, gradient: ({ grad }: GradientContext) => [backward(grad)] };
-  return emit(op, [a, b, aScale, bScale, aZeroPoint, bZeroPoint, bias], {});
+  return emit(operatorOf(backward), [a, b, aScale, bScale, aZeroPoint, bZeroPoint, bias], {});
 }

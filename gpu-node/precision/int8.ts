@@ -13,6 +13,7 @@ import {
   quantizeLinear,
   reshape,
 } from '../ops/index.ts';
+import type { WayBack } from '../ops/mat-mul-integer-to-float.ts';
 import { fp32, frozenLinear } from './fp32.ts';
 import type { BaseWeights, FrozenLinear, InputRange, Precision, WeightSpec } from './precision.ts';
 import { quantizeTable, storedTable, tableRows } from './table.ts';
@@ -114,6 +115,7 @@ export function quantizeColumns(
 async function openWeights(file: WeightFile): Promise<BaseWeights> {
   const { tensors } = file;
   const ranges = await readRanges(file);
+  const waysBack = new Map([...ranges.keys()].map((weight) => [weight, wayBack(tensors, weight)]));
   return {
     tensors,
     plain: (graph, name) => graph.weight(tensors[name]!),
@@ -121,7 +123,7 @@ async function openWeights(file: WeightFile): Promise<BaseWeights> {
       const range = ranges.get(`${name}.weight`);
       const bias = graph.weight(tensors[`${name}.bias`]!);
       return range
-        ? quantizedLinear(graph, tensors, `${name}.weight`, range, bias)
+        ? quantizedLinear(graph, tensors, `${name}.weight`, range, bias, waysBack.get(`${name}.weight`)!)
         : frozenLinear(graph, graph.weight(tensors[`${name}.weight`]!), bias);
     },
     rows: (table, ids) => tableRows(tensors, table, ids),
@@ -145,20 +147,30 @@ async function readRanges({ path, tensors }: WeightFile): Promise<ReadonlyMap<st
   return ranges;
 }
 
+/** Multiplies a gradient by the second copy of a matrix. */
+function wayBack(tensors: Readonly<Record<string, StoredTensor>>, weight: string): WayBack {
+  const { backward, backwardScales } = parts(weight);
+  return (grad) =>
+    dynamicQuantizeMatMul(
+      grad,
+      grad.graph.weight(tensors[backward]!),
+      grad.graph.weight(tensors[backwardScales]!),
+    );
+}
+
 function quantizedLinear(
   graph: Graph,
   tensors: Readonly<Record<string, StoredTensor>>,
   weight: string,
   range: InputRange,
   bias: Value,
+  backward: WayBack,
 ): FrozenLinear {
   const names = parts(weight);
   const tensor = (name: string) => graph.weight(tensors[name]!);
   const [inFeatures, outFeatures] = tensors[names.forward]!.shape as [number, number];
   const aScale = graph.scalar(range.scale);
   const aZeroPoint = graph.scalar(range.zeroPoint, 'uint8');
-  const backward = (grad: Value) =>
-    dynamicQuantizeMatMul(grad, tensor(names.backward), tensor(names.backwardScales));
   const apply = (x: Value) => {
     const a = quantizeLinear(asMatrix(x), aScale, aZeroPoint);
     const [b, bScale] = [tensor(names.forward), tensor(names.forwardScales)];

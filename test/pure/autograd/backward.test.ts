@@ -2,7 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { gradients } from '../../../gpu-node/autograd/backward.ts';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
 import type { Value } from '../../../gpu-node/graph/ir.ts';
-import { add, greater, matMul, mul, reduceSum, softmax, tanh, where } from '../../../gpu-node/ops/index.ts';
+import {
+  add,
+  detach,
+  greater,
+  matMul,
+  mul,
+  reduceSum,
+  softmax,
+  tanh,
+  where,
+} from '../../../gpu-node/ops/index.ts';
 
 const total = (x: Value): Value => reduceSum(x, [...x.shape.keys()], { keepDims: false });
 
@@ -89,6 +99,21 @@ describe('what cannot be differentiated', () => {
     const x = graph.input('x', 'float32', [3]);
     const other = graph.input('other', 'float32', [3]);
     expect(() => gradients(total(x), [other])).toThrow('the loss does not depend on other');
+  });
+
+  test('a value that the loss depends on only where it is detached', () => {
+    const x = new Graph('g').input('x', 'float32', [3]);
+    expect(() => gradients(total(detach(tanh(x))), [x])).toThrow('the loss does not depend on x');
+  });
+
+  test('a detached factor is a constant to the gradient of the other', () => {
+    const graph = new Graph('g');
+    const x = graph.input('x', 'float32', [3]);
+    const constant = detach(x);
+    const [dx] = gradients(total(mul(x, constant)), [x]);
+    const made = dx!.source.kind === 'node' ? dx!.source.node : undefined;
+    expect(made?.op.type).toBe('Mul');
+    expect(made?.inputs).toContain(constant);
   });
 
   test('a condition gets no gradient, the branches do', () => {

@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
+import type { Value } from '../../../gpu-node/graph/ir.ts';
 import { ShapeError } from '../../../gpu-node/graph/shapes.ts';
-import { add, gelu, matMul, reshape } from '../../../gpu-node/ops/index.ts';
+import {
+  add,
+  detach,
+  gelu,
+  matMul,
+  matMulIntegerToFloat,
+  reshape,
+  sqrt,
+} from '../../../gpu-node/ops/index.ts';
+import { emit } from '../../../gpu-node/ops/op.ts';
+import { sqrtOp } from '../../../gpu-node/ops/sqrt.ts';
 
 describe('a graph under construction', () => {
   test('names the operator, its place, the operand and its type when shapes do not fit', () => {
@@ -33,6 +44,31 @@ describe('a graph under construction', () => {
     expect(add(x, 0.5)).toBe(add(x, 0.5));
     expect(add(x, 0.5)).not.toBe(add(x, 0.25));
     expect(graph.nodes).toHaveLength(2);
+  });
+
+  test('keeps operators apart that differ in their gradient alone, whichever came first', () => {
+    const x = new Graph('g').input('x', 'float32', [2]);
+    const copy = { ...sqrtOp, gradient: () => [undefined] };
+    const [first, copied] = [sqrt(x), emit(copy, [x], {})];
+    expect(copied).not.toBe(first);
+    expect([sqrt(x), emit(copy, [x], {})]).toEqual([first, copied]);
+    expect(detach(x)).not.toBe(x);
+    expect(detach(x)).toBe(detach(x));
+  });
+
+  test('makes one node of the same integer product with one way back, and two with two', () => {
+    const graph = new Graph('g');
+    const product = {
+      a: graph.input('a', 'uint8', [2, 1]),
+      aScale: graph.scalar(1),
+      aZeroPoint: graph.scalar(0, 'uint8'),
+      b: graph.constant('int8', [1, 1], [1]),
+      bScale: graph.constant('float32', [1], [1]),
+      bias: graph.constant('float32', [1], [0]),
+    };
+    const [one, other] = [(grad: Value) => grad, (grad: Value) => add(grad, 1)];
+    expect(matMulIntegerToFloat(product, one)).toBe(matMulIntegerToFloat(product, one));
+    expect(matMulIntegerToFloat(product, one)).not.toBe(matMulIntegerToFloat(product, other));
   });
 
   test('refuses a value of another graph', () => {
