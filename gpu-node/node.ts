@@ -11,7 +11,7 @@ import { explain, type Log } from './log.ts';
 import { matchTargets } from './methods/targets.ts';
 import { adapterBase } from './models/adapter-base.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from './models/open-base-model.ts';
-import { fastestPrecision } from './precision/probe.ts';
+import { autoPrecision as measuredPrecision } from './precision/auto-precision.ts';
 import { Presence } from './presence.ts';
 import { resolveDevice } from './runtime/device.ts';
 import { Classifier } from './serve/classifier.ts';
@@ -57,7 +57,7 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
     const source = { ...each, weightsFolder: join(home, 'weights') };
     bases.push({ source, ...(await outlineBaseModel(source)) });
   }
-  const autoPrecision = await fastestPrecision(device, config.threads);
+  const autoPrecision = await measuredPrecision({ home, device, log });
   const edge = new EdgeClient({ url: config.edgeUrl, secret: config.nodeSecret });
   const cache = { folder: adapterCacheFolder(config), maxBytes: config.cacheBytes, source: edge };
   const { threads, slots, batchTokens, queueTokens, memoryBytes, sessionBytes } = config;

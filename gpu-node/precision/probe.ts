@@ -1,10 +1,9 @@
-import type { BasePrecision } from '../../shared/peft-config.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
 import { encodeModel } from '../graph/onnx.ts';
 import { matMul, matMulIntegerToFloat, quantizeLinear, reduceSum } from '../ops/index.ts';
-import type { Device } from '../runtime/device.ts';
 import { floats, Session, tensor } from '../runtime/session.ts';
+import type { Race } from './auto-precision.ts';
 import { weightLevels } from './int8.ts';
 
 /** The largest activation, unsigned 8 bits. */
@@ -33,13 +32,12 @@ export async function multipliesExactly(bits: 7 | 8): Promise<boolean> {
 
 /** Shape of the timed product: that of a small encoder's attention over a batch. A larger one's copies would stay with the process. */
 const TIMED = { rows: 1024, inner: 384, columns: 384 };
-const TIMED_RUNS = 12;
-/** By how much 8-bit products must be faster to be worth their rounding: what surrounds them costs the same either way. */
-const WORTHWHILE = 1.5;
 
-/** What `"auto"` means for a base model here: 8 bits where products in 8 bits are so much faster than those of float32, which takes a moment to measure. */
-export async function fastestPrecision(device: Device, threads: number): Promise<BasePrecision> {
-  if (device !== 'cpu') return 'fp32';
+/**
+ * Times a product in float32 and in 8 bits by turns until `decide` knows enough. Each runs on one thread, as lanes do, so that it waits
+ * for no other thread where something else has the cores.
+ */
+export async function race<T>(decide: (race: Race) => T | undefined): Promise<T> {
   const { rows, inner, columns } = TIMED;
   const weight = (graph: Graph, dtype: 'float32' | 'int8') =>
     graph.constant(dtype, [inner, columns], new Int8Array(inner * columns).fill(1));
@@ -48,24 +46,28 @@ export async function fastestPrecision(device: Device, threads: number): Promise
     int8: (x: Value) => product(x, weight(x.graph, 'int8'), 1 / 127, 128),
   };
   const x = tensor('float32', [rows, inner], new Float32Array(rows * inner).fill(0.5));
-  const times = { fp32: Number.POSITIVE_INFINITY, int8: Number.POSITIVE_INFINITY };
+  const times = { fp32: [] as number[], int8: [] as number[] };
   const sessions = await Promise.all(
     (['fp32', 'int8'] as const).map(async (kind) => {
       const graph = new Graph(kind);
       const y = builds[kind](graph.input('x', 'float32', [rows, inner]));
       graph.output('sum', reduceSum(y, [0, 1]));
-      return { kind, session: await Session.create(encodeModel(graph), { name: kind, threads }) };
+      return { kind, session: await Session.create(encodeModel(graph), { name: kind, threads: 1 }) };
     }),
   );
-  for (let run = 0; run < TIMED_RUNS; run++) {
-    for (const { kind, session } of sessions) {
-      const start = performance.now();
-      await session.run({ x });
-      times[kind] = Math.min(times[kind], performance.now() - start);
+  try {
+    for (;;) {
+      for (const { kind, session } of sessions) {
+        const start = performance.now();
+        await session.run({ x });
+        times[kind].push(performance.now() - start);
+      }
+      const decision = decide(times);
+      if (decision !== undefined) return decision;
     }
+  } finally {
+    for (const { session } of sessions) await session.release();
   }
-  for (const { session } of sessions) await session.release();
-  return times.fp32 > WORTHWHILE * times.int8 ? 'int8' : 'fp32';
 }
 
 function product(x: Value, b: Value, scale: number, zeroPoint: number): Value {

@@ -4,6 +4,11 @@ import { cpus } from 'node:os';
 import type { Device } from './device.ts';
 import { RUNTIME_VERSION } from './session.ts';
 
+/** What the speed of this machine's products depends on, whatever runs beside them: equal words, equal kernels. */
+export function describeProcessor(): string {
+  return `${process.arch} ${cpus()[0]?.model.trim() ?? ''} with CPU features ${cpuFeatures()}, onnxruntime ${RUNTIME_VERSION}`;
+}
+
 /**
  * What the bits of a result depend on beside the model and its input: equal words, equal bits. onnxruntime chooses its kernels by the
  * CPU's features, and cuts work by threads.
