@@ -10,6 +10,7 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { settleAllocator } from '../gpu-node/allocator.ts';
 import { createLog } from '../gpu-node/log.ts';
 import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { Classifier } from '../gpu-node/serve/classifier.ts';
@@ -20,6 +21,8 @@ import { basePrecision } from '../shared/peft-config.ts';
 import { randomBundle } from '../test/support/bundles.ts';
 import { processMemory } from './process-memory.ts';
 import { writeRandomModel } from './random-model.ts';
+
+settleAllocator();
 
 const MINILM = {
   vocab_size: 30522,

@@ -1,6 +1,9 @@
 import { enableCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { settleAllocator } from './allocator.ts';
+
+settleAllocator();
 
 /*
  * The daemon's entry. What it is started with (`NODE_ARGUMENTS`) bounds the young objects of the main thread, whose heap is there by now.

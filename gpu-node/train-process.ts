@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, setPriority } from 'node:os';
+import { ALLOCATOR_ENVIRONMENT } from './allocator.ts';
 import { type FromTrainer, fromTrainer, type ToTrainer, type TrainingSpec } from './train/protocol.ts';
 
 /** Milliseconds a training process has to end by itself once told to: to finish a step, and to save its state. */
@@ -108,10 +109,10 @@ function died(how: string, stderr: string): TrainingFailure {
   return new TrainingFailure({ code: 'training_failed', message, retryable: true, detail: stderr });
 }
 
-/** A training process talks to nobody but the daemon, and needs no secret. */
+/** A training process talks to nobody but the daemon, and needs no secret; it ends before its allocator keeps much. */
 function childEnvironment(): NodeJS.ProcessEnv {
-  const { WEFT_NODE_SECRET: _node, WEFT_API_KEY: _client, ...rest } = process.env;
-  return rest;
+  const left = ['WEFT_NODE_SECRET', 'WEFT_API_KEY', ...Object.keys(ALLOCATOR_ENVIRONMENT)];
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !left.includes(name)));
 }
 
 function yieldToServing(pid: number | undefined): void {

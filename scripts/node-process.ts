@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { ALLOCATOR_ENVIRONMENT } from '../gpu-node/allocator.ts';
 
 /**
  * What a daemon is started with, as by `npm run node`. Without its bound V8 gives the main thread's young objects up to 190 MB, a step
@@ -32,7 +33,7 @@ export class NodeProcess {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(env: NodeJS.ProcessEnv, log: (line: string) => void) {
-    this.#env = env;
+    this.#env = { ...ALLOCATOR_ENVIRONMENT, ...env };
     this.#log = log;
   }
 

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ALLOCATOR_ENVIRONMENT } from '../../../gpu-node/allocator.ts';
 import { type LocalEdge, startEdge } from '../../../scripts/local-edge.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../shared/adapter-format.ts';
 import { NodeDaemon } from '../../support/node-daemon.ts';
@@ -219,6 +220,18 @@ describe('a node of two base models', () => {
 });
 
 describe('a start', () => {
+  it.runIf(process.platform === 'linux')(
+    'has the allocator give back what ended sessions have freed',
+    async () => {
+      await using daemon = new NodeDaemon(environment({ WEFT_HOME: join(folder, 'allocator home') }));
+      await daemon.said('listens');
+      const given = (await readFile(`/proc/${daemon.pid}/environ`, 'utf8')).split('\0');
+      for (const [name, value] of Object.entries(ALLOCATOR_ENVIRONMENT))
+        expect(given).toContain(`${name}=${value}`);
+      expect(await readFile(`/proc/${daemon.pid}/cmdline`, 'utf8')).toContain('--max-semi-space-size');
+    },
+  );
+
   it('waits for the edge, and keeps its id across restarts', async () => {
     const port = await holdPort().then(({ port, release }) => release().then(() => port));
     const env = environment({ WEFT_EDGE_URL: `http://127.0.0.1:${port}`, WEFT_HOME: join(folder, 'late') });
