@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { label, MAX_LABELS } from './api/rows.ts';
 import { basePrecision, pooling } from './peft-config.ts';
 
 /** What HF PEFT reads, and beside it what only Weft does. */
@@ -28,7 +29,7 @@ export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'a lower-case hexade
 /** `weft.json`: what serving needs that PEFT's own files do not say. */
 export const weftFile = z.strictObject({
   format: z.literal(1),
-  labels: z.array(z.string().min(1)).min(2).max(1000),
+  labels: z.array(label).min(2).max(MAX_LABELS),
   pooling,
   max_length: z.int().min(8).max(512),
   base_model: z.string(),

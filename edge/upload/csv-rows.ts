@@ -17,8 +17,9 @@ interface Columns {
  * Reads CSV line by line: a header that names the columns `text` and `label`, then rows. The separator is the one by
  * which the header names both, or that a `sep=` line before it gives.
  *
- * Written here for its lines and its bounds: of the libraries that stream, csv-parse 7.0.3 counts a CRLF inside quotes
- * twice and stops at the first row that is too long, and the others stop at the first bad row.
+ * Written here for its lines and for what follows a bad row: csv-parse 7.0.3 counts a CRLF inside quotes twice and stops
+ * at the first row that is too long; it and Papa Parse 5.7.1 take all that follows a quote in the wrong place as one
+ * field; web-csv-toolbox 0.14.0 drops what stands before such a quote without a word.
  */
 export class CsvParser implements RowParser {
   isBroken = false;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { invalidRequest } from '../../../edge/invalid-request.ts';
 import { ingestDataset, settle } from '../../../edge/upload/dataset.ts';
 import { readExamples } from '../../../gpu-node/data/dataset.ts';
+import { weftFile } from '../../../shared/adapter-format.ts';
 import { createAdapter } from '../../../shared/api/adapters.ts';
 import { concat } from '../../support/multipart-body.ts';
 
@@ -99,5 +100,30 @@ describe('a row is the same in a file, in a request and to a node', () => {
     const param = field === undefined ? 'examples.1' : `examples.1.${field}`;
     expect(inline).toMatchObject({ code: 'invalid_request', param, message: `${param}: ${fault}` });
     expect(node).toMatchObject({ code: 'invalid_dataset', message: `line 2: ${fault}` });
+  });
+});
+
+describe('the labels of an adapter’s weft.json', () => {
+  const weft = (labels: unknown[]) => ({
+    format: 1,
+    labels,
+    pooling: 'cls',
+    max_length: 64,
+    base_model: 'tiny',
+    base_model_sha256: '0'.repeat(64),
+    base_precision: 'fp32',
+    metrics: null,
+  });
+
+  it.each([
+    [' \u200b', 'label is empty'],
+    ['b\ud800', 'label holds half a surrogate pair'],
+    ['__proto__', 'label "__proto__" is reserved'],
+    ['x'.repeat(257), 'label has 257 characters, at most 256 are accepted'],
+  ])('follow the same rules: %j', (label, fault) => {
+    expect(weftFile.safeParse(weft(['a', 'b'])).success).toBe(true);
+    expect(weftFile.safeParse(weft(['a', label])).error?.issues).toMatchObject([
+      { path: ['labels', 1], message: fault },
+    ]);
   });
 });
