@@ -171,6 +171,7 @@ function mergeInto(data: Classification[], { rows }: Group, answer: NodeClassify
 }
 
 function slowest(answers: NodeClassifyResponse[]): NodeClassifyResponse['timing'] {
-  const most = (part: 'queue' | 'load' | 'run') => Math.max(...answers.map(({ timing }) => timing[part]));
-  return { queue: most('queue'), load: most('load'), run: most('run') };
+  const most = (part: 'queue' | 'load' | 'tokenize' | 'run') =>
+    Math.max(...answers.map(({ timing }) => timing[part] ?? 0));
+  return { queue: most('queue'), load: most('load'), tokenize: most('tokenize'), run: most('run') };
 }

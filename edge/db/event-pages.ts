@@ -10,10 +10,15 @@ const STREAM_CHUNK = 500;
 
 type EventRow = typeof jobEvents.$inferSelect;
 
-/** The number in an event's id; undefined where it is no such id. */
-export function eventSeq(id: string): number | undefined {
-  const digits = /^ftevent_([0-9]{1,15})$/.exec(id)?.[1];
-  return digits === undefined ? undefined : Number(digits);
+/** The id of a job's event: `ftevent_`, what its job's id ends in, and its number among that job's. */
+export function eventId(jobId: string, number: number): string {
+  return `ftevent_${jobId.slice(jobId.indexOf('_') + 1)}_${number}`;
+}
+
+/** The number in the id of an event of this job; undefined where it is none. */
+export function eventNumber(jobId: string, id: string): number | undefined {
+  const number = Number(/_([0-9]{1,15})$/.exec(id)?.[1]);
+  return id === eventId(jobId, number) ? number : undefined;
 }
 
 /** A page of a job's events after the one at `last`, and one more where there are more. */
@@ -26,24 +31,24 @@ export async function pageOfEvents(
     .select()
     .from(jobEvents)
     .where(
-      and(eq(jobEvents.jobId, jobId), last === undefined ? undefined : beyond(jobEvents.seq, last, order)),
+      and(eq(jobEvents.jobId, jobId), last === undefined ? undefined : beyond(jobEvents.number, last, order)),
     )
-    .orderBy(byAge(jobEvents.seq, order))
+    .orderBy(byAge(jobEvents.number, order))
     .limit(limit + 1);
 }
 
-/** The events after `seq`, oldest first, and whether these were the last, read in one transaction. */
+/** The events after the one of this number, oldest first, and whether these were the last, read in one transaction. */
 export async function eventsSince(
   db: Db,
   jobId: string,
-  seq: number,
+  number: number,
 ): Promise<{ events: JobEvent[]; isOver: boolean }> {
   const [rows, [job]] = await db.batch([
     db
       .select()
       .from(jobEvents)
-      .where(and(eq(jobEvents.jobId, jobId), gt(jobEvents.seq, seq)))
-      .orderBy(asc(jobEvents.seq))
+      .where(and(eq(jobEvents.jobId, jobId), gt(jobEvents.number, number)))
+      .orderBy(asc(jobEvents.number))
       .limit(STREAM_CHUNK),
     db.select({ status: jobs.status }).from(jobs).where(eq(jobs.id, jobId)),
   ]);
@@ -52,9 +57,9 @@ export async function eventsSince(
 }
 
 /** What a client sees of an event. */
-export function viewEvent({ seq, createdAt, level, message, type, data }: EventRow): JobEvent {
+export function viewEvent({ jobId, number, createdAt, level, message, type, data }: EventRow): JobEvent {
   return {
-    id: `ftevent_${seq}`,
+    id: eventId(jobId, number),
     object: 'fine_tuning.job.event',
     created_at: createdAt,
     level,

@@ -164,19 +164,19 @@ export const jobs = sqliteTable(
   ],
 );
 
-/** What happened to a job, in order of `seq`, which is also the cursor and the SSE id. */
+/** What happened to a job, in order of `number`, which counts its own events from 1 and makes their ids. */
 export const jobEvents = sqliteTable(
   'job_events',
   {
-    seq: integer().primaryKey({ autoIncrement: true }),
     jobId: text('job_id').notNull(),
+    number: integer().notNull(),
     createdAt: integer('created_at').notNull(),
     level: text().$type<JobEvent['level']>().notNull(),
     message: text().notNull(),
     type: text().$type<JobEvent['type']>().notNull(),
     data: text({ mode: 'json' }).$type<Record<string, unknown>>(),
   },
-  (t) => [index('job_events_job').on(t.jobId)],
+  (t) => [primaryKey({ columns: [t.jobId, t.number] })],
 );
 
 /** Nodes. One silent for `NODE_TTL_SECONDS` gets no traffic. */

@@ -7,6 +7,7 @@ export const nameRequest = createMiddleware<AppEnv>(async (c, next) => {
   const given = requestId.safeParse(c.req.header(REQUEST_ID_HEADER));
   const id = given.data ?? crypto.randomUUID();
   c.set('requestId', id);
-  c.header(REQUEST_ID_HEADER, id);
   await next();
+  // On what is answered, because a response that a handler has made itself, such as a download, takes no header from before.
+  c.header(REQUEST_ID_HEADER, id);
 });

@@ -42,9 +42,9 @@ export const inference = new OpenAPIHono<AppEnv>().openapi(post, async (c) => {
 });
 
 /** On Cloudflare the clock stands still but for I/O: `edge` is its database and the way to the nodes, not its CPU. */
-function serverTiming({ queue, load, run, nodes }: NodeTiming, total: number): string {
-  const network = Math.max(0, nodes - queue - load - run);
-  const parts = { edge: total - nodes, network, queue, load, run };
+function serverTiming({ tokenize = 0, queue, load, run, nodes }: NodeTiming, total: number): string {
+  const network = Math.max(0, nodes - tokenize - queue - load - run);
+  const parts = { edge: total - nodes, network, tokenize, queue, load, run };
   return Object.entries(parts)
     .map(([name, ms]) => `${name};dur=${ms.toFixed(1)}`)
     .join(', ');

@@ -4,7 +4,7 @@ import { streamSSE } from 'hono/streaming';
 import { listOf, pageQuery } from '../../shared/api/common.ts';
 import { type JobEvent, jobEvent } from '../../shared/api/jobs.ts';
 import { AppError } from '../../shared/errors.ts';
-import { eventSeq, eventsSince, pageOfEvents, viewEvent } from '../db/event-pages.ts';
+import { eventId, eventNumber, eventsSince, pageOfEvents, viewEvent } from '../db/event-pages.ts';
 import { findJob } from '../db/jobs.ts';
 import type { AppEnv } from '../env.ts';
 import { followEvents } from '../follow-events.ts';
@@ -40,7 +40,7 @@ export const jobEvents = new OpenAPIHono<AppEnv>().openapi(list, async (c) => {
     refusePage(c);
     return streamEvents(c, id, c.req.header('last-event-id') ?? after);
   }
-  const rows = await pageOfEvents(c.get('db'), id, { last: seqOf(after, 'after'), limit, order });
+  const rows = await pageOfEvents(c.get('db'), id, { last: numberOf(id, after, 'after'), limit, order });
   return c.json(
     toPage(rows, limit, viewEvent, (item) => item.id),
     200,
@@ -58,7 +58,8 @@ function refusePage(c: Context<AppEnv>): void {
 
 async function streamEvents(c: Context<AppEnv>, jobId: string, after: string | undefined): Promise<Response> {
   const db = c.get('db');
-  const read = (last: string | undefined) => eventsSince(db, jobId, seqOf(last, 'Last-Event-ID') ?? 0);
+  const read = (last: string | undefined) =>
+    eventsSince(db, jobId, numberOf(jobId, last, 'Last-Event-ID') ?? 0);
   const first = await read(after);
   // To an EventSource 204 means that it need not come back.
   if (first.isOver && first.events.length === 0) return c.body(null, 204);
@@ -79,9 +80,12 @@ async function streamEvents(c: Context<AppEnv>, jobId: string, after: string | u
   });
 }
 
-function seqOf(id: string | undefined, param: string): number | undefined {
+function numberOf(jobId: string, id: string | undefined, param: string): number | undefined {
   if (id === undefined) return undefined;
-  const seq = eventSeq(id);
-  if (seq !== undefined) return seq;
-  throw new AppError('invalid_request', `${param} must be an event's id, such as ftevent_1.`, { param });
+  const number = eventNumber(jobId, id);
+  if (number !== undefined) return number;
+  const example = eventId(jobId, 1);
+  throw new AppError('invalid_request', `${param} must be an id of this job's events, such as ${example}.`, {
+    param,
+  });
 }

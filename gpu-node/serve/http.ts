@@ -1,5 +1,5 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
 import { sha256Hex } from '../../shared/adapter-format.ts';
@@ -36,26 +36,32 @@ export interface NodeHttpOptions {
   log: Log;
 }
 
-/** `requestId`: what a request is known by in the log and in problems; as the caller names it, if it does. */
-export type NodeApp = Hono<{ Variables: { requestId: string } }>;
+/** `requestId`: what a request is known by in the log, in problems and to its caller; as the caller names it, if it does. */
+interface NodeEnv {
+  Variables: { requestId: string };
+}
+export type NodeApp = Hono<NodeEnv>;
 
 /** The node's HTTP interface: what the edge calls, health, and metrics. */
 export function nodeApp({ secret, classifier, serving, health, samples, log }: NodeHttpOptions): NodeApp {
   const app: NodeApp = new Hono();
   app.use(async (c, next) => {
-    c.set('requestId', requestId.safeParse(c.req.header(REQUEST_ID_HEADER)).data ?? randomUUID());
+    const id = requestId.safeParse(c.req.header(REQUEST_ID_HEADER)).data ?? randomUUID();
+    c.set('requestId', id);
+    // Of every answer that is made by `c`; one that is made past it would lack the header.
+    c.header(REQUEST_ID_HEADER, id);
     await next();
   });
   app.onError((error, c) => {
-    if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
+    if (c.req.raw.signal.aborted) return c.body(null, CLIENT_CLOSED_REQUEST as 400);
     const request = c.get('requestId');
     if (!(error instanceof AppError)) log.error('a request failed', { request, reason: explain(error) });
     else if (error.status >= 500) log.warn('a request was not answered', { request, reason: explain(error) });
-    return answerProblem(asAppError(error), request);
+    return answerProblem(asAppError(error), c);
   });
   app.notFound((c) => {
     const message = `there is no ${c.req.method} ${c.req.path} here`;
-    return answerProblem(new AppError('not_found', message), c.get('requestId'));
+    return answerProblem(new AppError('not_found', message), c);
   });
 
   app.get('/health', (c) => c.json(health()));
@@ -130,13 +136,10 @@ function asAppError(error: unknown): AppError {
     : new AppError('internal_error', 'the node failed to answer; its log says why', { cause: error });
 }
 
-function answerProblem(error: AppError, requestId: string): Response {
-  return Response.json(problem(error, requestId), {
-    status: error.status,
-    headers: {
-      'content-type': 'application/problem+json',
-      ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
-    },
+function answerProblem(error: AppError, c: Context<NodeEnv>): Response {
+  return c.body(JSON.stringify(problem(error, c.get('requestId'))), error.status as 400, {
+    'content-type': 'application/problem+json',
+    ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
   });
 }
 

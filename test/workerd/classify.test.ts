@@ -54,7 +54,9 @@ describe('POST /v1/classify', () => {
     expect(row!.scores[row!.label]).toBe(row!.score);
     expect(row!.score).toBe(Math.max(...Object.values(row!.scores)));
     expect(usage).toEqual({ prompt_tokens: 9, total_tokens: 9 });
-    expect(headers.get('server-timing')).toMatch(/edge;dur=.*queue;dur=1\.0, load;dur=2\.0, run;dur=3\.0/);
+    expect(headers.get('server-timing')).toMatch(
+      /edge;dur=.*tokenize;dur=4\.0, queue;dur=1\.0, load;dur=2\.0, run;dur=3\.0/,
+    );
     expect(calls).toHaveLength(1);
     expect(calls[0]).toMatchObject({
       url: `${node.url}/internal/classify`,

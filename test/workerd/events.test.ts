@@ -61,7 +61,7 @@ describe('GET /v1/fine_tuning/jobs/ID/events', () => {
     expect(first.data.map((event: JobEvent) => event.message)).toEqual(['three', 'two']);
     expect(first).toMatchObject({ object: 'list', has_more: true, last_id: first.data[1].id });
     expect(first.data[0]).toEqual({
-      id: expect.stringMatching(/^ftevent_\d+$/),
+      id: `ftevent_${leased.job_id.slice('ftjob_'.length)}_5`,
       object: 'fine_tuning.job.event',
       created_at: expect.any(Number),
       level: 'info',
@@ -75,6 +75,20 @@ describe('GET /v1/fine_tuning/jobs/ID/events', () => {
     expect(rest.has_more).toBe(false);
   });
 
+  it('numbers a job’s events by themselves, so that they tell nothing of other tenants’', async () => {
+    const stranger = await makeTenant();
+    const mine = await lease('counted');
+    await submit(stranger, 'between', { base_model: mine.node.baseModel });
+    await report(mine, 'one', 'two');
+    await submit(stranger, 'between', { base_model: mine.node.baseModel });
+    await report(mine, 'three');
+    const { data } = (await client.call(eventsPath(mine.job_id))).body;
+    const own = mine.job_id.slice('ftjob_'.length);
+    expect(data.map((event: JobEvent) => event.id)).toEqual(
+      [5, 4, 3, 2, 1].map((n) => `ftevent_${own}_${n}`),
+    );
+  });
+
   it('refuses another tenant’s job, an unknown one and a cursor that is none', async () => {
     const { job_id } = await lease('private');
     const stranger = await makeTenant();
@@ -82,8 +96,10 @@ describe('GET /v1/fine_tuning/jobs/ID/events', () => {
       const foreign = await stranger.call(eventsPath(job_id), { headers });
       expect(problemOf(foreign)).toMatchObject({ status: 404, code: 'job_not_found' });
       expect((await client.call(eventsPath('ftjob_none'), { headers })).status).toBe(404);
-      const bad = await client.call(`${eventsPath(job_id)}?after=5`, { headers });
-      expect(problemOf(bad)).toMatchObject({ status: 422, code: 'invalid_request' });
+      for (const after of ['5', 'ftevent_5', `ftevent_${'0'.repeat(24)}_1`]) {
+        const bad = await client.call(`${eventsPath(job_id)}?after=${after}`, { headers });
+        expect(problemOf(bad)).toMatchObject({ status: 422, code: 'invalid_request' });
+      }
     }
   });
 

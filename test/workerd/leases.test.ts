@@ -135,7 +135,7 @@ describe('leasing', () => {
       .select()
       .from(jobEvents)
       .where(eq(jobEvents.jobId, lease.job_id))
-      .orderBy(jobEvents.seq);
+      .orderBy(jobEvents.number);
     expect(noted.map((event) => event.message)).toEqual([
       'The job is queued.',
       'A node has taken the job.',

@@ -237,10 +237,22 @@ describe('refusals', () => {
   it('carry the id by which the caller knows the request, where it is one', async () => {
     const idOf = async (given: string) => {
       const response = await node.post('/internal/nothing', {}, { headers: { 'x-request-id': given } });
-      return ((await response.json()) as { request_id: string }).request_id;
+      const { request_id } = (await response.json()) as { request_id: string };
+      expect(response.headers.get('x-request-id')).toBe(request_id);
+      return request_id;
     };
     expect(await idOf('req_0-Z')).toBe('req_0-Z');
     for (const bad of ['two words', 'x'.repeat(65)]) expect(await idOf(bad)).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it('carry that id in what they answer well, too', async () => {
+    const headers = { 'x-request-id': 'req_well' };
+    const rows = [{ bundle: await node.adapter({ seed: 67 }), text: 'x' }];
+    const answers = [
+      await node.send(rows, { headers }),
+      await node.post('/internal/warm', { bundles: [] }, { headers }),
+    ];
+    expect(answers.map((answer) => answer.headers.get('x-request-id'))).toEqual(['req_well', 'req_well']);
   });
 
   it('leave nothing in the queue when a caller goes while others run', async () => {

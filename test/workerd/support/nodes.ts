@@ -260,7 +260,7 @@ export function classifyAsNode({ body }: NodeCall): Response {
       tokens: text.length,
       truncated: false,
     })),
-    timing: { queue: 1, load: 2, run: 3 },
+    timing: { queue: 1, load: 2, tokenize: 4, run: 3 },
   };
   return Response.json(answer);
 }
