@@ -14,6 +14,8 @@ const FAULTS = [0, 1, 1, 2, 4, 16];
 export class Choices {
   /** What the input is made of, in parts, for whoever reads a finding. */
   readonly notes: [name: string, value: unknown][] = [];
+  /** Whether nothing has been done wrong: then what was put in is what must come out. */
+  isSound = true;
   readonly #given: ArrayLike<number>;
   readonly #random: Random | undefined;
   readonly #record: Uint32Array;
@@ -55,6 +57,7 @@ export class Choices {
     this.#faults ??= this.pick(FAULTS);
     if (this.#faults === 0 || !this.rarely(chances)) return false;
     this.#faults--;
+    this.isSound = false;
     return true;
   }
 
