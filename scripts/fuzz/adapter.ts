@@ -13,7 +13,7 @@ import {
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import { BOUNDARY, multipartBody } from '../../test/support/multipart-body.ts';
 import type { Choices } from './choices.ts';
-import { chunksOf, corrupted } from './grammar/bytes.ts';
+import { chunksOf, corrupted, whole } from './grammar/bytes.ts';
 import { jsonText } from './grammar/json.ts';
 import { safetensorsBytes } from './grammar/safetensors.ts';
 import { expect, expectEqual, outcomeOf } from './oracle.ts';
@@ -39,26 +39,42 @@ export async function adapter(): Promise<Check> {
       { name: ADAPTER_CONFIG_FILE, filename: ADAPTER_CONFIG_FILE, content: config },
       { name: ADAPTER_WEIGHTS_FILE, filename: ADAPTER_WEIGHTS_FILE, content: weights },
     ]);
-    const stored: Uint8Array[] = [];
-    const sink = { write: async (bytes: Uint8Array) => void stored.push(bytes.slice()) };
-    const outcome = await outcomeOf(async () => {
-      const received = await receiveAdapter(chunksOf(body, choices), BOUNDARY, sink);
-      return { received, weft: describeForServing(parseImport(received), importBase(base)) };
-    });
-    if ('refused' in outcome) return;
-    expectEqual(joinBytes(stored), weights, 'the weights that were sent and those that are stored');
-    const { received, weft } = outcome.value;
-    const files = {
-      [ADAPTER_CONFIG_FILE]: received.config,
-      [ADAPTER_WEIGHTS_FILE]: joinBytes(stored),
-      [WEFT_FILE]: encoder.encode(JSON.stringify(weft)),
+    const [atOnce, inChunks] = [
+      await importOf(whole(body), base),
+      await importOf(chunksOf(body, choices), base),
+    ];
+    expectEqual(inChunks, atOnce, 'an import in one chunk and in many');
+    if ('refused' in atOnce) {
+      expect(!choices.isSound, `a sound adapter is refused: ${atOnce.refused.message}`);
+      return;
+    }
+    const { stored, weft } = atOnce.value;
+    expectEqual(stored, weights, 'the weights that were sent and those that are stored');
+    const read = (weftText: string) => {
+      const files = {
+        [ADAPTER_CONFIG_FILE]: config,
+        [ADAPTER_WEIGHTS_FILE]: stored,
+        [WEFT_FILE]: encoder.encode(weftText),
+      };
+      return outcomeOf(() => readAdapterFiles(files, importBase(base), 'the adapter'));
     };
-    const read = await outcomeOf(() => readAdapterFiles(files, importBase(base), 'the adapter'));
+    const served = await read(JSON.stringify(weft));
     expect(
-      'value' in read,
-      `the edge takes what a node refuses: ${'refused' in read && read.refused.message}`,
+      'value' in served,
+      `the edge takes what a node refuses: ${'refused' in served && served.refused.message}`,
     );
+    await read(choices.note('weft.json', jsonText({ ...weft, temperature: 2 }, choices)));
   };
+}
+
+/** What the edge makes of a form: the weights that it stores, and what is served beside them. */
+function importOf(body: AsyncIterable<Uint8Array>, base: Base) {
+  return outcomeOf(async () => {
+    const chunks: Uint8Array[] = [];
+    const sink = { write: async (bytes: Uint8Array) => void chunks.push(bytes.slice()) };
+    const received = await receiveAdapter(body, BOUNDARY, sink);
+    return { stored: joinBytes(chunks), weft: describeForServing(parseImport(received), importBase(base)) };
+  });
 }
 
 async function openBase(id: string): Promise<Base> {

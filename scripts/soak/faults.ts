@@ -77,7 +77,7 @@ export class Faults {
     await node.exited;
     const took = performance.now() - asked;
     if (took > LONGEST_DRAIN_MS)
-      this.#complaints.add(`a node took ${Math.round(took / 1000)} s to end on ${signal}`);
+      this.#complaints.add(`a node took ${Math.round(took / 1000)} s to end on ${signal}: ${node.lastWords}`);
     await this.#cluster.restartNode(index);
     this.#doomed.delete(index);
     this.#guard(index);
