@@ -1,7 +1,9 @@
 import { adapter } from './adapter.ts';
+import { baseModel } from './base-model.ts';
 import { checkpoint } from './checkpoint.ts';
 import { dataset } from './dataset.ts';
 import { multipart } from './multipart.ts';
+import { request } from './request.ts';
 import type { FuzzTarget } from './target.ts';
 import { tokenizerFile } from './tokenizer-file.ts';
 import { tokenizerText } from './tokenizer-text.ts';
@@ -14,4 +16,6 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   'tokenizer-file': tokenizerFile,
   'tokenizer-text': tokenizerText,
   checkpoint,
+  request,
+  'base-model': baseModel,
 };
