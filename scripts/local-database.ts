@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
-import { applyMigrations, type LocalDatabase } from './migrations.ts';
+import { applyMigrations, type LocalDatabase, OtherVersion } from './migrations.ts';
 
 const ROOT = new URL('../', import.meta.url);
 
@@ -17,19 +18,37 @@ export async function readWranglerConfig(nodeSecret: string) {
 
 /**
  * Brings the local edge's database up to this version.
- * @throws {Error} naming the folder and the way out where another version made it.
+ * @throws {Error} naming the folder and the way out where another version made it, or another process holds it.
  */
 export async function migrate(db: LocalDatabase, stateFolder: string): Promise<void> {
   await applyMigrations(db, new URL('migrations/', ROOT)).catch((cause) => {
-    const way = 'go on with that version, set WEFT_HOME to another folder, or remove this one';
+    const way =
+      cause instanceof OtherVersion
+        ? 'go on with that version, set WEFT_HOME to another folder, or remove this one'
+        : 'if an edge is running there, it may be busy: try again';
     throw new Error(`${stateFolder} cannot be used: ${cause.message}; ${way}`, { cause });
   });
 }
+
+/** An edge that writes holds the database for moments, and workerd does not wait for them. */
+const ATTEMPTS = 6;
+const PAUSE_MS = 500;
 
 /** The local edge's database, migrated, without the edge: made where there is none, and shared with one that runs. */
 export async function openLocalDatabase(
   stateFolder: string,
 ): Promise<AsyncDisposable & { db: LocalDatabase }> {
+  for (let left = ATTEMPTS - 1; ; left--) {
+    try {
+      return await openOnce(stateFolder);
+    } catch (error) {
+      if (left === 0 || !(error instanceof Error) || error.cause instanceof OtherVersion) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
+}
+
+async function openOnce(stateFolder: string): Promise<AsyncDisposable & { db: LocalDatabase }> {
   const { workerOptions } = await readWranglerConfig('');
   const { modulesRules: _, ...bindings } = workerOptions;
   const miniflare = new Miniflare(

@@ -16,7 +16,7 @@ const CONTENTS = 'CREATE TABLE IF NOT EXISTS local_migrations (name TEXT PRIMARY
 
 /**
  * Applies the migrations of `folder` that the database has not seen, each whole or not at all.
- * @throws {Error} where those it has seen are not, or not as they were, in `folder`: another version made the database.
+ * @throws {OtherVersion} where those it has seen are not, or not as they were, in `folder`: another version made the database.
  */
 export async function applyMigrations(db: LocalDatabase, folder: URL): Promise<void> {
   await db.batch([db.prepare(ACCOUNT), db.prepare(CONTENTS)]);
@@ -43,6 +43,11 @@ async function apply(db: LocalDatabase, name: string, text: string, sha256: stri
   ]);
 }
 
-function madeByAnother(name: string): Error {
-  return new Error(`its database was made by another version of Weft (migration ${name} differs)`);
+/** A database that this version cannot go on with. */
+export class OtherVersion extends Error {
+  override name = 'OtherVersion';
+}
+
+function madeByAnother(name: string): OtherVersion {
+  return new OtherVersion(`its database was made by another version of Weft (migration ${name} differs)`);
 }

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -74,6 +76,21 @@ it('revokes all keys of a tenant only where that is said', async () => {
   const [only, beside] = [await create('single'), await create('beside')];
   expect(await keys('revoke', 'single')).toContain(only.id);
   expect(await statusWith(beside.key)).toBe(200);
+});
+
+it('waits for a running edge that holds the database, and never advises to remove that', async () => {
+  const file = globSync(`${edgeStateFolder(home)}/d1/**/*.sqlite`).find(
+    (each) => !each.includes('metadata'),
+  )!;
+  const held = new DatabaseSync(file);
+  held.exec('BEGIN EXCLUSIVE');
+  const failed = await keys('create', 'late').catch((error) => error.message);
+  expect(failed).toContain('try again');
+  expect(failed).not.toContain('remove');
+  const waiting = create('late');
+  held.exec('ROLLBACK');
+  held.close();
+  expect(await statusWith((await waiting).key)).toBe(200);
 });
 
 it('says how it is used, and lets nothing but names into its statements', async () => {
