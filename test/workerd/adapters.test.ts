@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { eq } from 'drizzle-orm';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { adapters, jobs, nodes, objects } from '../../edge/db/schema.ts';
 import { isolate } from '../../edge/isolate.ts';
 import { reapLeases } from '../../edge/reap-leases.ts';
@@ -28,6 +28,10 @@ describe('POST /v1/adapters', () => {
   beforeAll(async () => {
     client = await makeTenant();
     node = await new TestNode().register();
+  });
+  // A node that was heard of too long ago is not alive, however slow the machine.
+  beforeEach(async () => {
+    await node.beat();
   });
 
   it('queues a job, answers 202 with Location, and gives each name its versions', async () => {
@@ -246,6 +250,10 @@ describe('reading and deleting adapters', () => {
   beforeAll(async () => {
     client = await makeTenant();
     node = await new TestNode().register();
+  });
+  // A node that was heard of too long ago is not alive, however slow the machine.
+  beforeEach(async () => {
+    await node.beat();
   });
 
   it('lists newest first, page by page, and by name and status', async () => {

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { nodes } from '../../edge/db/schema.ts';
 import { randomHex } from '../../edge/hashing.ts';
 import { isolate } from '../../edge/isolate.ts';
@@ -35,6 +35,11 @@ beforeAll(async () => {
   node = await new TestNode().register();
   await makeReady(client, node, 'spam');
   await makeReady(client, node, 'topic');
+});
+
+// A node that was heard of too long ago is not alive, however slow the machine.
+beforeEach(async () => {
+  await node.beat();
 });
 
 afterEach(() => {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { adapters, jobs } from '../../edge/db/schema.ts';
 import { type Client, db, makeTenant, problemOf } from './support/api.ts';
 import { TestNode } from './support/nodes.ts';
@@ -9,6 +9,11 @@ let node: TestNode;
 beforeAll(async () => {
   client = await makeTenant();
   node = await new TestNode().register();
+});
+
+// A node that was heard of too long ago is not alive, however slow the machine.
+beforeEach(async () => {
+  await node.beat();
 });
 
 async function upload(labels: string[], as = client): Promise<string> {

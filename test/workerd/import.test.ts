@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { eq } from 'drizzle-orm';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { adapters, objects } from '../../edge/db/schema.ts';
 import { randomHex, sha256Of } from '../../edge/hashing.ts';
 import {
@@ -33,6 +33,11 @@ let node: TestNode;
 beforeAll(async () => {
   client = await makeTenant();
   node = await new TestNode().register();
+});
+
+// A node that was heard of too long ago is not alive, however slow the machine.
+beforeEach(async () => {
+  await node.beat();
 });
 
 /** A file of weights, one element of which is another. */
