@@ -7,6 +7,7 @@ import { openDb } from './db/client.ts';
 import { purgeAnswers } from './db/idempotency.ts';
 import { requeueLapsed } from './db/leases.ts';
 import { forgetNodes } from './db/nodes.ts';
+import { forgetVacancies } from './db/vacancies.ts';
 import type { Env } from './env.ts';
 import { CHECKPOINT_PREFIX, INLINE_PREFIX } from './object-keys.ts';
 import { sweepObjects } from './object-store.ts';
@@ -31,6 +32,7 @@ export async function reapLeases(env: Env): Promise<void> {
   await purgeAnswers(db, now);
   await forgetNodes(db, now - NODE_KEPT_SECONDS);
   await forgetDeletions(db, now - DELETION_KEPT_SECONDS);
+  await forgetVacancies(db, now - DELETION_KEPT_SECONDS);
   await settleAbandoned(db, now - CHANGE_MADE_SECONDS);
   await forgetChanges(db, now - CHANGE_KEPT_SECONDS);
 }

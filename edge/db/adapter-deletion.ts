@@ -5,6 +5,7 @@ import { isPending } from './changes.ts';
 import { type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { adapters, deletions, jobs, objects } from './schema.ts';
+import { noteVacancies } from './vacancies.ts';
 
 export interface DeletedAdapters {
   /** Bundles that no adapter has any more. */
@@ -28,7 +29,9 @@ export async function deleteAdapters(
   const doomed = and(matching(tenant, ref), isPending(change))!;
   const theirs = sql`${jobs.id} IN (SELECT job_id FROM ${adapters} WHERE ${doomed})
     AND ${jobs.status} IN ('queued', 'running')`;
-  const [, , , , gone] = await db.batch([
+  const places = sql`SELECT tenant, name || '@' || version AS id, seq FROM ${adapters} WHERE ${doomed}`;
+  const [, , , , , gone] = await db.batch([
+    noteVacancies(db, places, now),
     noteEvents(db, theirs, [{ level: 'warn', message: 'The adapter was deleted.' }], now),
     db.update(jobs).set({ status: 'cancelled', finishedAt: now, leaseUntil: null }).where(theirs),
     statement(

@@ -7,6 +7,7 @@ import { head } from './changes.ts';
 import type { Db } from './client.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { adapters, changes, jobs } from './schema.ts';
+import { placeOf } from './vacancies.ts';
 
 /** An adapter beside what is shown of its job; `job` is null for an imported one. */
 export interface AdapterRow {
@@ -50,9 +51,10 @@ export async function pageOfAdapters(
 ): Promise<AdapterRow[] | undefined> {
   let rest: SQL | undefined;
   if (after !== undefined) {
-    const last = await db.select({ seq: adapters.seq }).from(adapters).where(matching(tenant, after));
-    if (last.length !== 1) return undefined;
-    rest = beyond(adapters.seq, last[0]!.seq, order);
+    const standing = sql`SELECT seq FROM ${adapters} WHERE ${matching(tenant, after)}`;
+    const last = await placeOf(db, tenant, after, standing);
+    if (last === undefined) return undefined;
+    rest = beyond(adapters.seq, last, order);
   }
   return selectAdapters(db)
     .where(

@@ -4,6 +4,7 @@ import { type Db, statement } from './client.ts';
 import { claimObjects } from './objects.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { files, jobs, objects } from './schema.ts';
+import { noteVacancies, placeOf } from './vacancies.ts';
 
 export type FileRow = typeof files.$inferSelect;
 export type NewFile = Omit<FileRow, 'seq'>;
@@ -41,9 +42,10 @@ export async function pageOfFiles(
 ): Promise<FileRow[] | undefined> {
   let rest: SQL | undefined;
   if (after !== undefined) {
-    const last = await findFile(db, tenant, after);
-    if (!last) return undefined;
-    rest = beyond(files.seq, last.seq, order);
+    const standing = sql`SELECT seq FROM ${files} WHERE id = ${after} AND tenant = ${tenant}`;
+    const last = await placeOf(db, tenant, after, standing);
+    if (last === undefined) return undefined;
+    rest = beyond(files.seq, last, order);
   }
   return db
     .select()
@@ -66,7 +68,8 @@ export async function deleteFile(
   const needed = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE training_file = ${id} AND status IN ('queued', 'running'))
     OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${id} AND status IN ('queued', 'running'))`;
   const doomed = sql`${files.id} = ${id} AND ${files.tenant} = ${tenant} AND NOT (${needed})`;
-  const [, gone] = await db.batch([
+  const [, , gone] = await db.batch([
+    noteVacancies(db, sql`SELECT tenant, id, seq FROM ${files} WHERE ${doomed}`, now),
     statement(
       db,
       sql`UPDATE ${objects} SET expires_at = ${now}

@@ -5,6 +5,7 @@ import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { adapters, jobs } from './schema.ts';
+import { placeOf } from './vacancies.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
 
@@ -36,9 +37,10 @@ export async function pageOfJobs(
 ): Promise<JobRow[] | undefined> {
   let rest: SQL | undefined;
   if (after !== undefined) {
-    const last = await findJob(db, tenant, after);
-    if (!last) return undefined;
-    rest = beyond(jobs.seq, last.seq, order);
+    const standing = sql`SELECT seq FROM ${jobs} WHERE id = ${after} AND tenant = ${tenant}`;
+    const last = await placeOf(db, tenant, after, standing);
+    if (last === undefined) return undefined;
+    rest = beyond(jobs.seq, last, order);
   }
   return db
     .select()

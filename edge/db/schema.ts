@@ -213,6 +213,18 @@ export const nodeBaseModels = sqliteTable(
   (t) => [primaryKey({ columns: [t.nodeId, t.baseModel] })],
 );
 
+/** Where deleted items stood in their lists, so that a page after one of them is still found. No id is given twice. */
+export const vacancies = sqliteTable(
+  'vacancies',
+  {
+    tenant: text().notNull(),
+    id: text().notNull(),
+    seq: integer().notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.id] }), index('vacancies_created').on(t.createdAt)],
+);
+
 /** Bundles that nodes must forget; `seq` is the cursor of a node's heartbeat. */
 export const deletions = sqliteTable('deletions', {
   seq: integer().primaryKey({ autoIncrement: true }),

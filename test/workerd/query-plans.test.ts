@@ -8,11 +8,13 @@ import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/chan
 import { keepCheckpoint, releaseCheckpoints } from '../../edge/db/checkpoints.ts';
 import { openDb } from '../../edge/db/client.ts';
 import { completeJob, failJob } from '../../edge/db/completion.ts';
+import { deleteFile, pageOfFiles } from '../../edge/db/files.ts';
 import { claimKey, keepAnswer, purgeAnswers } from '../../edge/db/idempotency.ts';
 import { cancelJob, findJob, type JobRow, pageOfJobs } from '../../edge/db/jobs.ts';
 import { beat, requeueLapsed } from '../../edge/db/leases.ts';
 import { takeExpiredObjects } from '../../edge/db/objects.ts';
 import { queuedJobs, readQueue, readRunning, trainableBy, waitingFor } from '../../edge/db/queue.ts';
+import { forgetVacancies } from '../../edge/db/vacancies.ts';
 import { createAdapter as createRequest } from '../../shared/api/adapters.ts';
 import { EXAMPLES } from './support/adapters.ts';
 import { RESOLVED } from './support/nodes.ts';
@@ -28,6 +30,7 @@ const GROWING = [
   'job_events',
   'jobs',
   'objects',
+  'vacancies',
 ];
 /** Indexes that hold only what is under way. */
 const SMALL = ['changes_pending', 'jobs_queued', 'jobs_running', 'objects_expiring'];
@@ -82,6 +85,14 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   await pageOfAdapters(db, 't', { ...page, status: 'ready', name: 'a' });
   await pageOfAdapters(db, 't', { ...page, status: undefined, name: undefined });
   await pageOfJobs(db, 't', { ...page, metadata: { team: 'mail' } });
+  for (const after of ['file_1', 'a@1', 'ftjob_1']) {
+    const page = { after, limit: 20, order: 'desc' as const };
+    await pageOfFiles(db, 't', page);
+    await pageOfAdapters(db, 't', { ...page, status: undefined, name: undefined });
+    await pageOfJobs(db, 't', { ...page, metadata: undefined });
+  }
+  await deleteFile(db, 't', 'file_1', 1);
+  await forgetVacancies(db, 1);
   await findJob(db, 't', 'ftjob_1');
   await beat(
     db,
