@@ -38,7 +38,7 @@ export async function importAdapter(
     const parsed = parseImport(received);
     const base = await chooseBase(db, parsed.baseModel);
     const weft = describeForServing(parsed, base);
-    const weftBytes = new TextEncoder().encode(`${JSON.stringify(weft, null, 2)}\n`);
+    const weftBytes = new TextEncoder().encode(`${JSON.stringify(weft)}\n`);
     const manifest: BundleManifest = [
       {
         name: ADAPTER_CONFIG_FILE,

@@ -7,13 +7,19 @@ import { adapterName } from '../shared/api/common.ts';
 import { givenLabel, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
 import { FAMILIES } from '../shared/families.ts';
+import { areTooLong, MAX_LABELS_BYTES } from '../shared/label-limits.ts';
 import { basePrecision, MAX_SEQUENCE_LENGTH, type PeftConfig, pooling } from '../shared/peft-config.ts';
 import { invalidRequest } from './invalid-request.ts';
 import { type ReceivedAdapter, THE_IMPORT } from './upload/receive-adapter.ts';
 
 const importFields = z.strictObject({
   name: adapterName,
-  labels: z.array(givenLabel).min(2).max(MAX_LABELS).optional(),
+  labels: z
+    .array(givenLabel)
+    .min(2)
+    .max(MAX_LABELS)
+    .refine((labels) => !areTooLong(labels), `they have more than ${MAX_LABELS_BYTES} bytes together`)
+    .optional(),
   base_model: z.string().min(1).max(128).optional(),
   base_precision: basePrecision.default('fp32'),
   pooling: pooling.default('cls'),

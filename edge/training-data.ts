@@ -1,6 +1,7 @@
 import type { CreateAdapter } from '../shared/api/adapters.ts';
 import { type Example, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
+import { areTooLong, MAX_LABELS_BYTES } from '../shared/label-limits.ts';
 import { lookOf, showLabel } from '../shared/look-alike.ts';
 
 /** How many examples each label has. */
@@ -24,6 +25,7 @@ export function checkTrainable(counts: LabelCounts, param: string): void {
     throw fault(`there is only ${quoted(labels)}; a classifier needs at least ${MIN_LABELS}`);
   }
   if (labels.length > MAX_LABELS) throw fault(`${labels.length} labels; at most ${MAX_LABELS}`);
+  if (areTooLong(labels)) throw fault(`labels of more than ${MAX_LABELS_BYTES} bytes together`);
   const scarce = labels.filter((label) => counts[label]! < MIN_EXAMPLES);
   if (scarce.length > 0) {
     throw fault(

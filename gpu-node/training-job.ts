@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { BUNDLE_FILES } from '../shared/adapter-format.ts';
 import type { Heartbeat, JobLease } from '../shared/api/nodes.ts';
 import { AppError } from '../shared/errors.ts';
+import { MAX_EVENTS_PER_CALL } from '../shared/label-limits.ts';
 import { CheckpointUploads } from './checkpoint-uploads.ts';
 import { isDiskFull } from './disk-full.ts';
 import type { EdgeClient } from './edge-client.ts';
@@ -13,7 +14,6 @@ import { TrainingFailure, type TrainingNews, type TrainingResult, trainInProcess
 export type RunningJob = Heartbeat['jobs'][number];
 type StopReason = 'lost' | 'cancelled' | 'shutdown';
 
-const MAX_EVENTS_PER_CALL = 100;
 const MAX_EVENTS_KEPT = 1000;
 /** Milliseconds to send the last state of an attempt that has failed. */
 const LAST_UPLOAD_MS = 5000;
@@ -83,7 +83,9 @@ export class TrainingJob {
   report(): RunningJob | undefined {
     if (this.#completing) return undefined;
     const { job_id, token } = this.#lease;
+    // Once: with 1,000 labels it is half a megabyte.
     const resolved = this.#resolved;
+    this.#resolved = undefined;
     return {
       job_id,
       token,
@@ -95,6 +97,7 @@ export class TrainingJob {
 
   restore(report: RunningJob): void {
     this.#events.unshift(...report.events);
+    this.#resolved ??= report.resolved;
   }
 
   /** Once it is being completed, the edge's answer to that says whether the job was still the node's. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { label, MAX_LABELS } from './api/rows.ts';
+import { MAX_WEFT_BYTES } from './label-limits.ts';
 import { basePrecision, pooling } from './peft-config.ts';
 
 /** What HF PEFT reads, and beside it what only Weft does. */
@@ -14,7 +15,7 @@ export type BundleFile = z.infer<typeof bundleFile>;
 export const MAX_FILE_BYTES: Readonly<Record<BundleFile, number>> = {
   [ADAPTER_CONFIG_FILE]: 256 * 1024,
   [ADAPTER_WEIGHTS_FILE]: 90 * 1024 * 1024,
-  [WEFT_FILE]: 1024 * 1024,
+  [WEFT_FILE]: MAX_WEFT_BYTES,
 };
 
 /** Every tensor of a PEFT sequence classification adapter begins with this. */
@@ -38,7 +39,7 @@ export const weftFile = z.strictObject({
   base_precision: basePrecision,
   /** Logits are divided by it before the softmax, so that scores are calibrated; 1 where it is not given. */
   temperature: z.number().min(MIN_TEMPERATURE).max(MAX_TEMPERATURE).optional(),
-  /** Validation metrics in the shape of `shared/metrics.ts`, null where nothing was set aside. */
+  /** Validation metrics as `shared/packed-metrics.ts` keeps them, null where nothing was set aside. */
   metrics: z.unknown(),
 });
 export type WeftFile = z.infer<typeof weftFile>;

@@ -1,10 +1,14 @@
-import { and, desc, eq, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
 import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import type { Adapter } from '../../shared/api/adapters.ts';
 import { parseAdapterRef } from '../../shared/api/common.ts';
 import { ADAPTER_STATUS_OF_JOB, type AdapterStatus, JOB_STATUSES } from '../../shared/job-state.ts';
+import { MAX_STORED_MATRIX_BYTES } from '../../shared/label-limits.ts';
+import { type PackedMetrics, unpackMetrics } from '../../shared/packed-metrics.ts';
 import { head } from './changes.ts';
 import type { Db } from './client.ts';
+import { listedJobs } from './jobs.ts';
+import { isAbridged, unlessLong } from './listed.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { adapters, changes, jobs } from './schema.ts';
 import { placeOf } from './vacancies.ts';
@@ -13,18 +17,28 @@ import { placeOf } from './vacancies.ts';
 export interface AdapterRow {
   adapter: typeof adapters.$inferSelect;
   job: typeof jobs.$inferSelect | null;
+  /** Whether a list has left something out. */
+  abridged?: boolean | null;
 }
 
-function selectAdapters(db: Db) {
-  return db
-    .select({ adapter: adapters, job: jobs })
-    .from(adapters)
-    .leftJoin(jobs, eq(jobs.id, adapters.jobId));
-}
+/** What a list shows: not what long lists of labels and their metrics are. */
+const listedAdapters = {
+  ...getTableColumns(adapters),
+  labels: unlessLong(adapters.labels, sql`NULL`),
+  hyperparameters: unlessLong(adapters.hyperparameters, sql`NULL`),
+  metrics: unlessLong(
+    adapters.metrics,
+    sql`json_set(${adapters.metrics}, '$.validation.per_label', json('{}'), '$.validation.confusion_matrix', json('[]'))`,
+  ),
+};
+const abridged = isAbridged(adapters.labels, adapters.hyperparameters, adapters.metrics, jobs.resolved);
 
 /** The adapter that `ref` means to this tenant: a version, or of a bare name the highest ready, else the highest. */
 export async function findAdapter(db: Db, tenant: string, ref: string): Promise<AdapterRow | undefined> {
-  const rows = await selectAdapters(db)
+  const rows = await db
+    .select({ adapter: adapters, job: jobs })
+    .from(adapters)
+    .leftJoin(jobs, eq(jobs.id, adapters.jobId))
     .where(matching(tenant, ref))
     .orderBy(sql`${adapters.bundle} IS NULL`, desc(adapters.version))
     .limit(1);
@@ -56,7 +70,10 @@ export async function pageOfAdapters(
     if (last === undefined) return undefined;
     rest = beyond(adapters.seq, last, order);
   }
-  return selectAdapters(db)
+  return db
+    .select({ adapter: listedAdapters, job: listedJobs, abridged })
+    .from(adapters)
+    .leftJoin(jobs, eq(jobs.id, adapters.jobId))
     .where(
       and(
         eq(adapters.tenant, tenant),
@@ -119,8 +136,14 @@ export async function findBundle(db: Db, bundle: string) {
   return rows[0];
 }
 
+/** Leaves out a confusion matrix that would not fit into a row; the bundle's `weft.json` has it. */
+export function storable(metrics: PackedMetrics): PackedMetrics {
+  const isLarge = JSON.stringify(metrics.confusion_matrix).length > MAX_STORED_MATRIX_BYTES;
+  return isLarge ? { ...metrics, confusion_matrix: [] } : metrics;
+}
+
 /** What a client sees of an adapter. */
-export function viewAdapter({ adapter, job }: AdapterRow): Adapter {
+export function viewAdapter({ adapter, job, abridged }: AdapterRow): Adapter {
   const status = adapter.bundle === null && job ? ADAPTER_STATUS_OF_JOB[job.status] : 'ready';
   const method = job?.resolved?.method ?? adapter.method;
   const weights = adapter.manifest?.find((entry) => entry.name === ADAPTER_WEIGHTS_FILE);
@@ -135,7 +158,7 @@ export function viewAdapter({ adapter, job }: AdapterRow): Adapter {
     method,
     hyperparameters: job?.resolved?.hyperparameters ?? adapter.hyperparameters,
     labels: adapter.labels ?? job?.resolved?.labels ?? null,
-    metrics: adapter.metrics,
+    metrics: adapter.metrics && { validation: unpackMetrics(adapter.metrics.validation) },
     size_bytes: weights?.bytes ?? null,
     sha256: weights?.sha256 ?? null,
     job_id: adapter.jobId,
@@ -144,5 +167,6 @@ export function viewAdapter({ adapter, job }: AdapterRow): Adapter {
     created_at: adapter.createdAt,
     ready_at: adapter.readyAt,
     error: job?.error ?? null,
+    ...(abridged && { abridged }),
   };
 }

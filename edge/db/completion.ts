@@ -2,6 +2,8 @@ import { and, eq, inArray, isNull, type SQL, sql } from 'drizzle-orm';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { CompleteJob, FailJob } from '../../shared/api/nodes.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
+import { packMetrics } from '../../shared/packed-metrics.ts';
+import { storable } from './adapters.ts';
 import { isPending } from './changes.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
@@ -11,9 +13,6 @@ import { adapters, deletions, jobs, objects } from './schema.ts';
 
 /** A node handing its job back because it ends; that costs no attempt. */
 const HANDED_BACK: ErrorCode = 'shutting_down';
-
-/** A confusion matrix of more labels would not fit into a row of D1, which holds 2 MB. */
-const MAX_MATRIX_LABELS = 500;
 
 /** A trained bundle whose files are in R2 under `prefix`. */
 export interface TrainedBundle {
@@ -61,7 +60,7 @@ export async function completeJob(
         manifest,
         prefix,
         labels: resolved.labels,
-        metrics: storable(metrics),
+        metrics: metrics && { validation: storable(packMetrics(metrics.validation)) },
         method: resolved.method,
         hyperparameters: resolved.hyperparameters,
         readyAt: now,
@@ -97,10 +96,4 @@ export async function failJob(db: Db, id: string, body: FailJob, now: number): P
     endAttempt(db, mine, { error, failures, retry }, now),
   ]);
   return ended[0]?.status;
-}
-
-/** Leaves out a confusion matrix that is too large to keep; the bundle's `weft.json` has it whole. */
-function storable(metrics: CompleteJob['metrics']): CompleteJob['metrics'] {
-  if (!metrics || metrics.validation.confusion_matrix.length <= MAX_MATRIX_LABELS) return metrics;
-  return { validation: { ...metrics.validation, confusion_matrix: [] } };
 }

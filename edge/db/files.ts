@@ -1,13 +1,21 @@
-import { and, eq, type SQL, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { File } from '../../shared/api/datasets.ts';
 import { type Db, statement } from './client.ts';
+import { isAbridged, unlessLong } from './listed.ts';
 import { claimObjects } from './objects.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { files, jobs, objects } from './schema.ts';
 import { noteVacancies, placeOf } from './vacancies.ts';
 
 export type FileRow = typeof files.$inferSelect;
-export type NewFile = Omit<FileRow, 'seq'>;
+export type NewFile = Omit<FileRow, 'seq'> & { abridged?: boolean | null };
+
+/** What a list shows: not the labels where they are many. */
+const listedFiles = {
+  ...getTableColumns(files),
+  labels: unlessLong(files.labels, sql`'{}'`),
+  abridged: isAbridged(files.labels),
+};
 
 /** Registers a file and claims its object, provided that it is there. Returns whether it did. */
 export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
@@ -48,7 +56,7 @@ export async function pageOfFiles(
     rest = beyond(files.seq, last, order);
   }
   return db
-    .select()
+    .select(listedFiles)
     .from(files)
     .where(and(eq(files.tenant, tenant), rest))
     .orderBy(byAge(files.seq, order))
@@ -81,16 +89,9 @@ export async function deleteFile(
 }
 
 /** What a client sees of a file. */
-export function viewFile({
-  id,
-  filename,
-  bytes,
-  createdAt,
-  examples,
-  labels,
-  warnings,
-  skipped,
-}: NewFile): File {
+export function viewFile(file: NewFile): File {
+  const { id, filename, bytes, createdAt, examples, labels, warnings, skipped, abridged } = file;
   const fixed = { object: 'file', purpose: 'fine-tune' } as const;
-  return { id, ...fixed, filename, bytes, created_at: createdAt, examples, labels, warnings, skipped };
+  const shown = { filename, bytes, created_at: createdAt, examples, labels, warnings, skipped };
+  return { id, ...fixed, ...shown, ...(abridged && { abridged }) };
 }

@@ -1,13 +1,21 @@
-import { and, eq, type SQL, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { Job } from '../../shared/api/jobs.ts';
 import type { QueuePlace } from '../queue-places.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
+import { unlessLong } from './listed.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { adapters, jobs } from './schema.ts';
 import { placeOf } from './vacancies.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
+
+/** What a list needs of a job: not the labels, nor their weights where they are many. */
+export const listedJobs = {
+  ...getTableColumns(jobs),
+  hyperparameters: unlessLong(jobs.hyperparameters, sql`'{}'`),
+  resolved: unlessLong(jobs.resolved, sql`json_object('method', json(${jobs.resolved} -> '$.method'))`),
+};
 
 /** A tenant's job. */
 export async function findJob(db: Db, tenant: string, id: string): Promise<JobRow | undefined> {
@@ -43,7 +51,7 @@ export async function pageOfJobs(
     rest = beyond(jobs.seq, last, order);
   }
   return db
-    .select()
+    .select(listedJobs)
     .from(jobs)
     .where(and(eq(jobs.tenant, tenant), rest, ...Object.entries(metadata).map(noted)))
     .orderBy(byAge(jobs.seq, order))

@@ -6,7 +6,7 @@ import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
 import type { LeaseCheckpoint, ResolvedTraining } from '../../shared/api/nodes.ts';
 import type { FamilyName } from '../../shared/families.ts';
 import { JOB_STATUSES } from '../../shared/job-state.ts';
-import type { ValidationMetrics } from '../../shared/metrics.ts';
+import type { PackedMetrics } from '../../shared/packed-metrics.ts';
 import type { HyperparametersRequest, PeftConfig, PeftRequest, Pooling } from '../../shared/peft-config.ts';
 
 // Times are Unix seconds. `seq` is SQLite's rowid: it orders by creation and costs no index, and an index on another
@@ -96,7 +96,7 @@ export const adapters = sqliteTable(
     /** R2 prefix of the bundle's files, ending in a slash. */
     prefix: text(),
     labels: text({ mode: 'json' }).$type<string[]>(),
-    metrics: text({ mode: 'json' }).$type<{ validation: ValidationMetrics }>(),
+    metrics: text({ mode: 'json' }).$type<{ validation: PackedMetrics }>(),
     readyAt: integer('ready_at'),
   },
   (t) => [

@@ -20,6 +20,7 @@ import { toPage } from '../pages.ts';
 import { removeAdapter } from '../remove-adapter.ts';
 import { residentOn, warmAdapter } from '../residency.ts';
 import { whyNotServable } from '../resolve-adapters.ts';
+import { withMatrix } from '../whole-metrics.ts';
 import { json, jsonRequest, problemResponse } from './responses.ts';
 
 /** Room for 2,000 inline examples of some length; larger datasets are uploaded as files. */
@@ -90,7 +91,8 @@ export const adapters = new OpenAPIHono<AppEnv>()
     const db = c.get('db');
     const row = await findRow(db, c.get('tenant'), id);
     const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
-    return c.json({ ...viewAdapter(row), resident: await residentOn(db, nodes, row) }, 200);
+    const whole = await withMatrix(c.env, row);
+    return c.json({ ...viewAdapter(whole), resident: await residentOn(db, nodes, row) }, 200);
   })
   .openapi(warm, async (c) => {
     const { id } = c.req.valid('param');

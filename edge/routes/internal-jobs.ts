@@ -2,6 +2,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { type BundleManifest, canonicalManifest } from '../../shared/adapter-format.ts';
 import { type CompleteJob, completeJob, failJob } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import { MAX_COMPLETION_BYTES } from '../../shared/label-limits.ts';
 import { changeName } from '../change-name.ts';
 import { checkTrained } from '../check-trained.ts';
 import { unixNow } from '../clock.ts';
@@ -16,9 +17,6 @@ import { NodeClient } from '../node-client.ts';
 import { attemptPrefix } from '../object-keys.ts';
 import { prefetch } from '../residency.ts';
 import { json, jsonRequest, problemResponse } from './responses.ts';
-
-/** A manifest, metrics with a confusion matrix of 1,000 labels, and 100 events. */
-const MAX_COMPLETION_BYTES = 16 * 1024 * 1024;
 
 const params = z.object({ id: z.string() });
 const status = z.object({ job_id: z.string(), status: z.string() });

@@ -8,6 +8,7 @@ import {
 } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { HEARTBEAT_SECONDS, LEASE_SECONDS } from '../../shared/job-state.ts';
+import { MAX_HEARTBEAT_BYTES } from '../../shared/label-limits.ts';
 import { unixNow } from '../clock.ts';
 import type { JobRow } from '../db/jobs.ts';
 import { beat } from '../db/leases.ts';
@@ -17,9 +18,6 @@ import { randomHex } from '../hashing.ts';
 import { isolate } from '../isolate.ts';
 import { jsonBody } from '../middleware/json-body.ts';
 import { json, jsonRequest, problemResponse } from './responses.ts';
-
-/** Room for 1,000 labels and 100 events. */
-const MAX_HEARTBEAT_BYTES = 4 * 1024 * 1024;
 
 const register = createRoute({
   method: 'post',

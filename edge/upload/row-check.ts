@@ -1,6 +1,7 @@
 import { MAX_LINE_ERRORS, type Skipped } from '../../shared/api/datasets.ts';
 import { MAX_LABELS, readRow } from '../../shared/api/rows.ts';
 import type { LineError } from '../../shared/errors.ts';
+import { labelBytes, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
 import { describeAlike, lookAlikes, showLabel } from '../../shared/look-alike.ts';
 import { Repeats } from './repeats.ts';
 import type { BadRow, RawRow } from './rows.ts';
@@ -28,6 +29,8 @@ export class RowCheck {
   /** Rows whose label has lost outer blanks. */
   #trimmed = 0;
   readonly #labels = new Map<string, number>();
+  /** Of the labels, each counted once. */
+  #labelBytes = 0;
   readonly #repeats = new Repeats();
 
   /** The row as a line of JSONL, as training reads it; undefined where it is bad, which `errors` then says. */
@@ -38,10 +41,10 @@ export class RowCheck {
     if ('error' in read) return this.reject({ line, error: read.error });
     const { text, label } = read.value;
     if (read.isTrimmed) this.#trimmed += 1;
-    if (!this.#count(label)) {
+    const tooMuch = this.#count(label);
+    if (tooMuch !== undefined) {
       this.isHopeless = true;
-      const error = `more than ${MAX_LABELS} different labels; is this the label's column?`;
-      return this.reject({ line, error, isFatal: true });
+      return this.reject({ line, error: `${tooMuch}; is this the label's column?`, isFatal: true });
     }
     this.#repeats.add(text, label);
     return `${JSON.stringify({ text, label })}\n`;
@@ -72,12 +75,17 @@ export class RowCheck {
     return [`${rows} left out; line ${first.line}: ${first.message}.`];
   }
 
-  #count(label: string): boolean {
+  /** Gives what there would be too much of with this label. */
+  #count(label: string): string | undefined {
     const seen = this.#labels.get(label);
-    if (seen === undefined && this.#labels.size === MAX_LABELS) return false;
+    if (seen === undefined) {
+      if (this.#labels.size === MAX_LABELS) return `more than ${MAX_LABELS} different labels`;
+      this.#labelBytes += labelBytes(label);
+      if (this.#labelBytes > MAX_LABELS_BYTES)
+        return `labels of more than ${MAX_LABELS_BYTES} bytes together`;
+    }
     this.#labels.set(label, (seen ?? 0) + 1);
     this.#examples += 1;
-    return true;
   }
 
   #labelWarnings(): string[] {

@@ -5,6 +5,7 @@ import type { Progress } from '../../shared/api/jobs.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
+import { packMetrics } from '../../shared/packed-metrics.ts';
 import type { Hyperparameters } from '../../shared/peft-config.ts';
 import { StoredExamples } from '../data/examples.ts';
 import { TokenFile } from '../data/token-file.ts';
@@ -13,9 +14,11 @@ import { writingInto } from '../disk-full.ts';
 import { methodOf } from '../methods/index.ts';
 import type { BaseModel } from '../models/model.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
+import { headTrainables } from '../parts/head.ts';
 import { describeMachine } from '../runtime/machine.ts';
 import { writeAdapterFiles } from '../weights/adapter-file.ts';
 import { peftBaseModel } from '../weights/base-models.ts';
+import { requireStorable } from './adapter-size.ts';
 import { resolveHyperparameters, resolveMethod, type TrainingFacts } from './auto.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
 import { type BackOff, type TrainingInput, type TrainingOutcome, train } from './loop.ts';
@@ -172,7 +175,13 @@ function resolve(
     fastestPrecision: spec.auto_precision,
   };
   const method = resolveMethod(spec.method, facts);
-  methodOf(method).layers(method, base.architecture);
+  const { architecture } = base;
+  methodOf(method).layers(method, architecture);
+  const trained = [
+    ...methodOf(method).trainables(method, architecture),
+    ...headTrainables(architecture.head, labels.length),
+  ];
+  requireStorable(trained.map(({ shape }) => shape));
   return {
     method,
     hyperparameters: resolveHyperparameters(spec.hyperparameters, facts),
@@ -256,7 +265,7 @@ function writeAdapter(
       base_model_sha256: spec.base_model.sha256,
       base_precision: config.base_precision,
       temperature,
-      metrics,
+      metrics: metrics && packMetrics(metrics),
     },
   });
 }

@@ -72,7 +72,7 @@ export async function writeAdapterFiles(folder: string, contents: AdapterContent
   const files: [BundleFile, Uint8Array][] = [
     [ADAPTER_CONFIG_FILE, new TextEncoder().encode(contents.config)],
     [ADAPTER_WEIGHTS_FILE, writeSafetensors(new Map(tensors))],
-    [WEFT_FILE, new TextEncoder().encode(`${JSON.stringify(contents.weft, null, 2)}\n`)],
+    [WEFT_FILE, new TextEncoder().encode(`${JSON.stringify(contents.weft)}\n`)],
   ];
   return Promise.all(
     files.map(async ([name, bytes]) => {

@@ -70,6 +70,8 @@ export const adapter = z.object({
   created_at: unixSeconds,
   ready_at: unixSeconds.nullable(),
   error: jobError.nullable(),
+  /** In a list: labels, class weights, metrics of each label or the confusion matrix are left out, as they are long. */
+  abridged: z.boolean().optional(),
   /** Where it is at hand: on a GET of one adapter alone. A node that does not answer in time is left out. */
   resident: z.array(z.object({ node: nodeId, tier: adapterTier })).optional(),
 });

@@ -33,6 +33,8 @@ export const file = z.object({
   labels: z.record(label, z.int()),
   warnings: z.array(z.string()),
   skipped,
+  /** In a list: the labels are left out, as they are long. */
+  abridged: z.boolean().optional(),
 });
 export type File = z.infer<typeof file>;
 

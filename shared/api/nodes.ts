@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bundleManifest, sha256Hex } from '../adapter-format.ts';
 import { FAMILY_NAMES } from '../families.ts';
+import { MAX_EVENT_CHARS, MAX_EVENTS_PER_CALL } from '../label-limits.ts';
 import { validationMetrics } from '../metrics.ts';
 import {
   basePrecision,
@@ -13,7 +14,7 @@ import {
 import { adapterName, adapterRef, jobId, nodeId } from './common.ts';
 import { MAX_INPUTS } from './inference.ts';
 import { eventLevel, jobError, progress } from './jobs.ts';
-import { label } from './rows.ts';
+import { label, MAX_LABELS } from './rows.ts';
 
 /** Header that carries a lease's token on the calls that act on a job. */
 export const LEASE_TOKEN_HEADER = 'x-lease-token';
@@ -77,7 +78,7 @@ export type RegisterNodeResponse = z.infer<typeof registerNodeResponse>;
 /** Something to show in a job's events. */
 export const nodeEvent = z.strictObject({
   level: eventLevel,
-  message: z.string().max(4000),
+  message: z.string().max(MAX_EVENT_CHARS),
   type: z.enum(['message', 'metrics']).default('message'),
   data: z.record(z.string(), z.unknown()).nullable().default(null),
 });
@@ -86,7 +87,7 @@ export const nodeEvent = z.strictObject({
 export const resolvedTraining = z.strictObject({
   method: peftConfig,
   hyperparameters,
-  labels: z.array(label).min(2),
+  labels: z.array(label).min(2).max(MAX_LABELS),
 });
 export type ResolvedTraining = z.infer<typeof resolvedTraining>;
 
@@ -106,7 +107,7 @@ const runningJob = z.strictObject({
   token: leaseToken,
   progress: progress.nullable(),
   resolved: resolvedTraining.optional(),
-  events: z.array(nodeEvent).max(100).default([]),
+  events: z.array(nodeEvent).max(MAX_EVENTS_PER_CALL).default([]),
 });
 
 /**
@@ -161,7 +162,7 @@ export const completeJob = z.strictObject({
   manifest: bundleManifest,
   metrics: z.strictObject({ validation: validationMetrics }).nullable(),
   trained_tokens: z.int().nonnegative(),
-  events: z.array(nodeEvent).max(100).default([]),
+  events: z.array(nodeEvent).max(MAX_EVENTS_PER_CALL).default([]),
 });
 export type CompleteJob = z.infer<typeof completeJob>;
 
@@ -170,7 +171,7 @@ export const failJob = z.strictObject({
   token: leaseToken,
   error: jobError,
   retryable: z.boolean(),
-  events: z.array(nodeEvent).max(100).default([]),
+  events: z.array(nodeEvent).max(MAX_EVENTS_PER_CALL).default([]),
 });
 export type FailJob = z.infer<typeof failJob>;
 

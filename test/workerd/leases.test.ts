@@ -3,8 +3,11 @@ import { eq } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobEvents, jobs, objects } from '../../edge/db/schema.ts';
 import { reapLeases } from '../../edge/reap-leases.ts';
+import { MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import type { JobLease } from '../../shared/api/nodes.ts';
+import { MAX_LABEL_CHARS, MAX_LABELS } from '../../shared/api/rows.ts';
 import { LEASE_SECONDS } from '../../shared/job-state.ts';
+import { packMetrics } from '../../shared/packed-metrics.ts';
 import { submit } from './support/adapters.ts';
 import { type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
 import { bundleFiles, completion, finish, RESOLVED, TestNode, uploadBundle } from './support/nodes.ts';
@@ -279,6 +282,49 @@ describe('completing', () => {
     expect((await client.call('/v1/adapters/unfit')).body.status).toBe('training');
     await finish(lease);
     expect((await client.call('/v1/adapters/unfit')).body.status).toBe('ready');
+  });
+
+  it('registers as many labels as there may be, shows them whole, and abridged in a list', async () => {
+    const lease = await leaseOf('many');
+    const labels = Array.from({ length: MAX_LABELS }, (_, i) => String(i).padStart(MAX_LABEL_CHARS, 'x'));
+    const resolved = {
+      ...RESOLVED,
+      hyperparameters: {
+        ...RESOLVED.hyperparameters,
+        class_weights: Object.fromEntries(labels.map((label) => [label, 1 / 3])),
+      },
+      labels,
+    };
+    await node.beat([{ job_id: lease.job_id, token: lease.token, progress: null, resolved }]);
+    // Counts that leave no two zeros beside each other, so that they are as long as they get.
+    const confusion_matrix = labels.map((_, i) => labels.map((_label, j) => ((i + j) % 2) * 21));
+    const one = { precision: 1 / 3, recall: 1 / 3, f1: 1 / 3, support: 12_345_678 };
+    const per_label = Object.fromEntries(labels.map((label) => [label, one]));
+    const rates = { loss: 1, ece: 1, accuracy: 1, precision: 1, recall: 1, f1: 1, f1_macro: 1 };
+    const validation = { examples: 10_500_000, ...rates, per_label, confusion_matrix };
+    const files = bundleFiles(lease, resolved);
+    const weft = {
+      ...JSON.parse(new TextDecoder().decode(files['weft.json'])),
+      metrics: packMetrics(validation),
+    };
+    const encoded = new TextEncoder().encode(JSON.stringify(weft));
+    expect(encoded.byteLength).toBeLessThan(MAX_FILE_BYTES['weft.json']);
+    const manifest = await uploadBundle(lease, undefined, resolved, { ...files, 'weft.json': encoded });
+    const json = { ...completion(lease, manifest), resolved, metrics: { validation } };
+    expect((await complete(lease.job_id, json)).status).toBe(200);
+    const { body } = await client.call('/v1/adapters/many');
+    expect(body).toMatchObject({ labels, hyperparameters: resolved.hyperparameters });
+    expect(body.metrics).toEqual({ validation });
+    const list = await client.call('/v1/adapters?name=many');
+    expect(list.body.data[0]).toMatchObject({
+      id: 'many@1',
+      abridged: true,
+      labels: null,
+      metrics: { validation: { f1: 1, per_label: {}, confusion_matrix: [] } },
+    });
+    expect(JSON.stringify(list.body).length).toBeLessThan(4096);
+    const jobs = await client.call('/v1/fine_tuning/jobs?limit=1');
+    expect(JSON.stringify(jobs.body).length).toBeLessThan(4096);
   });
 
   it('refuses files that are not there, or not those of the manifest', async () => {

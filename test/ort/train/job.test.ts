@@ -5,9 +5,12 @@ import { describe, expect, it } from 'vitest';
 import { type JobHooks, runJob } from '../../../gpu-node/train/job.ts';
 import type { TrainingEvent, TrainingSpec } from '../../../gpu-node/train/protocol.ts';
 import { readAdapterFiles } from '../../../gpu-node/weights/adapter-file.ts';
-import { BUNDLE_FILES, type BundleFile } from '../../../shared/adapter-format.ts';
+import { BUNDLE_FILES, type BundleFile, MAX_FILE_BYTES } from '../../../shared/adapter-format.ts';
 import type { ResolvedTraining } from '../../../shared/api/nodes.ts';
 import type { Example } from '../../../shared/api/rows.ts';
+import { MAX_LABELS } from '../../../shared/api/rows.ts';
+import { areTooLong } from '../../../shared/label-limits.ts';
+import { packedMetrics, packMetrics, unpackMetrics } from '../../../shared/packed-metrics.ts';
 import { withFolder } from '../../support/tiny-bert.ts';
 import { toyTexts, writeTrainingSpec } from '../../support/toy-task.ts';
 
@@ -66,7 +69,7 @@ describe('a training job', () => {
     expect(adapter.weft).toMatchObject({
       labels: ['animal', 'money'],
       pooling: 'mean',
-      metrics: done.metrics?.validation,
+      metrics: done.metrics && packMetrics(done.metrics.validation),
     });
     expect(adapter.weft.temperature).toBeGreaterThan(0);
     expect(adapter.weft.temperature).not.toBe(1);
@@ -78,6 +81,32 @@ describe('a training job', () => {
     expect(done.resolved).toEqual(resolved);
     expect(done.metrics!.validation.examples).toBe(12);
     expect(done.trained_tokens).toBeGreaterThan(48 * 5);
+  });
+
+  it('trains as many labels as there may be, as long as they may be, with a validation of each', async () => {
+    // Quotes are escaped by two bytes, so that the labels together take what is allowed.
+    const labels = Array.from(
+      { length: MAX_LABELS },
+      (_, i) => `${String(i).padStart(4, '0')}${'"'.repeat(126)}`,
+    );
+    expect(areTooLong(labels)).toBe(false);
+    expect(areTooLong(labels.map((label) => `${label}""`))).toBe(true);
+    const rows = labels.flatMap((label, i) =>
+      ['fox', 'dog'].map((word) => ({ text: `${word} ${i}`, label })),
+    );
+    const { done, files } = await run({
+      rows,
+      validation: rows.filter((_, i) => i % 2 === 0),
+      changes: ({ hyperparameters }) => ({
+        hyperparameters: { ...hyperparameters, epochs: 1, batch_size: 256, max_length: 8 },
+      }),
+    });
+    const { validation } = done.metrics!;
+    expect(validation.examples).toBe(MAX_LABELS);
+    expect(validation.confusion_matrix).toHaveLength(MAX_LABELS);
+    const weft = JSON.parse(files['weft.json'].toString());
+    expect(unpackMetrics(packedMetrics.parse(weft.metrics))).toEqual(validation);
+    for (const { name, bytes } of done.manifest) expect(bytes).toBeLessThan(MAX_FILE_BYTES[name]);
   });
 
   it('gives the same files for the same seed', async () => {

@@ -14,6 +14,17 @@ describe('checkTrainable', () => {
     expect(() => checkTrainable({ a: 2, ...many }, 'examples')).toThrow('"b", "c", "d", "e", "f" and 2 more');
   });
 
+  it('takes labels that are together as long as 1,000 of 256 characters, and no longer', () => {
+    const of = (fill: string) =>
+      Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [String(i).padStart(256, fill), 2]));
+    checkTrainable(of('x'), 'training_file');
+    for (const fill of ['ä', '"', '\u0001']) {
+      expect(() => checkTrainable(of(fill), 'training_file')).toThrow(
+        'labels of more than 262000 bytes together',
+      );
+    }
+  });
+
   it('takes at most 1,000 labels', () => {
     const labels = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`l${i}`, 2]));
     expect(() => checkTrainable(labels, 'training_file')).toThrow('1001 labels; at most 1000');

@@ -192,6 +192,21 @@ describe('ingestDataset', () => {
     ]);
   });
 
+  it('stops where the labels are too long together, each counted once', async () => {
+    const rows = (fill: string, times: number) =>
+      Array.from({ length: 1000 * times }, (_, at) => `t,${String(at % 1000).padStart(256, fill)}\n`).join(
+        '',
+      );
+    expect(Object.keys((await ingest(`text,label\n${rows('x', 2)}`)).labels)).toHaveLength(1000);
+    const { errors } = await refusal(`text,label\n${rows('ä', 1)}`);
+    expect(errors).toEqual([
+      {
+        line: expect.any(Number),
+        message: expect.stringContaining('labels of more than 262000 bytes together'),
+      },
+    ]);
+  });
+
   it('keeps repeated rows and warns of them, of one label only and of labels that look alike', async () => {
     const { examples, labels, warnings } = await ingest('text,label\na,x\na,x\na,x\na,y\nb, y\nc, Y\nd, Y\n');
     expect(labels).toEqual({ x: 3, y: 2, Y: 2 });

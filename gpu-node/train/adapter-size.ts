@@ -1,0 +1,26 @@
+import { ADAPTER_WEIGHTS_FILE, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
+import { AppError } from '../../shared/errors.ts';
+
+/** What a tensor's name, type, shape and place take in a file's header, at most. */
+const HEADER_ENTRY_BYTES = 256;
+
+/**
+ * That an adapter of tensors of these shapes can be stored, which is better known before it is trained than after.
+ * @throws AppError `invalid_request` at `method.r`
+ */
+export function requireStorable(shapes: Iterable<readonly number[]>): void {
+  const most = MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE];
+  let bytes = 0;
+  for (const shape of shapes) {
+    bytes += HEADER_ENTRY_BYTES + Float32Array.BYTES_PER_ELEMENT * shape.reduce((a, b) => a * b, 1);
+  }
+  if (bytes <= most) return;
+  const size = `${Math.ceil(bytes / 2 ** 20)} MiB, at most ${most / 2 ** 20} are stored`;
+  throw new AppError(
+    'invalid_request',
+    `the adapter would have ${size}: lower method.r, or name fewer target_modules`,
+    {
+      param: 'method.r',
+    },
+  );
+}
