@@ -1,3 +1,4 @@
+import { readMetrics } from '../shared/adapter-check.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
@@ -9,6 +10,7 @@ import { AppError } from '../shared/errors.ts';
 import { changeName } from './change-name.ts';
 import { unixNow } from './clock.ts';
 import { findImportBase, insertImported } from './db/adapter-import.ts';
+import { storable } from './db/adapters.ts';
 import type { Db } from './db/client.ts';
 import { knownBaseModels } from './db/nodes.ts';
 import type { Env } from './env.ts';
@@ -17,7 +19,7 @@ import { describeForServing, type ImportBase, parseImport } from './import-reque
 import type { NodeClient } from './node-client.ts';
 import { importPrefix } from './object-keys.ts';
 import { ObjectWriter, putBytes } from './storage.ts';
-import { receiveAdapter } from './upload/receive-adapter.ts';
+import { receiveAdapter, THE_IMPORT } from './upload/receive-adapter.ts';
 
 /**
  * Takes an adapter that HF PEFT trained from a multipart body, and registers it, ready. Its weights are stored as they
@@ -37,8 +39,13 @@ export async function importAdapter(
     const received = await receiveAdapter(body, boundary, writer);
     const parsed = parseImport(received);
     const base = await chooseBase(db, parsed.baseModel);
+    // Nodes go by the id in the file; by the name that PEFT has for it they would not know it.
+    if (parsed.weft && base.id !== parsed.weft.base_model)
+      throw await unknownBase(db, parsed.weft.base_model);
     const weft = describeForServing(parsed, base);
-    const weftBytes = new TextEncoder().encode(`${JSON.stringify(weft)}\n`);
+    // The very bytes where they came along, so that a round trip gives an equal bundle.
+    const weftBytes = received.weft ?? new TextEncoder().encode(`${JSON.stringify(weft)}\n`);
+    const metrics = readMetrics(weft, THE_IMPORT);
     const manifest: BundleManifest = [
       {
         name: ADAPTER_CONFIG_FILE,
@@ -55,6 +62,7 @@ export async function importAdapter(
       base,
       method: parsed.method,
       labels: weft.labels,
+      metrics: metrics && { validation: storable(metrics) },
       bundle,
       manifest,
       prefix,
@@ -72,11 +80,15 @@ export async function importAdapter(
 async function chooseBase(db: Db, name: string | null): Promise<ImportBase> {
   const base = name === null ? undefined : await findImportBase(db, name);
   if (base) return base;
+  throw await unknownBase(db, name);
+}
+
+async function unknownBase(db: Db, name: string | null): Promise<AppError> {
   const known = await knownBaseModels(db);
   const there = known.length > 0 ? `there is ${known.join(', ')}` : 'no node has joined yet';
   const message =
     name === null
       ? `base_model is required: adapter_config.json does not name it; ${there}.`
       : `No node has the base model ${JSON.stringify(name.slice(0, 128))}; ${there}. Name it by base_model.`;
-  throw new AppError('model_not_found', message, { param: 'base_model' });
+  return new AppError('model_not_found', message, { param: 'base_model' });
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { type AdapterBase, checkContents, checkFits } from '../shared/adapter-check.ts';
+import { type AdapterBase, checkContents, checkFits, parseWeftFile } from '../shared/adapter-check.ts';
 import { parseAdapterConfig } from '../shared/adapter-config.ts';
 import type { AdapterDescription } from '../shared/adapter-description.ts';
-import type { WeftFile } from '../shared/adapter-format.ts';
+import { WEFT_FILE, type WeftFile } from '../shared/adapter-format.ts';
 import { adapterName } from '../shared/api/common.ts';
 import { givenLabel, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
@@ -39,15 +39,20 @@ export interface ParsedImport {
   baseModel: string | null;
   description: AdapterDescription;
   method: PeftConfig;
+  /** The `weft.json` that came along. */
+  weft: WeftFile | undefined;
 }
 
 /** Throws `invalid_adapter` or `invalid_request`, naming the file and tensor, or the field. */
-export function parseImport({ config, weights, fields }: ReceivedAdapter): ParsedImport {
+export function parseImport({ config, weights, weft: weftBytes, fields }: ReceivedAdapter): ParsedImport {
+  const weft = weftBytes && parseWeftFile(weftBytes, THE_IMPORT);
   const parsed = importFields.safeParse({
+    ...(weft && saidBy(weft)),
     ...fields,
     ...(fields.labels && { labels: parseLabels(fields.labels) }),
   });
   if (!parsed.success) throw invalidRequest(parsed.error);
+  if (weft) requireAgreement(parsed.data, weft);
   const text = new TextDecoder().decode(config);
   const peft = parseAdapterConfig(text, THE_IMPORT);
   const description = checkContents(peft, weights, THE_IMPORT);
@@ -66,7 +71,22 @@ export function parseImport({ config, weights, fields }: ReceivedAdapter): Parse
       pooling: parsed.data.pooling,
       base_precision: parsed.data.base_precision,
     },
+    weft,
   };
+}
+
+/** What of `weft.json` a field may say too. */
+function saidBy({ labels, base_model, base_precision, pooling, max_length }: WeftFile) {
+  return { labels, base_model, base_precision, pooling, max_length };
+}
+
+function requireAgreement(fields: ImportFields, weft: WeftFile): void {
+  for (const [field, said] of Object.entries(saidBy(weft))) {
+    const given = fields[field as keyof ImportFields];
+    if (JSON.stringify(given) === JSON.stringify(said)) continue;
+    const message = `${field}: ${WEFT_FILE} says something else; leave the field out, or the file.`;
+    throw new AppError('invalid_request', message, { param: field });
+  }
 }
 
 /** One field that holds a JSON array, or one field a label. */
@@ -98,8 +118,11 @@ function modulesOf({ family, targets }: AdapterDescription): string[] {
   return [...new Set(kinds)].sort();
 }
 
-/** `weft.json` for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
-export function describeForServing({ fields, description }: ParsedImport, base: ImportBase): WeftFile {
+/** `weft.json`, the one that came along or a new one, for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
+export function describeForServing(
+  { fields, description, weft: given }: ParsedImport,
+  base: ImportBase,
+): WeftFile {
   const { labels, max_length, base_precision } = fields;
   const rows = description.classifier.labels;
   if (!labels) {
@@ -114,7 +137,7 @@ export function describeForServing({ fields, description }: ParsedImport, base: 
     const message = `base_precision: ${base.id} is served as ${base.precisions.join(', ')}.`;
     throw new AppError('invalid_request', message, { param: 'base_precision' });
   }
-  const weft: WeftFile = {
+  const weft: WeftFile = given ?? {
     format: 1,
     labels,
     pooling: fields.pooling,

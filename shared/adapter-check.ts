@@ -8,6 +8,7 @@ import {
 } from './adapter-description.ts';
 import { WEFT_FILE, type WeftFile, weftFile } from './adapter-format.ts';
 import { AppError } from './errors.ts';
+import { type PackedMetrics, packedMetrics, unpackMetrics } from './packed-metrics.ts';
 import type { Pooling } from './peft-config.ts';
 import type { ScannedWeights } from './weights-scan.ts';
 
@@ -45,12 +46,28 @@ export function parseWeftFile(bytes: Uint8Array, what: string): WeftFile {
   try {
     json = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw new AppError('invalid_adapter', `${what}: ${WEFT_FILE} is not JSON`, { cause });
+    throw new AppError('invalid_adapter', `${what}: ${WEFT_FILE} is not JSON`, { cause, param: WEFT_FILE });
   }
   const parsed = weftFile.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  return fail(what, `${WEFT_FILE}: ${issue?.path.join('.').slice(0, 120)}: ${issue?.message}`);
+  return fail(what, `${WEFT_FILE}: ${issue?.path.join('.').slice(0, 120)}: ${issue?.message}`, WEFT_FILE);
+}
+
+/** The validation metrics that weft.json holds. @throws {AppError} `invalid_adapter` where they are none, or not of its labels */
+export function readMetrics({ metrics, labels }: WeftFile, what: string): PackedMetrics | null {
+  if (metrics === null || metrics === undefined) return null;
+  const parsed = packedMetrics.safeParse(metrics);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const place = ['metrics', ...(issue?.path ?? [])].join('.').slice(0, 120);
+    return fail(what, `${WEFT_FILE}: ${place}: ${issue?.message}`, WEFT_FILE);
+  }
+  const { per_label, confusion_matrix } = unpackMetrics(parsed.data);
+  const named = Object.keys(per_label);
+  const isOfLabels = confusion_matrix.length === labels.length && named.length === labels.length;
+  if (isOfLabels && labels.every((label) => Object.hasOwn(per_label, label))) return parsed.data;
+  return fail(what, `${WEFT_FILE}: metrics are of other labels than it names`, WEFT_FILE);
 }
 
 /** What adapter_config.json and the weights hold. @throws {AppError} `invalid_adapter` where they disagree, or a value is too large to be used */

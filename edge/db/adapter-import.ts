@@ -1,6 +1,7 @@
 import { and, desc, eq, or, type SQL, sql } from 'drizzle-orm';
 import type { AdapterBase } from '../../shared/adapter-check.ts';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
+import type { PackedMetrics } from '../../shared/packed-metrics.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
 import type { ImportBase } from '../import-request.ts';
 import { isPending } from './changes.ts';
@@ -49,6 +50,7 @@ export interface ImportedAdapter {
   base: AdapterBase;
   method: PeftConfig;
   labels: string[];
+  metrics: { validation: PackedMetrics } | null;
   bundle: string;
   manifest: BundleManifest;
   /** Where the manifest's files lie; ends in a slash. */
@@ -65,7 +67,7 @@ export async function insertImported(
   change: number,
   now: number,
 ): Promise<number> {
-  const { tenant, name, base, method, labels, bundle, manifest, prefix } = adapter;
+  const { tenant, name, base, method, labels, metrics, bundle, manifest, prefix } = adapter;
   const keys = manifest.map((entry) => prefix + entry.name);
   const stored = sql`(SELECT count(*) FROM ${objects} WHERE sha256 IS NOT NULL
     AND key IN (SELECT value FROM json_each(${JSON.stringify(keys)})))`;
@@ -80,9 +82,10 @@ export async function insertImported(
     statement<{ version: number }>(
       db,
       sql`INSERT INTO ${adapters} (tenant, name, version, base_model, base_model_sha256,
-        method, metadata, created_at, bundle, manifest, prefix, labels, ready_at)
+        method, metadata, created_at, bundle, manifest, prefix, labels, metrics, ready_at)
       SELECT ${tenant}, ${name}, last_version, ${base.id}, ${base.sha256}, ${JSON.stringify(method)}, '{}', ${now},
-        ${bundle}, ${JSON.stringify(manifest)}, ${prefix}, ${JSON.stringify(labels)}, ${now}
+        ${bundle}, ${JSON.stringify(manifest)}, ${prefix}, ${JSON.stringify(labels)},
+        ${metrics && JSON.stringify(metrics)}, ${now}
       FROM ${adapterNames} WHERE tenant = ${tenant} AND name = ${name} AND ${stored} = ${keys.length}
         AND ${isPending(change)}
       RETURNING version`,

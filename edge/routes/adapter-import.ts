@@ -1,5 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import { adapter } from '../../shared/api/adapters.ts';
 import { adapterName } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -27,6 +27,10 @@ const importRoute = createRoute({
           schema: z.object({
             [ADAPTER_CONFIG_FILE]: binary,
             [ADAPTER_WEIGHTS_FILE]: binary,
+            [WEFT_FILE]: binary.optional().openapi({
+              description:
+                'As Weft wrote it: says labels, base model, precision, pooling, length, temperature and metrics',
+            }),
             name: adapterName,
             labels: z.array(z.string()).openapi({ description: "In the order of the classifier's rows" }),
             base_model: z

@@ -1,4 +1,9 @@
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  MAX_FILE_BYTES,
+  WEFT_FILE,
+} from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
 import { type ScannedWeights, WeightsScan } from '../../shared/weights-scan.ts';
@@ -20,12 +25,15 @@ export const THE_IMPORT = 'the import';
 export const MAX_IMPORT_BYTES =
   MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE] +
   MAX_FILE_BYTES[ADAPTER_CONFIG_FILE] +
+  MAX_FILE_BYTES[WEFT_FILE] +
   MAX_FIELD_BYTES +
   AROUND_FILES_BYTES;
 
 export interface ReceivedAdapter {
   /** `adapter_config.json`, whole. */
   config: Uint8Array;
+  /** `weft.json`, whole, where it came along. */
+  weft?: Uint8Array;
   /** What `adapter_model.safetensors` holds; all its values are finite. */
   weights: ScannedWeights;
   /** The fields that were given; `labels` may be given once a label. */
@@ -33,7 +41,7 @@ export interface ReceivedAdapter {
 }
 
 /**
- * Reads an import's multipart body: PEFT's two files, told by their part's name or their file's, and fields, in any
+ * Reads an import's multipart body: PEFT's two files and perhaps Weft's own, told by their part's name or their file's, and fields, in any
  * order. The weights go to `sink` as they arrive. Throws where a file is missing, given twice or too large, and at the first weight that is
  * not finite.
  */
@@ -47,15 +55,18 @@ export async function receiveAdapter(
     if (isFile(part, ADAPTER_CONFIG_FILE)) {
       refuseTwice(received.config, ADAPTER_CONFIG_FILE);
       received.config = await readBytes(part, MAX_FILE_BYTES[ADAPTER_CONFIG_FILE]);
+    } else if (isFile(part, WEFT_FILE)) {
+      refuseTwice(received.weft, WEFT_FILE);
+      received.weft = await readBytes(part, MAX_FILE_BYTES[WEFT_FILE]);
     } else if (isFile(part, ADAPTER_WEIGHTS_FILE)) {
       refuseTwice(received.weights, ADAPTER_WEIGHTS_FILE);
       received.weights = await passWeights(part, sink);
     } else await readInto(received.fields, part);
   }
-  const { config, weights, fields } = received;
+  const { config, weights, weft, fields } = received;
   if (!config) throw refuse(ADAPTER_CONFIG_FILE, `The file ${ADAPTER_CONFIG_FILE} is missing.`);
   if (!weights) throw refuse(ADAPTER_WEIGHTS_FILE, `The file ${ADAPTER_WEIGHTS_FILE} is missing.`);
-  return { config, weights, fields };
+  return { config, weights, ...(weft && { weft }), fields };
 }
 
 function isFile({ name, filename }: Part, file: string): boolean {
@@ -81,7 +92,7 @@ async function passWeights(part: Part, sink: ByteSink): Promise<ReceivedAdapter[
 async function readInto(fields: ReceivedAdapter['fields'], part: Part): Promise<void> {
   const field = FIELDS.find((known) => known === part.name);
   if (field === undefined) {
-    const known = [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, ...FIELDS];
+    const known = [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE, ...FIELDS];
     throw refuse(part.name, `${part.name}: ${unknownField(known)}`);
   }
   const value = await readField(part, MAX_FIELD_BYTES);

@@ -9,6 +9,8 @@ import {
   magnitudeTensorName,
 } from '../../shared/adapter-description.ts';
 import { canonicalManifest, MAX_FILE_BYTES, weftFile } from '../../shared/adapter-format.ts';
+import { classificationMetrics } from '../../shared/metrics.ts';
+import { packMetrics, unpackMetrics } from '../../shared/packed-metrics.ts';
 import { parseHeader } from '../../shared/safetensors.ts';
 import { CONTENT_TYPE, concat, multipartBody, partHeader, type TestPart } from '../support/multipart-body.ts';
 import { type Answer, type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
@@ -70,13 +72,15 @@ const field = (name: string, content: string): TestPart => ({ name, content });
 
 interface Import {
   config?: string | Uint8Array | null;
+  weft?: string;
   weights?: Uint8Array | null;
   fields?: Record<string, string | null>;
 }
 
 /** An acceptable import, but for what is given; null leaves one out. */
-function partsOf({ config = configFile(), weights = weightsFile(), fields = {} }: Import): TestPart[] {
+function partsOf({ config = configFile(), weights = weightsFile(), weft, fields = {} }: Import): TestPart[] {
   return [
+    ...(weft === undefined ? [] : [file('weft.json', weft)]),
     ...(weights ? [file('adapter_model.safetensors', weights)] : []),
     ...(config === null ? [] : [file('adapter_config.json', config)]),
     ...Object.entries({ name: 'imported', labels: '["a","b","c"]', ...fields }).flatMap(([name, value]) =>
@@ -244,6 +248,92 @@ describe('POST /v1/adapters/import', () => {
     const narrow = await importWith({ config, weights, fields: { name: 'bare', pooling: 'mean' } });
     expect(narrow.body.detail).toContain('is [384,4], the base model needs [1536,4]');
     expect((await importWith({ config, fields: { name: 'bare', pooling: 'mean' } })).status).toBe(201);
+  });
+
+  const METRICS = packMetrics(
+    classificationMetrics({
+      labels: ['c', 'a', 'b'],
+      actual: [0, 1, 2, 2],
+      predicted: [0, 1, 2, 0],
+      loss: 0.5,
+      ece: 0.1,
+    }),
+  );
+  const weftOf = (changes: object = {}) =>
+    JSON.stringify({
+      format: 1,
+      labels: ['c', 'a', 'b'],
+      pooling: 'mean',
+      max_length: 77,
+      base_model: node.baseModel,
+      base_model_sha256: BASE_SHA256,
+      base_precision: 'fp32',
+      temperature: 1.375,
+      metrics: METRICS,
+      ...changes,
+    });
+
+  it('takes weft.json along: what it says is served and shown, and its bytes are kept', async () => {
+    const weft = `${weftOf()}\n\n`;
+    const fields = { name: 'along', labels: null };
+    const { status, body } = await importWith({ weft, fields });
+    expect([status, body.labels, body.method?.pooling]).toEqual([201, ['c', 'a', 'b'], 'mean']);
+    expect(body.metrics).toEqual({ validation: unpackMetrics(METRICS) });
+    // The same again, with fields that agree, gives the same bundle.
+    const agreeing = { ...fields, labels: '["c","a","b"]', max_length: '77', pooling: 'mean' };
+    expect((await importWith({ weft, fields: agreeing })).status).toBe(201);
+    const rows = await db.select().from(adapters).where(eq(adapters.name, 'along'));
+    expect(rows.map(({ bundle }) => bundle)).toEqual([rows[0]!.bundle, rows[0]!.bundle]);
+    expect(await (await env.BUCKET.get(`${rows[0]!.prefix}weft.json`))!.text()).toBe(weft);
+  });
+
+  it.each([
+    ['labels', () => ({ fields: { labels: '["a","b","c"]' } }), 'invalid_request', 'labels'],
+    ['pooling', () => ({ fields: { labels: null, pooling: 'cls' } }), 'invalid_request', 'pooling'],
+    ['max_length', () => ({ fields: { labels: null, max_length: '64' } }), 'invalid_request', 'max_length'],
+    [
+      'too few labels',
+      () => ({ weft: weftOf({ labels: ['a', 'b'], metrics: null }) }),
+      'invalid_adapter',
+      'labels',
+    ],
+    [
+      'a label twice',
+      () => ({ weft: weftOf({ labels: ['a', 'b', 'a'], metrics: null }) }),
+      'invalid_adapter',
+      'labels',
+    ],
+    ['a temperature of 0', () => ({ weft: weftOf({ temperature: 0 }) }), 'invalid_adapter', 'weft.json'],
+    ['no JSON', () => ({ weft: '{' }), 'invalid_adapter', 'weft.json'],
+    ['an unknown field', () => ({ weft: weftOf({ colour: 'red' }) }), 'invalid_adapter', 'weft.json'],
+    [
+      'metrics that are none',
+      () => ({ weft: weftOf({ metrics: { f1: 1 } }) }),
+      'invalid_adapter',
+      'weft.json',
+    ],
+    [
+      'metrics of other labels',
+      () => ({ weft: weftOf({ metrics: { ...METRICS, per_label: {} } }) }),
+      'invalid_adapter',
+      'weft.json',
+    ],
+    [
+      'other weights',
+      () => ({ weft: weftOf({ base_model_sha256: 'c'.repeat(64) }) }),
+      'invalid_adapter',
+      'base_model',
+    ],
+    ['too long texts', () => ({ weft: weftOf({ max_length: 512 }) }), 'invalid_request', 'max_length'],
+    [
+      'an unserved precision',
+      () => ({ weft: weftOf({ base_precision: 'nf4' }) }),
+      'invalid_request',
+      'base_precision',
+    ],
+  ] as const)('refuses a weft.json that disagrees about %s', async (_, given, code, param) => {
+    const answer = await importWith({ weft: weftOf(), fields: { labels: null }, ...(given() as Import) });
+    expect(problemOf(answer)).toEqual({ status: 422, code, param });
   });
 
   const hostileHeader = () => {

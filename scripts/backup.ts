@@ -1,0 +1,15 @@
+/**
+ * Saves all of a tenant's ready adapters into a folder, over the public API:
+ *
+ *     WEFT_URL=https://… WEFT_API_KEY=… npm run backup -- FOLDER
+ *
+ * What the folder has is compared and kept, so a run that was broken off goes on. Ends with code 1 where an adapter could not be saved.
+ */
+import { mkdir } from 'node:fs/promises';
+import { runCommand } from './backup/command.ts';
+import { backUp } from './backup/save.ts';
+
+await runCommand('backup', async (api, folder, say) => {
+  await mkdir(folder, { recursive: true });
+  return backUp(api, folder, say);
+});

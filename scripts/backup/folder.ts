@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { BUNDLE_FILES, type BundleFile, sha256Hex } from '../../shared/adapter-format.ts';
+import { adapterRef, parseAdapterRef } from '../../shared/api/common.ts';
+
+/*
+ * A backup is a folder with one of each version, `NAME@VERSION`, in it: the adapter's three files as they are, and
+ * `backup.json`, which is written last. So a version is whole where it has one.
+ */
+
+const RECORD_FILE = 'backup.json';
+
+const backupRecord = z.strictObject({
+  format: z.literal(1),
+  id: adapterRef,
+  sha256: z.record(z.enum(BUNDLE_FILES), sha256Hex),
+  /** What the platform said of it; for people, as an import takes what it needs from the files. */
+  adapter: z.record(z.string(), z.unknown()),
+});
+export type BackupRecord = z.infer<typeof backupRecord>;
+
+export const folderOf = (root: string, id: string) => join(root, id);
+
+/** The versions that a backup has, by name, and within it in their order. Folders of other names are left alone. */
+export async function versionsIn(root: string): Promise<string[]> {
+  const entries = await readdir(root, { withFileTypes: true });
+  const ids = entries.filter((entry) => entry.isDirectory() && adapterRef.safeParse(entry.name).success);
+  return ids
+    .map(({ name }) => name)
+    .filter((id) => parseAdapterRef(id).version !== undefined)
+    .sort((a, b) => {
+      const [first, second] = [parseAdapterRef(a), parseAdapterRef(b)];
+      return first.name < second.name ? -1 : first.name > second.name ? 1 : first.version! - second.version!;
+    });
+}
+
+/** What a backup says of a version; undefined where it was broken off. @throws where the file is no such record */
+export async function readRecord(root: string, id: string): Promise<BackupRecord | undefined> {
+  const path = join(folderOf(root, id), RECORD_FILE);
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const parsed = backupRecord.safeParse(JSON.parse(text));
+  if (parsed.success && parsed.data.id === id) return parsed.data;
+  throw new Error(`${path} is no record of a backup of ${id}`);
+}
+
+export async function writeRecord(root: string, record: BackupRecord): Promise<void> {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`);
+  await writeWhole(join(folderOf(root, record.id), RECORD_FILE), [bytes]);
+}
+
+/** The SHA-256 of a version's file; undefined where there is none. */
+export async function hashOf(root: string, id: string, file: BundleFile): Promise<string | undefined> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(join(folderOf(root, id), file))) hash.update(chunk);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return hash.digest('hex');
+}
+
+/** Writes a version's file, which is there whole, with this hash, or not at all. */
+export async function writeBundleFile(
+  root: string,
+  id: string,
+  file: BundleFile,
+  { body, sha256 }: { body: AsyncIterable<Uint8Array>; sha256: string },
+): Promise<void> {
+  const folder = folderOf(root, id);
+  await mkdir(folder, { recursive: true });
+  await writeWhole(join(folder, file), body, sha256);
+}
+
+async function writeWhole(
+  path: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  sha256?: string,
+): Promise<void> {
+  const part = `${path}.part`;
+  const hash = createHash('sha256');
+  const handle = await open(part, 'w');
+  try {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      await handle.write(chunk);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  if (sha256 !== undefined && hash.digest('hex') !== sha256) {
+    await rm(part);
+    throw new Error(`${path} arrived with another SHA-256 than ${sha256}`);
+  }
+  await rename(part, path);
+}

@@ -1,0 +1,90 @@
+import { openAsBlob } from 'node:fs';
+import { join } from 'node:path';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  BUNDLE_FILES,
+  WEFT_FILE,
+} from '../../shared/adapter-format.ts';
+import { parseAdapterRef } from '../../shared/api/common.ts';
+import type { BackupApi } from './api.ts';
+import { type BackupRecord, folderOf, hashOf, readRecord, versionsIn } from './folder.ts';
+
+type Say = (line: string) => void;
+
+/**
+ * Imports every version of a backup, names kept, each name's in their order. The platform numbers versions itself, so a number changes where one
+ * before it was deleted; a bare name means the same adapter as before. A name of which the platform has something else is left alone,
+ * whole. What is there already is not imported again. Returns how many versions could not be restored, each of which was said.
+ */
+export async function restore(api: BackupApi, root: string, say: Say): Promise<number> {
+  const byName = Map.groupBy(await versionsIn(root), (id) => parseAdapterRef(id).name);
+  let failures = 0;
+  for (const [name, ids] of byName) {
+    let done = 0;
+    try {
+      for await (const line of restoreName(api, root, name, ids)) {
+        say(line);
+        done++;
+      }
+    } catch (error) {
+      failures += ids.length - done;
+      const left = ids.slice(done).join(', ');
+      say(`${left}  NOT restored: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return failures;
+}
+
+/** A line for each version that is on the platform then. */
+async function* restoreName(
+  api: BackupApi,
+  root: string,
+  name: string,
+  ids: string[],
+): AsyncGenerator<string> {
+  const records: BackupRecord[] = [];
+  for (const id of ids) records.push(await checkedRecord(root, id));
+  const there = await api.readyAdapters(name);
+  for (const [i, { id }] of there.entries()) {
+    const record = records[i];
+    if (record && (await isSame(api, id, record))) continue;
+    throw new Error(
+      `the platform has ${id}, which is not what the backup has there; delete it, or use another key`,
+    );
+  }
+  for (const [i, record] of records.entries()) {
+    const before = there[i];
+    if (before) yield `${record.id}  is there as ${before.id}`;
+    else yield `${record.id}  restored as ${await importOne(api, root, name, record)}`;
+  }
+}
+
+async function checkedRecord(root: string, id: string): Promise<BackupRecord> {
+  const record = await readRecord(root, id);
+  if (!record) throw new Error(`the backup of ${id} was broken off; run it again first`);
+  for (const file of BUNDLE_FILES) {
+    const hash = await hashOf(root, id, file);
+    if (hash === record.sha256[file]) continue;
+    throw new Error(
+      `${join(folderOf(root, id), file)} is ${hash === undefined ? 'gone' : 'not what was saved'}`,
+    );
+  }
+  return record;
+}
+
+async function isSame(api: BackupApi, id: string, { sha256 }: BackupRecord): Promise<boolean> {
+  for (const file of BUNDLE_FILES) if (!(await api.has(id, file, sha256[file]))) return false;
+  return true;
+}
+
+async function importOne(api: BackupApi, root: string, name: string, record: BackupRecord): Promise<string> {
+  const blob = (file: string) => openAsBlob(join(folderOf(root, record.id), file));
+  const { id } = await api.import(name, {
+    [ADAPTER_CONFIG_FILE]: await blob(ADAPTER_CONFIG_FILE),
+    [ADAPTER_WEIGHTS_FILE]: await blob(ADAPTER_WEIGHTS_FILE),
+    [WEFT_FILE]: await blob(WEFT_FILE),
+  });
+  if (await isSame(api, id, record)) return id;
+  throw new Error(`${id} was imported, but its files are not those that were sent`);
+}

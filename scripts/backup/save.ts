@@ -1,0 +1,44 @@
+import { BUNDLE_FILES, type BundleFile } from '../../shared/adapter-format.ts';
+import type { BackupApi } from './api.ts';
+import { hashOf, writeBundleFile, writeRecord } from './folder.ts';
+
+type Say = (line: string) => void;
+
+/**
+ * Saves every ready adapter under `root`. What is there already is compared by its hash, and never overwritten. Returns how many
+ * could not be saved, each of which was said.
+ */
+export async function backUp(api: BackupApi, root: string, say: Say): Promise<number> {
+  let failures = 0;
+  for (const { id } of await api.readyAdapters()) {
+    try {
+      const added = await saveOne(api, root, id);
+      say(`${id}  ${added ? 'saved' : 'is there'}`);
+    } catch (error) {
+      failures++;
+      say(`${id}  NOT saved: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return failures;
+}
+
+async function saveOne(api: BackupApi, root: string, id: string): Promise<boolean> {
+  const sha256: Partial<Record<BundleFile, string>> = {};
+  let added = false;
+  for (const file of BUNDLE_FILES) {
+    const there = await hashOf(root, id, file);
+    if (there === undefined) {
+      const download = await api.download(id, file);
+      await writeBundleFile(root, id, file, download);
+      sha256[file] = download.sha256;
+      added = true;
+    } else if (await api.has(id, file, there)) sha256[file] = there;
+    else
+      throw new Error(
+        `${file} differs from the one in the folder, which is left as it is; choose another folder`,
+      );
+  }
+  const { resident: _now, ...adapter } = await api.adapter(id);
+  await writeRecord(root, { format: 1, id, sha256: sha256 as Record<BundleFile, string>, adapter });
+  return added;
+}
