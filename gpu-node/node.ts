@@ -1,8 +1,10 @@
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type ServerType, serve } from '@hono/node-server';
 import type { RegisterNode } from '../shared/api/nodes.ts';
 import { BASE_PRECISIONS, type BasePrecision } from '../shared/peft-config.ts';
+import { boundBodies, boundedServer } from './bound-requests.ts';
 import { adapterCacheFolder, type NodeConfig } from './config.ts';
 import { EdgeClient } from './edge-client.ts';
 import { claimIdentity, type Identity } from './identity.ts';
@@ -187,9 +189,12 @@ function listen(
   { host, port }: NodeConfig,
 ): Promise<{ server: ServerType; port: number }> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch, hostname: host, port }, (address: AddressInfo) =>
-      resolve({ server, port: address.port }),
+    const server = serve(
+      { fetch, hostname: host, port, serverOptions: boundedServer() },
+      (address: AddressInfo) => resolve({ server, port: address.port }),
     );
+    // It speaks HTTP/1.1: no other is asked for.
+    boundBodies(server as Server);
     server.on('error', (cause: NodeJS.ErrnoException) => {
       const taken = cause.code === 'EADDRINUSE';
       const message = `WEFT_NODE_PORT: port ${port} of ${host} is taken; choose another, or 0 for any`;

@@ -1,4 +1,6 @@
+import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { app } from '../../edge/app.ts';
 import { CONTENT_TYPE, multipartBody } from '../support/multipart-body.ts';
 import { EXAMPLES } from './support/adapters.ts';
 import { type Client, makeTenant, problemOf } from './support/api.ts';
@@ -112,4 +114,22 @@ describe('a compressed body', () => {
     expect(problemOf(answer)).toMatchObject({ status: 413, code: 'payload_too_large' });
     expect(sent.bytes).toBeLessThan(256 * 1024 * 1024);
   });
+});
+
+describe('a body that breaks off', () => {
+  it.each(['application/json', CONTENT_TYPE])(
+    'of %s is the client’s to mend, not the database’s',
+    async (type) => {
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode('{"input":')),
+        // What workerd says of a client that hangs up, and D1 of a database that does not answer.
+        pull: (controller) => controller.error(new Error('Network connection lost.')),
+      });
+      const path = type === CONTENT_TYPE ? '/v1/files' : '/v1/classify';
+      const headers = { authorization: `Bearer ${client.key}`, 'content-type': type };
+      // Within one isolate, so that the stream's error is what the route meets.
+      const answer = await app.request(path, { method: 'POST', headers, body }, env);
+      expect(await answer.json()).toMatchObject({ status: 400, error: { code: 'malformed_body' } });
+    },
+  );
 });

@@ -111,7 +111,7 @@ it('stops when told to', async () => {
 describe('an upload that ends early', () => {
   /** More than all buffers on the way hold. */
   const BYTES = 8e6;
-  const ROUNDS = 10;
+  const ROUNDS = 8;
   let file: string;
   beforeAll(async () => {
     file = join(folder, 'checkpoint');
