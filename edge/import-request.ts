@@ -7,6 +7,7 @@ import { adapterName } from '../shared/api/common.ts';
 import { givenLabel, MAX_LABELS } from '../shared/api/rows.ts';
 import { AppError } from '../shared/errors.ts';
 import { FAMILIES } from '../shared/families.ts';
+import { formatOf } from '../shared/formats/index.ts';
 import { areTooLong, MAX_LABELS_BYTES } from '../shared/label-limits.ts';
 import { basePrecision, MAX_SEQUENCE_LENGTH, type PeftConfig, pooling } from '../shared/peft-config.ts';
 import { invalidRequest } from './invalid-request.ts';
@@ -61,16 +62,10 @@ export function parseImport({ config, weights, weft: weftBytes, fields }: Receiv
     baseModel: parsed.data.base_model ?? peft.baseModel,
     description,
     method: {
-      type: 'lora',
-      r: peft.r,
-      alpha: peft.alpha,
-      dropout: dropoutOf(text),
-      use_rslora: peft.rslora,
-      use_dora: peft.dora,
-      target_modules: modulesOf(description),
+      ...formatOf(description.method).methodOf(peft, modulesOf(description), description.targets),
       pooling: parsed.data.pooling,
       base_precision: parsed.data.base_precision,
-    },
+    } as PeftConfig,
     weft,
   };
 }
@@ -99,12 +94,6 @@ function parseLabels(given: string[]): unknown[] {
     // Said below.
   }
   throw new AppError('invalid_request', 'labels must be a JSON array of strings.', { param: 'labels' });
-}
-
-/** It has no effect on what the adapter answers, so it is shown where it is sound and not insisted upon. */
-function dropoutOf(config: string): number {
-  return z.looseObject({ lora_dropout: z.number().min(0).max(0.9).catch(0) }).parse(JSON.parse(config))
-    .lora_dropout;
 }
 
 /** The kinds of module that are changed, such as `attention.self.query`. */

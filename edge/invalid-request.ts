@@ -35,6 +35,8 @@ function mostTelling(issue: Issue, allowAuto = false): Issue {
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) {
     return allowAuto ? { ...issue, message: `${issue.message}, or "auto"` } : issue;
   }
+  const ofNone = noMember(issue.errors);
+  if (ofNone) return { ...ofNone, path: [...issue.path, ...ofNone.path] };
   const ofItsType = issue.errors.filter((issues) => !isMismatch(issues, 'invalid_value', 'invalid_type'));
   const members = issue.errors.filter((issues) => !isMismatch(issues, 'invalid_value'));
   const candidates = [ofItsType, members, issue.errors].find((some) => some.length > 0)!;
@@ -42,6 +44,19 @@ function mostTelling(issue: Issue, allowAuto = false): Issue {
   const inner = best[0]!;
   const hasAuto = issue.errors.some(isAutoMismatch) && best.length === 1;
   return mostTelling({ ...inner, path: [...issue.path, ...inner.path] }, hasAuto);
+}
+
+/** Where a field tells a union's members apart and its value is none of theirs: that, with all values that there are. */
+function noMember(members: readonly (readonly Issue[])[]): Issue | undefined {
+  const [first] = members[0]!;
+  if (first?.code !== 'invalid_value' || first.path.length === 0) return undefined;
+  const atField = members.map((issues) =>
+    issues.find(({ code, path }) => code === 'invalid_value' && path.join('.') === first.path.join('.')),
+  );
+  if (!atField.every((each) => each?.code === 'invalid_value')) return undefined;
+  const values = [...new Set(atField.flatMap((each) => (each?.code === 'invalid_value' ? each.values : [])))];
+  const message = `expected one of ${values.map((value) => JSON.stringify(value)).join(', ')}`;
+  return { ...first, values, message };
 }
 
 /** Whether all that a member of a union says is that the whole value is another one, or of another type. */

@@ -8,6 +8,8 @@ import {
 } from './adapter-description.ts';
 import { WEFT_FILE, type WeftFile, weftFile } from './adapter-format.ts';
 import { AppError } from './errors.ts';
+import { fail } from './formats/format.ts';
+import { formatOf } from './formats/index.ts';
 import { type PackedMetrics, packedMetrics, unpackMetrics } from './packed-metrics.ts';
 import type { Pooling } from './peft-config.ts';
 import type { ScannedWeights } from './weights-scan.ts';
@@ -29,16 +31,12 @@ export interface AdapterBase extends BaseShape {
 }
 
 /**
- * By how much one layer of an adapter may lengthen a vector, at most: scaling times the Euclidean norms of B and A, and the norm of
- * a DoRA magnitude, of a head's weight, or of its bias. Adapters that were trained come to a few hundred. Between two layers a vector is normalized,
+ * By how much one layer of an adapter may lengthen a vector, at most: what its format calls its gains, as scaling times the Euclidean norms of
+ * LoRA's B and A, and the norm of a head's weight, or of its bias. Adapters that were trained come to a few hundred. Between two layers a vector is normalized,
  * to a length of some hundreds, and no more than two gains meet before the next norm squares them: 1e28, where float32 ends at 3e38. So no
  * score is infinite, or NaN, which JSON cannot say.
  */
 export const MAX_GAIN = 1e6;
-
-function fail(what: string, message: string, param?: string): never {
-  throw new AppError('invalid_adapter', `${what}: ${message}`, param === undefined ? {} : { param });
-}
 
 /** Reads weft.json. @throws {AppError} `invalid_adapter`, naming the field */
 export function parseWeftFile(bytes: Uint8Array, what: string): WeftFile {
@@ -106,7 +104,7 @@ export function checkFits(
 }
 
 function checkGains(
-  { targets, classifier }: AdapterDescription,
+  { method, targets, classifier }: AdapterDescription,
   norms: ScannedWeights['norms'],
   what: string,
 ): void {
@@ -115,12 +113,8 @@ function checkGains(
     fail(what, `${name.slice(0, 200)} has a norm of ${gain.toPrecision(3)}, at most ${MAX_GAIN} is served`);
   };
   const normOf = ({ name }: { name: string }) => norms.get(name) ?? 0;
-  for (const { module, a, b, scaling, magnitude } of targets) {
-    check(`lora_A of ${module}`, normOf(a));
-    check(`lora_B of ${module}, scaled by ${scaling},`, scaling * normOf(b));
-    check(`lora_B times lora_A of ${module}, scaled by ${scaling},`, scaling * normOf(b) * normOf(a));
-    if (magnitude) check(`lora_magnitude_vector of ${module}`, normOf(magnitude));
-  }
+  const { gainsOf } = formatOf(method);
+  for (const target of targets) for (const [name, gain] of gainsOf(target, normOf)) check(name, gain);
   for (const { name, weight, bias } of classifier.layers) {
     check(`${name}.weight`, normOf(weight));
     check(`${name}.bias`, normOf(bias));

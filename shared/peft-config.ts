@@ -17,6 +17,12 @@ const targetModule = z
   .max(128)
   .regex(/^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$/, 'a module name such as "query" or "attention.output.dense"');
 
+const targetModules = z.union([z.array(targetModule).min(1).max(64), z.literal('all-linear')]);
+
+/** Beside the fields of every method: what the head reads of a text, and what the base model is held in. */
+const common = { pooling, base_precision: basePrecision };
+export type CommonField = keyof typeof common;
+
 /**
  * LoRA (Hu et al. 2021, arXiv:2106.09685): y = Wx + b + s·B·A·dropout(x), s = alpha / r, or alpha / sqrt(r) with
  * `use_rslora` (arXiv:2312.03732). `use_dora` also trains the norm of each output's weights (Liu et al. 2024, arXiv:2402.09353).
@@ -28,14 +34,25 @@ export const loraConfig = z.strictObject({
   dropout: z.number().min(0).max(0.9),
   use_rslora: z.boolean(),
   use_dora: z.boolean(),
-  target_modules: z.union([z.array(targetModule).min(1).max(64), z.literal('all-linear')]),
-  pooling,
-  base_precision: basePrecision,
+  target_modules: targetModules,
+  ...common,
 });
 export type LoraConfig = z.infer<typeof loraConfig>;
 
-/** Every method, told apart by `type`; a new one is a member here and a row in `gpu-node/peft`. */
-export const peftConfig = z.discriminatedUnion('type', [loraConfig]);
+/**
+ * (IA)³ (Liu et al. 2022, arXiv:2205.05638): the outputs of `target_modules` times a trained vector, and of those that `feedforward_modules`
+ * names too the inputs.
+ */
+export const ia3Config = z.strictObject({
+  type: z.literal('ia3'),
+  target_modules: targetModules,
+  feedforward_modules: z.array(targetModule).max(64),
+  ...common,
+});
+export type Ia3Config = z.infer<typeof ia3Config>;
+
+/** Every method, told apart by `type`; a new one is a member here and below, and a row in `gpu-node/methods` and `shared/formats`. */
+export const peftConfig = z.discriminatedUnion('type', [loraConfig, ia3Config]);
 export type PeftConfig = z.infer<typeof peftConfig>;
 
 export const hyperparameters = z.strictObject({
@@ -66,15 +83,23 @@ function orAuto<S extends z.ZodRawShape>(shape: S): AutoShape<S> {
 
 const { type: _loraType, ...loraFields } = loraConfig.shape;
 
+const { type: _ia3Type, ...ia3Fields } = ia3Config.shape;
+
 const loraRequest = z.strictObject({ type: z.literal('lora').default('lora'), ...orAuto(loraFields) });
+const ia3Request = z.strictObject({ type: z.literal('ia3'), ...orAuto(ia3Fields) });
+
+export type LoraRequest = z.infer<typeof loraRequest>;
+export type Ia3Request = z.infer<typeof ia3Request>;
 
 /** QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is LoRA over a base model in NF4, and becomes that. */
 const qloraRequest = loraRequest
   .extend({ type: z.literal('qlora'), base_precision: z.enum(['auto', 'nf4']).default('auto') })
-  .transform((request): z.infer<typeof loraRequest> => ({ ...request, type: 'lora', base_precision: 'nf4' }));
+  .transform((request): LoraRequest => ({ ...request, type: 'lora', base_precision: 'nf4' }));
 
 /** A method as a request may give it, LoRA where it names none; what `"auto"` came to is shown in the adapter. */
-export const peftRequest = z.discriminatedUnion('type', [loraRequest, qloraRequest], { unionFallback: true });
+export const peftRequest = z.discriminatedUnion('type', [loraRequest, qloraRequest, ia3Request], {
+  unionFallback: true,
+});
 export type PeftRequest = z.infer<typeof peftRequest>;
 
 export const hyperparametersRequest = z.strictObject(orAuto(hyperparameters.shape));

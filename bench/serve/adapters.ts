@@ -6,8 +6,9 @@ import { type BaseModelSource, outlineBaseModel } from '../../gpu-node/models/op
 import { Random } from '../../gpu-node/random.ts';
 import { writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';
-import { classifierTensorName, loraTensorName } from '../../shared/adapter-description.ts';
+import { classifierTensorName } from '../../shared/adapter-description.ts';
 import { canonicalManifest, PEFT_PREFIX } from '../../shared/adapter-format.ts';
+import { loraTensorName } from '../../shared/formats/lora.ts';
 import type { BasePrecision, LoraConfig } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 

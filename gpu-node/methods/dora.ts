@@ -1,5 +1,5 @@
 import { MAX_GAIN } from '../../shared/adapter-check.ts';
-import type { LoraTarget } from '../../shared/adapter-description.ts';
+import type { LoraTarget } from '../../shared/formats/lora.ts';
 import type { TensorEntry } from '../../shared/safetensors.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
@@ -7,8 +7,8 @@ import type { BaseModel } from '../models/model.ts';
 import type { Dropout, LinearCall, LinearChange, LinearLayer, LowRank } from '../models/sites.ts';
 import { add, detach, div, matMul, mul, neg, reduceSum, sqrt, sub, swapLastAxes } from '../ops/index.ts';
 import type { Parameters } from '../parts/part.ts';
-import type { Scale } from '../parts/scale.ts';
 import type { DerivedTrainable } from '../parts/trainable.ts';
+import type { Vectors } from '../parts/vectors.ts';
 import { runOnce } from '../runtime/run-once.ts';
 import { type Feeds, floats, tensor } from '../runtime/session.ts';
 
@@ -70,7 +70,7 @@ export async function readScales(
   targets: readonly LoraTarget[],
   floatsOf: (entry: TensorEntry) => Float32Array,
   { weights, weightsFolder }: BaseModel,
-): Promise<ReadonlyMap<string, Scale>> {
+): Promise<ReadonlyMap<string, Vectors>> {
   const graph = new Graph('magnitudes');
   const feeds: Record<string, Feeds[string]> = {};
   const input = (entry: TensorEntry) => {

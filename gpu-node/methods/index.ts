@@ -1,26 +1,28 @@
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
-import type { PeftConfig } from '../../shared/peft-config.ts';
+import type { MethodType } from '../../shared/formats/index.ts';
 import type { BaseModel } from '../models/model.ts';
 import type { LinearLayer } from '../models/sites.ts';
 import { headNumbers } from '../parts/head.ts';
 import { LINEAR_PART_NAMES, type Plan, type ServedAdapter } from '../parts/index.ts';
 import type { TensorBytes } from '../parts/part.ts';
+import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
 import type { PeftMethod } from './method.ts';
 
-type MethodTable = { readonly [T in PeftConfig['type']]: PeftMethod<Extract<PeftConfig, { type: T }>> };
-
 /** Every method, by the `type` of its configuration. */
-const METHODS: MethodTable = { lora };
+const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = { lora, ia3 };
 
-/** The method of a configuration. */
-export function methodOf(config: Pick<PeftConfig, 'type'>): PeftMethod<PeftConfig> {
-  return METHODS[config.type];
+/** A method as those use it who know nothing of it. */
+type AnyMethod = PeftMethod<MethodType>;
+
+/** The method of a configuration or a request. */
+export function methodOf({ type }: { type: MethodType }): AnyMethod {
+  return METHODS[type] as unknown as AnyMethod;
 }
 
 /** What a session must be able to apply to serve an adapter; `layers` are those that its pooling leads through, in the order of the forward pass. */
 export function planOf(description: AdapterDescription, layers: readonly LinearLayer[]): Plan {
-  const plan = METHODS[description.method].plan(description);
+  const plan = methodOf({ type: description.method }).plan(description);
   const inOrder = LINEAR_PART_NAMES.map((part) => {
     const named = new Set(plan[part]);
     return [part, layers.map(({ name }) => name).filter((name) => named.has(name))] as const;
@@ -37,6 +39,6 @@ export async function loadAdapter(
   bytes: TensorBytes,
   base: BaseModel,
 ): Promise<ServedAdapter> {
-  const changes = await METHODS[description.method].load(description, bytes, base);
+  const changes = await methodOf({ type: description.method }).load(description, bytes, base);
   return { ...changes, head: headNumbers(description.classifier, bytes) };
 }

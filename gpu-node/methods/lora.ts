@@ -1,15 +1,19 @@
-import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import type { LoraConfig } from '../../shared/peft-config.ts';
 import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
 import type { Architecture } from '../models/model.ts';
 import type { LinearLayer } from '../models/sites.ts';
 import { swapLastAxes } from '../ops/index.ts';
 import { type Factors, lowRankNumbers } from '../parts/low-rank.ts';
-import { scaleNumbers } from '../parts/scale.ts';
 import type { Trainable } from '../parts/trainable.ts';
+import { vectorNumbers } from '../parts/vectors.ts';
 import { magnitudeTrainable, readScales, scaleToMagnitude } from './dora.ts';
-import type { PeftMethod } from './method.ts';
+import { given, type PeftMethod } from './method.ts';
 import { matchTargets } from './targets.ts';
+
+/** Twice the rank makes adapters of twice the size, and of the same F1 (docs/experiments.md). */
+const DEFAULT_RANK = 8;
+/** Twice the time of query and value alone, for an F1 that is higher on three small sets of four (docs/experiments.md). */
+export const DEFAULT_TARGETS = 'all-linear';
 
 const nameA = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_A.weight`;
 const nameB = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_B.weight`;
@@ -19,7 +23,20 @@ const nameB = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_B.weight`;
  * B `[out, r]`; s = alpha / r, rank-stabilized alpha / sqrt(r) (Kalajdzievski 2023, arXiv:2312.03732). Dropout touches the
  * adapter's branch only. With `use_dora` the layer is that of `dora.ts`.
  */
-export const lora: PeftMethod<LoraConfig> = {
+export const lora: PeftMethod<'lora'> = {
+  resolve: ({ type, ...request }) => {
+    const r = given(request.r, DEFAULT_RANK);
+    return {
+      type,
+      r,
+      alpha: given(request.alpha, 2 * r),
+      dropout: given(request.dropout, 0.1),
+      use_rslora: given(request.use_rslora, false),
+      use_dora: given(request.use_dora, false),
+      target_modules: given(request.target_modules, DEFAULT_TARGETS),
+    };
+  },
+  learningRate: 1e-3,
   layers,
   trainables: (config, architecture) =>
     layers(config, architecture).flatMap((layer): Trainable[] => [
@@ -41,13 +58,6 @@ export const lora: PeftMethod<LoraConfig> = {
     };
   },
   dropout: ({ dropout }) => dropout,
-  configFile: (config, architecture, baseModel, revision) =>
-    adapterConfigJson({
-      method: config,
-      modules: layers(config, architecture).map(({ name }) => name),
-      baseModel,
-      revision,
-    }),
   plan: ({ targets }) => ({
     lowRank: targets.map(({ module }) => module),
     scale: targets.flatMap(({ module, magnitude }) => (magnitude ? [module] : [])),
@@ -61,7 +71,7 @@ export const lora: PeftMethod<LoraConfig> = {
     const scales = await readScales(targets, floats, base);
     return {
       lowRank: lowRankNumbers(new Map(factors)),
-      ...(scales.size > 0 && { scale: scaleNumbers(scales) }),
+      ...(scales.size > 0 && { scale: vectorNumbers(scales) }),
     };
   },
 };

@@ -3,13 +3,14 @@ import type { LoraConfig } from '../../shared/peft-config.ts';
 import type { LinearLayer } from '../models/sites.ts';
 
 /**
- * The layers that `target_modules` names, matched as PEFT does (peft/tuners/tuners_utils.py, `check_target_module_exists`):
+ * The layers that `target_modules`, or another field, names, matched as PEFT does (peft/tuners/tuners_utils.py, `check_target_module_exists`):
  * the whole name, or its end behind a dot. `output.dense` therefore matches `attention.output.dense` too.
  * @throws AppError where a name matches nothing, which PEFT would let pass as long as another one does
  */
 export function matchTargets(
   targets: Readonly<LoraConfig['target_modules']>,
   layers: readonly LinearLayer[],
+  field = 'target_modules',
 ): readonly LinearLayer[] {
   if (targets === 'all-linear') return layers;
   const matches = (target: string, { name }: LinearLayer) => name === target || name.endsWith(`.${target}`);
@@ -18,8 +19,8 @@ export function matchTargets(
     const kinds = [...new Set(layers.map(({ name }) => name.replace(/^.*\.\d+\./, '')))].join(', ');
     throw new AppError(
       'invalid_request',
-      `target_modules: ${JSON.stringify(unknown)} is no linear layer of the base model, which has ${kinds}`,
-      { param: 'method.target_modules' },
+      `${field}: ${JSON.stringify(unknown)} is no linear layer of the base model, which has ${kinds}`,
+      { param: `method.${field}` },
     );
   }
   return layers.filter((layer) => targets.some((target) => matches(target, layer)));

@@ -30,11 +30,13 @@ export interface LowRank {
 }
 
 /**
- * What is changed about a linear layer, as data, so that methods which meet on one layer compose: y = gain⊙(Wx + b + s·x·a·b) + shift. With
- * dropout, whose mask makes x̃ of x and whose scale is c, y = Wx + b + c·s·x̃·a·b + c·(gain - 1)⊙(Wx̃ + b + s·x̃·a·b) + shift. What is
- * absent changes nothing. Vectors are `[out]`, which all rows share, or `[batch, out]`, one for each row, whose layout is `batch-first`.
+ * What is changed about a linear layer, as data, so that methods which meet on one layer compose: y = gain⊙(Wx + b + s·x·a·b) + shift, all of it
+ * with reach⊙x for x. With dropout, whose mask makes x̃ of x and whose scale is c, y = Wx + b + c·s·x̃·a·b + c·(gain - 1)⊙(Wx̃ + b + s·x̃·a·b) + shift.
+ * What is absent changes nothing. Vectors are `[features]`, which all rows share, or `[batch, features]`, one for each row, whose layout is
+ * `batch-first`.
  */
 export interface LinearChange {
+  readonly reach?: Value;
   readonly lowRank?: LowRank;
   readonly gain?: Value;
   readonly shift?: Value;
@@ -58,8 +60,9 @@ export interface Sites {
 export const NO_SITES: Sites = {};
 
 /** The output `[.., out]` of a linear layer under a change: the one formula of training, evaluation and serving. */
-export function changedLinear({ x, frozen }: LinearCall, change: LinearChange = {}): Value {
-  const { lowRank, gain, shift, dropout = NO_DROPOUT } = change;
+export function changedLinear({ x: given, frozen }: LinearCall, change: LinearChange = {}): Value {
+  const { reach, lowRank, gain, shift, dropout = NO_DROPOUT } = change;
+  const x = reach ? mul(given, alongTokens(reach, given)) : given;
   const dropped = dropout.mask(x);
   let y = withLowRank(frozen, x, dropped, dropout.scale, lowRank);
   if (gain && dropped === x) y = mul(y, alongTokens(gain, y));
@@ -90,7 +93,7 @@ function withLowRank(
   return squeeze(frozen.applyWithChange(rows, matMul(rows, a), b), [1]);
 }
 
-/** A vector for each row, `[batch, out]`, as it stands beside `[batch, tokens, out]`. */
+/** A vector for each row, `[batch, features]`, as it stands beside `[batch, tokens, features]`. */
 function alongTokens(vector: Value, beside: Value): Value {
   return vector.shape.length === 2 && beside.shape.length === 3 ? unsqueeze(vector, [1]) : vector;
 }

@@ -1,10 +1,10 @@
 import type { LinearLayer, Sites } from '../models/sites.ts';
 import { lowRank } from './low-rank.ts';
 import type { LinearPart, PartNumbers, RowsOf, Stack } from './part.ts';
-import { scale } from './scale.ts';
+import { reach, scale } from './vectors.ts';
 
 /** Every way in which methods change linear layers. */
-export const LINEAR_PARTS = { lowRank, scale } satisfies Readonly<Record<string, LinearPart>>;
+export const LINEAR_PARTS = { lowRank, scale, reach } satisfies Readonly<Record<string, LinearPart>>;
 export type LinearPartName = keyof typeof LINEAR_PARTS;
 export const LINEAR_PART_NAMES = Object.keys(LINEAR_PARTS) as LinearPartName[];
 

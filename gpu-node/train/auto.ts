@@ -1,50 +1,39 @@
 import { AppError } from '../../shared/errors.ts';
+import type { Family } from '../../shared/families.ts';
 import type {
   BasePrecision,
   Hyperparameters,
   HyperparametersRequest,
-  LoraConfig,
   PeftConfig,
   PeftRequest,
   Pooling,
 } from '../../shared/peft-config.ts';
+import { methodOf } from '../methods/index.ts';
+import { given } from '../methods/method.ts';
 
 /** What `"auto"` is decided from. */
 export interface TrainingFacts {
   /** Tokens of each training text, special tokens included, before truncation. */
   readonly lengths: readonly number[];
   /** What the base model takes and has. */
+  readonly family: Family;
   readonly maxLength: number;
   readonly poolings: readonly Pooling[];
   /** What trains fastest on this machine. */
   readonly fastestPrecision: BasePrecision;
 }
 
-/** Twice the rank makes adapters of twice the size, and of the same F1: 78.8 and 78.1 on stances, two seeds. */
-const DEFAULT_RANK = 8;
-/**
- * Twice the time of query and value alone, for an F1 that is 2 to 4 points higher on 423 rows of stances, 2 on 2,791 of Auditor Sentiment, 1 on
- * 1,467 of Financial Phrasebank, and 2 lower on 2,060 of irony (docs/experiments.md).
- */
-export const DEFAULT_TARGETS = 'all-linear';
 /** Longest text that `max_length: "auto"` keeps whole; attention's cost grows with the square. */
 const AUTO_MAX_LENGTH = 256;
 const LENGTH_STEP = 16;
 
 /** Replaces every `"auto"` of a method. @throws AppError where the base model cannot pool as asked */
 export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftConfig {
-  const r = given(request.r, DEFAULT_RANK);
-  const config: LoraConfig = {
-    type: request.type,
-    r,
-    alpha: given(request.alpha, 2 * r),
-    dropout: given(request.dropout, 0.1),
-    use_rslora: given(request.use_rslora, false),
-    use_dora: given(request.use_dora, false),
-    target_modules: given(request.target_modules, DEFAULT_TARGETS),
+  const config = {
+    ...methodOf(request).resolve(request, facts.family),
     pooling: given(request.pooling, 'mean'),
     base_precision: given(request.base_precision, facts.fastestPrecision),
-  };
+  } as PeftConfig;
   if (!facts.poolings.includes(config.pooling)) {
     throw new AppError(
       'invalid_request',
@@ -58,6 +47,7 @@ export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftC
 /** Replaces every `"auto"` of the hyperparameters. @throws AppError where max_length is beyond the base model */
 export function resolveHyperparameters(
   request: HyperparametersRequest,
+  method: Pick<PeftConfig, 'type'>,
   facts: TrainingFacts,
 ): Hyperparameters {
   const examples = facts.lengths.length;
@@ -72,17 +62,13 @@ export function resolveHyperparameters(
   return {
     epochs: given(request.epochs, autoEpochs(examples)),
     batch_size: given(request.batch_size, autoBatchSize(examples)),
-    learning_rate: given(request.learning_rate, 1e-3),
+    learning_rate: given(request.learning_rate, methodOf(method).learningRate),
     max_length,
     warmup_ratio: given(request.warmup_ratio, 0.06),
     weight_decay: given(request.weight_decay, 0.01),
     max_grad_norm: given(request.max_grad_norm, 1),
     class_weights: given(request.class_weights, 'none'),
   };
-}
-
-function given<T>(value: T | 'auto', automatic: T): T {
-  return value === 'auto' ? automatic : value;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import type { Progress } from '../../shared/api/jobs.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -170,6 +171,7 @@ function resolve(
 ): ResolvedTraining {
   const facts: TrainingFacts = {
     lengths,
+    family: base.architecture.family,
     maxLength: base.architecture.maxLength,
     poolings: base.poolings,
     fastestPrecision: spec.auto_precision,
@@ -184,7 +186,7 @@ function resolve(
   requireStorable(trained.map(({ shape }) => shape));
   return {
     method,
-    hyperparameters: resolveHyperparameters(spec.hyperparameters, facts),
+    hyperparameters: resolveHyperparameters(spec.hyperparameters, method, facts),
     labels: [...labels],
   };
 }
@@ -252,9 +254,11 @@ function writeAdapter(
   { tensors, temperature, metrics }: TrainingOutcome,
 ) {
   const { baseModel, revision } = peftBaseModel(spec.base_model.id);
-  const method = methodOf(config);
+  const modules = methodOf(config)
+    .layers(config, base.architecture)
+    .map(({ name }) => name);
   return writeAdapterFiles(spec.output_folder, {
-    config: method.configFile(config, base.architecture, baseModel, revision),
+    config: adapterConfigJson({ method: config, modules, baseModel, revision }),
     tensors,
     weft: {
       format: 1,

@@ -3,6 +3,7 @@ import {
   type HyperparametersRequest,
   hyperparametersRequest,
   type PeftRequest,
+  peftConfig,
   peftRequest,
 } from '../../shared/peft-config.ts';
 
@@ -123,7 +124,7 @@ export const FACTORS: Readonly<Record<string, readonly unknown[]>> = {
   epochs: [2, 5, 8, 12],
 };
 
-const METHOD_FIELDS = Object.keys(peftRequest.parse({}));
+const METHOD_FIELDS = peftConfig.options.flatMap(({ shape }) => Object.keys(shape));
 const HYPERPARAMETER_FIELDS = Object.keys(hyperparametersRequest.shape);
 
 /** The requests that a job would carry. @throws naming the field that a request may not have so */
@@ -146,7 +147,7 @@ export function withField(settings: Settings, field: string, value: unknown): Se
   if (HYPERPARAMETER_FIELDS.includes(field)) {
     return { ...settings, hyperparameters: { ...settings.hyperparameters, [field]: value } };
   }
-  const known = [...METHOD_FIELDS, ...HYPERPARAMETER_FIELDS].join(', ');
+  const known = [...new Set([...METHOD_FIELDS, ...HYPERPARAMETER_FIELDS])].join(', ');
   throw new Error(`${field} is no setting; these are: ${known}`);
 }
 
@@ -180,7 +181,7 @@ export function parseVariant(text: string): Configuration {
 }
 
 function parseValue(field: string, value: string): unknown {
-  if (field === 'target_modules' && value !== 'all-linear') return value.split('+');
+  if (field.endsWith('_modules') && value !== 'all-linear') return value.split('+');
   try {
     return JSON.parse(value);
   } catch {

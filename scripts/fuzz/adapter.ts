@@ -5,12 +5,9 @@ import { receiveAdapter } from '../../edge/upload/receive-adapter.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { type BaseModelOutline, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import {
-  classifierTensorName,
-  loraTensorName,
-  magnitudeTensorName,
-} from '../../shared/adapter-description.ts';
+import { classifierTensorName } from '../../shared/adapter-description.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
+import { loraTensorName, magnitudeTensorName } from '../../shared/formats/lora.ts';
 import { BOUNDARY, multipartBody } from '../../test/support/multipart-body.ts';
 import type { Choices } from './choices.ts';
 import { chunksOf, corrupted, whole } from './grammar/bytes.ts';

@@ -13,13 +13,15 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import IA3Config, LoraConfig, PeftModel, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "fixtures"))
 from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
+
+CONFIGS = {"LORA": LoraConfig, "IA3": IA3Config}
 
 
 def classifier(base: str, pooling: str, labels: int) -> torch.nn.Module:
@@ -73,7 +75,7 @@ def train(folder: Path, plan: dict) -> None:
     for case in plan["theirs"]:
         torch.manual_seed(7)
         base = classifier(plan["base"], case["pooling"], len(plan["labels"]))
-        config = LoraConfig(task_type=TaskType.SEQ_CLS, **case["config"])
+        config = CONFIGS[case.get("peft_type", "LORA")](task_type=TaskType.SEQ_CLS, **case["config"])
         model = get_peft_model(base, config).train()
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
         rows = plan["rows"]

@@ -37,6 +37,8 @@ const OURS: Record<string, PeftRequest> = {
     use_rslora: true,
     use_dora: true,
   }),
+  'mean-ia3': peftRequest.parse({ type: 'ia3', pooling: 'mean' }),
+  'cls-ia3': peftRequest.parse({ type: 'ia3', pooling: 'cls', target_modules: 'all-linear' }),
 };
 
 interface TheirCase {
@@ -45,7 +47,8 @@ interface TheirCase {
   max_length: number;
   /** Of the file that is imported. */
   dtype: 'float32' | 'float16' | 'bfloat16';
-  /** Of PEFT's `LoraConfig`. */
+  /** PEFT's name of the method, LORA where absent; and its configuration. */
+  peft_type?: 'IA3';
   config: Record<string, unknown>;
 }
 
@@ -98,6 +101,17 @@ const THEIRS: TheirCase[] = [
       use_dora: true,
     },
   },
+  {
+    name: 'cls-ia3',
+    pooling: 'cls',
+    max_length: MAX_LENGTH,
+    dtype: 'float32',
+    peft_type: 'IA3',
+    config: {
+      target_modules: ['key', 'value', 'output.dense'],
+      feedforward_modules: ['output.dense'],
+    },
+  },
 ];
 
 /** PEFT's own `all-linear` fails here: it also wraps `pre_classifier`, which it has to save as a whole. */
@@ -122,6 +136,14 @@ const THEIRS_FOR_DISTILBERT: TheirCase[] = [
       rank_pattern: { 'ffn.lin1': 2 },
       alpha_pattern: { 'layer.1.attention.q_lin': 2 },
     },
+  },
+  {
+    name: 'mean-ia3',
+    pooling: 'mean',
+    max_length: MAX_LENGTH,
+    dtype: 'bfloat16',
+    peft_type: 'IA3',
+    config: { target_modules: ['k_lin', 'v_lin', 'lin2'], feedforward_modules: ['lin2'] },
   },
 ];
 

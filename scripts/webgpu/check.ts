@@ -11,7 +11,7 @@ import { Forward } from '../../gpu-node/serve/forward.ts';
 import type { TrainingExample } from '../../gpu-node/train/parts.ts';
 import { TrainingRunner } from '../../gpu-node/train/runner.ts';
 import { writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import { parseAdapterConfig } from '../../shared/adapter-config.ts';
+import { adapterConfigJson, parseAdapterConfig } from '../../shared/adapter-config.ts';
 import { describeAdapter } from '../../shared/adapter-description.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
@@ -94,7 +94,9 @@ async function serve(
   on: Device,
 ) {
   const files = await mkdtemp(join(folder, 'adapter-'));
-  const method = methodOf(config);
+  const modules = methodOf(config)
+    .layers(config, base.architecture)
+    .map(({ name }) => name);
   const weft = {
     format: 1 as const,
     labels: Array.from({ length: LABELS }, (_, i) => `label ${i}`),
@@ -106,7 +108,7 @@ async function serve(
     metrics: null,
   };
   await writeAdapterFiles(files, {
-    config: method.configFile(config, base.architecture, 'tiny', null),
+    config: adapterConfigJson({ method: config, modules, baseModel: 'tiny', revision: null }),
     tensors,
     weft,
   });

@@ -9,6 +9,7 @@ import { floats, Session, tensor } from '../../gpu-node/runtime/session.ts';
 import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.ts';
 import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
+import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import type { WeftFile } from '../../shared/adapter-format.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
@@ -30,9 +31,12 @@ function weftOf(labels: number, pooling: Pooling): WeftFile {
 
 /** Writes an adapter's files into an existing folder. */
 export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<string, Tensor>, folder: string) {
-  const method = methodOf(task.config);
+  const { config, base } = task;
+  const modules = methodOf(config)
+    .layers(config, base.architecture)
+    .map(({ name }) => name);
   await writeAdapterFiles(folder, {
-    config: method.configFile(task.config, task.base.architecture, 'tiny-bert', null),
+    config: adapterConfigJson({ method: config, modules, baseModel: 'tiny-bert', revision: null }),
     tensors,
     weft: weftOf(task.labels, task.config.pooling),
   });

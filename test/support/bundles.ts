@@ -5,17 +5,14 @@ import type { LinearLayer } from '../../gpu-node/models/sites.ts';
 import { Random } from '../../gpu-node/random.ts';
 import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';
-import {
-  classifierTensorName,
-  loraTensorName,
-  magnitudeTensorName,
-} from '../../shared/adapter-description.ts';
+import { classifierTensorName } from '../../shared/adapter-description.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
   WEFT_FILE,
   type WeftFile,
 } from '../../shared/adapter-format.ts';
+import { loraTensorName, magnitudeTensorName } from '../../shared/formats/lora.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import { type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { PEFT_PREFIX } from '../../shared/adapter-format.ts';
-import type { LoraConfig } from '../../shared/peft-config.ts';
+import { type PeftConfig, peftConfig } from '../../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/safetensors.ts';
 import type { FixtureBatch } from './tiny-bert.ts';
 
@@ -13,6 +13,8 @@ export const PEFT_CASES = [
   'mean-all-linear',
   'mean-query-value-dora',
   'cls-all-linear-dora',
+  'mean-ia3',
+  'cls-ia3',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
@@ -24,7 +26,7 @@ export const FAMILY_CASES = [
 ] as const;
 
 export interface PeftCase {
-  config: LoraConfig;
+  config: PeftConfig;
   labels: number;
   learning_rate: number;
   weight_decay: number;
@@ -44,22 +46,18 @@ export interface PeftCase {
 export async function readPeftCase(name: string, from = 'peft-steps'): Promise<PeftCase> {
   const path = (file: string) =>
     fileURLToPath(new URL(`../fixtures/${from}/${name}/${file}`, import.meta.url));
-  const { pooling, r, alpha, use_rslora, use_dora, target_modules, ...rest } = JSON.parse(
-    await readFile(path('case.json'), 'utf8'),
-  );
+  const given = JSON.parse(await readFile(path('case.json'), 'utf8'));
+  const { type = 'lora' } = given;
+  const fields = Object.keys(peftConfig.options.find(({ shape }) => shape.type.value === type)!.shape);
+  const own = Object.fromEntries(Object.entries(given).filter(([name]) => fields.includes(name)));
   return {
-    ...rest,
-    config: {
-      type: 'lora',
-      pooling,
-      r,
-      alpha,
-      use_rslora,
-      use_dora,
-      target_modules,
-      dropout: 0,
+    ...given,
+    config: peftConfig.parse({
+      ...(type === 'lora' && { dropout: 0 }),
+      ...own,
+      type,
       base_precision: 'fp32',
-    },
+    }),
     initial: await readTrained(path('initial.safetensors')),
     gradients: await readTrained(path('gradients.safetensors')),
     final: await readTrained(path('final.safetensors')),

@@ -3,15 +3,14 @@ import { eq } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { adapters, objects } from '../../edge/db/schema.ts';
 import { randomHex, sha256Of } from '../../edge/hashing.ts';
-import {
-  classifierTensorName,
-  loraTensorName,
-  magnitudeTensorName,
-} from '../../shared/adapter-description.ts';
+import { adapterConfigJson } from '../../shared/adapter-config.ts';
+import { classifierTensorName } from '../../shared/adapter-description.ts';
 import { canonicalManifest, MAX_FILE_BYTES, weftFile } from '../../shared/adapter-format.ts';
+import { tensorName } from '../../shared/formats/format.ts';
+import { loraTensorName, magnitudeTensorName } from '../../shared/formats/lora.ts';
 import { classificationMetrics } from '../../shared/metrics.ts';
 import { packMetrics, unpackMetrics } from '../../shared/packed-metrics.ts';
-import { parseHeader } from '../../shared/safetensors.ts';
+import { parseHeader, writeSafetensors } from '../../shared/safetensors.ts';
 import { CONTENT_TYPE, concat, multipartBody, partHeader, type TestPart } from '../support/multipart-body.ts';
 import { type Answer, type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
 import {
@@ -155,6 +154,41 @@ describe('POST /v1/adapters/import', () => {
     });
     expect(status).toBe(201);
     expect(body.method).toMatchObject({ type: 'lora', r: 4, use_dora: true });
+  });
+
+  it('registers an (IA)³ adapter, and refuses one of infinities', async () => {
+    const module = MODULES[0]!;
+    const weights = (value: number) =>
+      writeSafetensors(
+        new Map([
+          [tensorName(module, 'ia3_l'), { shape: [HIDDEN, 1], data: new Float32Array(HIDDEN).fill(value) }],
+          [classifierTensorName('weight'), { shape: [3, HIDDEN], data: new Float32Array(3 * HIDDEN) }],
+          [classifierTensorName('bias'), { shape: [3], data: new Float32Array(3) }],
+        ]),
+      );
+    const config = adapterConfigJson({
+      method: {
+        type: 'ia3',
+        target_modules: ['query'],
+        feedforward_modules: [],
+        pooling: 'cls',
+        base_precision: 'fp32',
+      },
+      modules: [module],
+      baseModel: node.baseModel,
+      revision: null,
+    });
+    const fields = { name: 'vectors' };
+    const { status, body } = await importWith({ config, weights: weights(1), fields });
+    expect(status).toBe(201);
+    expect(body.method).toMatchObject({
+      type: 'ia3',
+      target_modules: ['attention.self.query'],
+      feedforward_modules: [],
+    });
+    const refused = await importWith({ config, weights: weights(Number.POSITIVE_INFINITY), fields });
+    expect(refused.status).toBe(422);
+    expect(refused.body.error.message).toContain('ia3_l');
   });
 
   it('notes the precision that the adapter was trained on, which a node must serve', async () => {
@@ -393,7 +427,7 @@ describe('POST /v1/adapters/import', () => {
     ['no weights', () => ({ weights: null }), 'invalid_request', 'adapter_model.safetensors is missing'],
     ['no config', () => ({ config: null }), 'invalid_request', 'adapter_config.json is missing'],
     ['a config that is not JSON', () => ({ config: '{' }), 'invalid_adapter', 'not JSON'],
-    ['another method', () => ({ config: withKey('peft_type', 'IA3') }), 'invalid_adapter', 'peft_type'],
+    ['another method', () => ({ config: withKey('peft_type', 'LOHA') }), 'invalid_adapter', 'peft_type'],
     [
       'a setting that Weft cannot honour',
       () => ({ config: withKey('lora_bias', true) }),

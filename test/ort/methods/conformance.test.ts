@@ -20,6 +20,7 @@ import {
   BASE_PRECISIONS,
   type LoraConfig,
   type PeftConfig,
+  POOLINGS,
   type Pooling,
 } from '../../../shared/peft-config.ts';
 import type { Tensor } from '../../../shared/safetensors.ts';
@@ -47,6 +48,17 @@ const LORA: readonly LoraConfig[] = (['mean', 'cls', 'mean', 'cls'] satisfies Po
 const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
   LoRA: LORA,
   DoRA: LORA.map((config, i) => ({ ...config, use_dora: i !== 1 })),
+  '(IA)³': [
+    { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
+    { target_modules: 'all-linear' as const, feedforward_modules: [] },
+    { target_modules: ['query', 'intermediate.dense'], feedforward_modules: ['query'] },
+    { target_modules: ['query', 'pooler.dense'], feedforward_modules: ['pooler.dense'] },
+  ].map((fields, i) => ({
+    type: 'ia3' as const,
+    ...fields,
+    pooling: POOLINGS[i % 2]!,
+    base_precision: 'fp32' as const,
+  })),
 };
 
 /** Texts of random tokens, of these lengths. */

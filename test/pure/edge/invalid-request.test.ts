@@ -59,9 +59,21 @@ describe('invalidRequest', () => {
     expect(metadata({ 'a\udc00': 'mail' }).message).toContain('half a surrogate pair');
   });
 
-  it('names an unknown field and an unknown method', () => {
+  it('names an unknown field', () => {
     expect(complaint(createAdapter, { ...given, epochs: 3 }).param).toBe('epochs');
-    expect(complaint(createAdapter, { ...given, method: { type: 'x' } }).param).toBe('method.type');
+  });
+
+  it('names the methods that there are beside one that there is not, and the fields of the method that is given', () => {
+    const method = (fields: object) => complaint(createAdapter, { ...given, method: fields });
+    expect(method({ type: 'x', r: 8 })).toEqual({
+      param: 'method.type',
+      message: 'method.type: expected one of "lora", "qlora", "ia3"',
+    });
+    expect(method({ type: 'ia3', r: 8 })).toEqual({
+      param: 'method.r',
+      message:
+        'method.r: unknown field; there are type, target_modules, feedforward_modules, pooling, base_precision',
+    });
   });
 
   it('chooses the form of a classification that was meant', () => {

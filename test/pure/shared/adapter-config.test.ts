@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { adapterConfigJson, loraScaling, parseAdapterConfig } from '../../../shared/adapter-config.ts';
+import { type AdapterConfig, adapterConfigJson, parseAdapterConfig } from '../../../shared/adapter-config.ts';
+import { loraScaling } from '../../../shared/formats/lora.ts';
 import type { LoraConfig } from '../../../shared/peft-config.ts';
 
 /** What PEFT 0.21.2 wrote for `LoraConfig(task_type="SEQ_CLS", r=4, lora_alpha=8, target_modules=["query", "value"])`. */
@@ -49,11 +50,19 @@ const FROM_PEFT = {
 const parse = (changes: Record<string, unknown>) =>
   parseAdapterConfig(JSON.stringify({ ...FROM_PEFT, ...changes }), 'adapter spam@3');
 
+/** Rank and scaling of a module by a LoRA file. */
+const scalingOf = (config: AdapterConfig, module: string) => {
+  if (config.method !== 'lora') throw new Error(`it is of ${config.method}`);
+  return loraScaling(config, module);
+};
+
 describe("PEFT's adapter_config.json", () => {
   it('is accepted as PEFT writes it', () => {
     expect(parse({})).toEqual({
+      method: 'lora',
       r: 4,
       alpha: 8,
+      dropout: 0,
       rslora: false,
       dora: false,
       rankPattern: [],
@@ -64,12 +73,12 @@ describe("PEFT's adapter_config.json", () => {
 
   it("falls back on PEFT's defaults where it is short", () => {
     const config = parseAdapterConfig('{"peft_type":"LORA","task_type":"SEQ_CLS"}', 'adapter spam@3');
-    expect(loraScaling(config, 'bert.encoder.layer.0.attention.self.query')).toEqual({ r: 8, scaling: 1 });
+    expect(scalingOf(config, 'bert.encoder.layer.0.attention.self.query')).toEqual({ r: 8, scaling: 1 });
   });
 
   it('scales by alpha / r, with rslora by alpha / sqrt(r)', () => {
-    expect(loraScaling(parse({ r: 16, lora_alpha: 8 }), 'x').scaling).toBe(0.5);
-    expect(loraScaling(parse({ r: 16, lora_alpha: 8, use_rslora: true }), 'x').scaling).toBe(2);
+    expect(scalingOf(parse({ r: 16, lora_alpha: 8 }), 'x').scaling).toBe(0.5);
+    expect(scalingOf(parse({ r: 16, lora_alpha: 8, use_rslora: true }), 'x').scaling).toBe(2);
   });
 
   it('takes rank and alpha of a module from the first pattern that matches it', () => {
@@ -77,7 +86,7 @@ describe("PEFT's adapter_config.json", () => {
       rank_pattern: { 'layer.0.attention.self.query': 2, query: 16 },
       alpha_pattern: { '^bert.encoder.layer.\\d.attention.self.value': 1, 'query|key': 32 },
     });
-    const of = (module: string) => loraScaling(config, `bert.encoder.layer.${module}`);
+    const of = (module: string) => scalingOf(config, `bert.encoder.layer.${module}`);
     expect(of('0.attention.self.query')).toEqual({ r: 2, scaling: 16 });
     expect(of('1.attention.self.query')).toEqual({ r: 16, scaling: 2 });
     expect(of('1.attention.self.value')).toEqual({ r: 4, scaling: 0.25 });
@@ -85,7 +94,7 @@ describe("PEFT's adapter_config.json", () => {
   });
 
   const refused: [Record<string, unknown>, string][] = [
-    [{ peft_type: 'IA3' }, 'peft_type: only "LORA" is served'],
+    [{ peft_type: 'XLORA' }, 'peft_type: only "LORA", "IA3" is served'],
     [{ task_type: 'CAUSAL_LM' }, 'task_type: only "SEQ_CLS" is served'],
     [{ bias: 'all' }, 'bias: only "none" is served'],
     [{ use_dora: 1 }, 'use_dora: '],

@@ -5,9 +5,8 @@ import {
   checkLabels,
   classifierTensorName,
   describeAdapter,
-  loraTensorName,
-  magnitudeTensorName,
 } from '../../../shared/adapter-description.ts';
+import { loraTensorName, magnitudeTensorName } from '../../../shared/formats/lora.ts';
 import { parseHeader, writeSafetensors } from '../../../shared/safetensors.ts';
 
 const WHAT = 'adapter spam@3';
@@ -66,7 +65,7 @@ describe('describing an adapter', () => {
 
   it('takes a magnitude for every target of a DoRA adapter', () => {
     const { targets } = describeShapes(magnitudes, { use_dora: true });
-    expect(targets.map(({ magnitude }) => magnitude?.shape)).toEqual([[8], [8]]);
+    expect(targets).toMatchObject([{ magnitude: { shape: [8] } }, { magnitude: { shape: [8] } }]);
   });
 
   const a = loraTensorName(query(2), 'A');
@@ -98,7 +97,7 @@ describe('describing an adapter', () => {
       'a DoRA magnitude that its config does not mention',
       magnitudes,
       {},
-      `tensor ${magnitudeTensorName(query(10))} is of DoRA, adapter_config.json does not say use_dora`,
+      `tensor ${magnitudeTensorName(query(2))} is of DoRA, adapter_config.json does not say use_dora`,
     ],
     [
       'a DoRA magnitude for one of two targets',
@@ -141,14 +140,14 @@ describe('describing an adapter', () => {
     expect(() => describeShapes(changes, config)).toThrow(message);
   });
 
-  it('refuses an adapter without LoRA matrices', () => {
+  it('refuses an adapter without a LoRA matrix', () => {
     const none = Object.fromEntries(
       [2, 10].flatMap((layer) => [
         [loraTensorName(query(layer), 'A'), null],
         [loraTensorName(query(layer), 'B'), null],
       ]),
     );
-    expect(() => describeShapes(none)).toThrow('it has no LoRA matrices');
+    expect(() => describeShapes(none)).toThrow('it has no LoRA matrix');
   });
 });
 

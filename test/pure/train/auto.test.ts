@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { resolveHyperparameters, resolveMethod, type TrainingFacts } from '../../../gpu-node/train/auto.ts';
+import { FAMILIES } from '../../../shared/families.ts';
 import {
   hyperparameters,
   hyperparametersRequest,
@@ -9,6 +10,7 @@ import {
 
 const facts = (examples: number, length = 40): TrainingFacts => ({
   lengths: new Array<number>(examples).fill(length),
+  family: FAMILIES.bert,
   maxLength: 512,
   poolings: ['mean', 'cls'],
   fastestPrecision: 'fp32',
@@ -16,7 +18,7 @@ const facts = (examples: number, length = 40): TrainingFacts => ({
 const method = (request: object, about = facts(100)) =>
   resolveMethod(peftRequest.parse({ type: 'lora', ...request }), about);
 const settings = (request: object, about = facts(100)) =>
-  resolveHyperparameters(hyperparametersRequest.parse(request), about);
+  resolveHyperparameters(hyperparametersRequest.parse(request), { type: 'lora' }, about);
 
 describe('automatic settings', () => {
   it('come to a complete configuration', () => {

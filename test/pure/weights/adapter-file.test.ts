@@ -16,6 +16,7 @@ import {
   bundleManifest,
   canonicalManifest,
 } from '../../../shared/adapter-format.ts';
+import type { LoraTarget } from '../../../shared/formats/lora.ts';
 import { type Tensor, toFloat32 } from '../../../shared/safetensors.ts';
 
 const BASE: AdapterBase = {
@@ -94,7 +95,8 @@ describe("an adapter's files", () => {
     const { weft, description, weights } = read(files);
     expect(weft).toEqual(CONTENTS.weft);
     expect(description.targets).toMatchObject([{ module: QUERY, r: 2, scaling: 4 }]);
-    const { a } = description.targets[0]!;
+    const [target] = description.targets;
+    const { a } = target as LoraTarget;
     expect(toFloat32(weights.subarray(a.begin, a.end), a)).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
   });
 

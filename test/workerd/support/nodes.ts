@@ -139,7 +139,8 @@ export function bundleFiles(
   { method, hyperparameters, labels } = RESOLVED,
   seed = job_id,
 ): Record<BundleFile, Uint8Array> {
-  const { pooling, base_precision, r } = method;
+  const { pooling, base_precision } = method;
+  const rank = method.type === 'lora' ? { r: method.r } : {};
   const { max_length } = hyperparameters;
   const weft: WeftFile = {
     format: 1,
@@ -154,8 +155,8 @@ export function bundleFiles(
   const encode = (text: string) => new TextEncoder().encode(text);
   const modules = MODULES.slice(0, 1);
   return {
-    [ADAPTER_CONFIG_FILE]: encode(configFile({ baseModel: base_model, r, revision: seed })),
-    [ADAPTER_WEIGHTS_FILE]: weightsFile({ labels: labels.length, r, modules }),
+    [ADAPTER_CONFIG_FILE]: encode(configFile({ baseModel: base_model, ...rank, revision: seed })),
+    [ADAPTER_WEIGHTS_FILE]: weightsFile({ labels: labels.length, ...rank, modules }),
     [WEFT_FILE]: encode(JSON.stringify(weft)),
   };
 }

@@ -1,0 +1,30 @@
+import type { PeftConfig } from '../peft-config.ts';
+import type { AdapterFormat, ConfigInput, Target } from './format.ts';
+import { type Ia3Target, ia3Format } from './ia3.ts';
+import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
+
+/** What the files of each method say, by its `type`: of adapter_config.json, and of one layer. */
+interface Files {
+  lora: { config: LoraFileConfig; target: LoraTarget };
+  ia3: { config: object; target: Ia3Target };
+}
+export type MethodType = PeftConfig['type'];
+export type FileConfig<M extends MethodType> = Files[M]['config'];
+export type TargetOf<M extends MethodType> = Files[M]['target'];
+export type ConfigOf<M extends MethodType> = Extract<PeftConfig, { type: M }>;
+
+/** How the adapters of each method are kept. */
+const FORMATS: {
+  readonly [M in MethodType]: AdapterFormat<ConfigOf<M>, FileConfig<M>, TargetOf<M>>;
+} = { lora: loraFormat, ia3: ia3Format };
+
+export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];
+
+/** A format as those use it who know nothing of its method. */
+type AnyFormat = AdapterFormat<PeftConfig, unknown, Target>;
+
+export function formatOf(method: MethodType): AnyFormat {
+  return FORMATS[method] as unknown as AnyFormat;
+}
+
+export type AnyConfigInput = ConfigInput<PeftConfig>;

@@ -1,0 +1,180 @@
+import { z } from 'zod';
+import { AppError } from '../errors.ts';
+import { type LoraConfig, MAX_RANK } from '../peft-config.ts';
+import type { TensorEntry } from '../safetensors.ts';
+import { type AdapterFormat, fail, shown, type Target, tensor, tensorName } from './format.ts';
+
+/**
+ * One linear layer that an adapter changes: y = W'x + b with W' = W + scaling·B·A; with a magnitude (DoRA) each row of W' is
+ * scaled to the norm that the magnitude says.
+ */
+export interface LoraTarget extends Target {
+  readonly r: number;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly scaling: number;
+  /** A is [r, in], B is [out, r]. */
+  readonly a: TensorEntry;
+  readonly b: TensorEntry;
+  /** [out]; null for plain LoRA. Either all targets of an adapter have one or none. */
+  readonly magnitude: TensorEntry | null;
+}
+
+/** What decides how an adapter's tensors are applied. */
+export interface LoraFileConfig {
+  readonly r: number;
+  readonly alpha: number;
+  readonly rslora: boolean;
+  readonly dora: boolean;
+  /** It has no effect on what the adapter answers, so it is shown where it is sound and not insisted upon. */
+  readonly dropout: number;
+  /** PEFT's patterns with their value, in the file's order: the first that matches a module counts. */
+  readonly rankPattern: readonly (readonly [RegExp, number])[];
+  readonly alphaPattern: readonly (readonly [RegExp, number])[];
+}
+
+const rank = z.int().min(1).max(MAX_RANK);
+const alpha = z.number().positive().max(1e6);
+
+/** PEFT's initializations that leave the base model's weights as they are. */
+const HARMLESS_INITS = ['gaussian', 'orthogonal', 'eva'];
+
+const keys = z.object({
+  r: rank.default(8),
+  lora_alpha: alpha.default(8),
+  lora_dropout: z.number().min(0).max(0.9).catch(0),
+  rank_pattern: z.record(z.string(), rank).nullish(),
+  alpha_pattern: z.record(z.string(), alpha).nullish(),
+  use_rslora: z.boolean().default(false),
+  use_dora: z.boolean().default(false),
+  bias: z.literal('none', 'only "none" is served: biases belong to the base model').default('none'),
+  init_lora_weights: z
+    .union([z.boolean(), z.enum(HARMLESS_INITS)], {
+      error: 'this initialization changes the base model itself; have PEFT convert the adapter to plain LoRA',
+    })
+    .nullish(),
+});
+
+/** LoRA and DoRA as HF PEFT writes them (peft/tuners/lora/config.py, release 0.21). */
+export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> = {
+  peftType: 'LORA',
+  tensorTitle: 'LoRA matrix',
+  keys: keys.shape,
+  withoutEffect: ['eva_config', 'megatron_core', 'qalora_group_size', 'runtime_config'],
+  parse: (file, what) => {
+    const config = file as z.infer<typeof keys>;
+    return {
+      r: config.r,
+      alpha: config.lora_alpha,
+      rslora: config.use_rslora,
+      dora: config.use_dora,
+      dropout: config.lora_dropout,
+      rankPattern: patterns(config.rank_pattern, 'rank_pattern', what),
+      alphaPattern: patterns(config.alpha_pattern, 'alpha_pattern', what),
+    };
+  },
+  tensorName: /^base_model\.model\.(.+)\.lora_(?:[AB]\.weight|magnitude_vector)$/,
+  describe,
+  tensorsOf: ({ r, a, b }) => [
+    { label: 'lora_A', entry: a, shape: (inFeatures) => [r, inFeatures] },
+    { label: 'lora_B', entry: b, shape: (_inFeatures, outFeatures) => [outFeatures, r] },
+  ],
+  gainsOf: ({ module, a, b, scaling, magnitude }, normOf) => [
+    [`lora_A of ${module}`, normOf(a)],
+    [`lora_B of ${module}, scaled by ${scaling},`, scaling * normOf(b)],
+    [`lora_B times lora_A of ${module}, scaled by ${scaling},`, scaling * normOf(b) * normOf(a)],
+    ...(magnitude ? [[`lora_magnitude_vector of ${module}`, normOf(magnitude)] as const] : []),
+  ],
+  methodOf: ({ r, alpha, dropout, rslora, dora }, target_modules) => ({
+    type: 'lora',
+    r,
+    alpha,
+    dropout,
+    use_rslora: rslora,
+    use_dora: dora,
+    target_modules,
+  }),
+  write: ({ method }) => ({
+    alpha_pattern: {},
+    bias: 'none',
+    fan_in_fan_out: false,
+    init_lora_weights: true,
+    layers_pattern: null,
+    layers_to_transform: null,
+    lora_alpha: method.alpha,
+    lora_dropout: method.dropout,
+    r: method.r,
+    rank_pattern: {},
+    use_dora: method.use_dora,
+    use_rslora: method.use_rslora,
+  }),
+};
+
+/** The tensor of a module's A or B in PEFT's file. */
+export function loraTensorName(module: string, matrix: 'A' | 'B'): string {
+  return tensorName(module, `lora_${matrix}.weight`);
+}
+
+/** The tensor of a module's DoRA magnitude in PEFT's file. */
+export function magnitudeTensorName(module: string): string {
+  return tensorName(module, 'lora_magnitude_vector');
+}
+
+/** Rank and scaling (alpha / r, or alpha / sqrt(r)) of one module, by its name in transformers' classification model. */
+export function loraScaling(config: LoraFileConfig, module: string): { r: number; scaling: number } {
+  const matching = (pairs: LoraFileConfig['rankPattern']) =>
+    pairs.find(([pattern]) => pattern.test(module))?.[1];
+  const r = matching(config.rankPattern) ?? config.r;
+  const scaledBy = matching(config.alphaPattern) ?? config.alpha;
+  return { r, scaling: scaledBy / (config.rslora ? Math.sqrt(r) : r) };
+}
+
+function describe(
+  module: string,
+  config: LoraFileConfig,
+  header: Parameters<typeof tensor>[0],
+  what: string,
+): LoraTarget {
+  const a = tensor(header, loraTensorName(module, 'A'), 2, what);
+  const b = tensor(header, loraTensorName(module, 'B'), 2, what);
+  const [rows = 0, inFeatures = 0] = a.shape;
+  const [outFeatures = 0, columns = 0] = b.shape;
+  const { r, scaling } = loraScaling(config, module);
+  if (rows !== r) {
+    fail(what, `lora_A of ${shown(module)} is [${a.shape}], adapter_config.json gives it rank ${r}`);
+  }
+  if (columns !== r) {
+    fail(what, `lora_B of ${shown(module)} is [${b.shape}], adapter_config.json gives it rank ${r}`);
+  }
+  const name = magnitudeTensorName(module);
+  if (!config.dora && header.tensors.has(name)) {
+    fail(what, `tensor ${shown(name)} is of DoRA, adapter_config.json does not say use_dora`);
+  }
+  const magnitude = config.dora ? tensor(header, name, 1, what) : null;
+  if (magnitude && magnitude.shape[0] !== outFeatures) {
+    fail(what, `lora_magnitude_vector of ${shown(module)} is [${magnitude.shape}], lora_B is [${b.shape}]`);
+  }
+  return { module, r, inFeatures, outFeatures, scaling, a, b, magnitude };
+}
+
+/**
+ * PEFT matches `(.*\.)?(KEY)$` at the start of a module's name. A stranger's regular expression can take for ever, so only what
+ * matches in linear time is a KEY here: names, `.`, `\.`, `\d`, `[…]`, `|`, `^`, `$`, with neither group nor repetition.
+ */
+function modulePattern(key: string, field: string, what: string): RegExp {
+  const linear = /^(?:[A-Za-z0-9_.|^$-]|\\[.d]|\[[A-Za-z0-9_-]+\]){1,256}$/.test(key);
+  try {
+    if (linear) return new RegExp(`^(?:.*\\.)?(?:${key})$`);
+  } catch {
+    // Falls through: `[z-a]` passes the test above and is no expression.
+  }
+  const cut = JSON.stringify(key.slice(0, 120));
+  throw new AppError(
+    'invalid_adapter',
+    `${what}: adapter_config.json: ${field} ${cut} must be a plain module name such as "layer.0.attention.self.query"`,
+  );
+}
+
+function patterns(map: Record<string, number> | null | undefined, field: string, what: string) {
+  return Object.entries(map ?? {}).map(([key, value]) => [modulePattern(key, field, what), value] as const);
+}
