@@ -9,6 +9,7 @@ import { crossOrigin } from './middleware/cross-origin.ts';
 import { knownQuery } from './middleware/known-query.ts';
 import { plainBody } from './middleware/request-body.ts';
 import { nameRequest } from './middleware/request-id.ts';
+import { describeApi } from './openapi.ts';
 import { respondWithError } from './problems.ts';
 import { adapterFiles } from './routes/adapter-files.ts';
 import { adapterImport } from './routes/adapter-import.ts';
@@ -68,9 +69,8 @@ app.route('/', internalNodes);
 app.route('/', internalJobs);
 app.route('/', internalFiles);
 
-app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' });
-app.doc31('/openapi.json', {
-  openapi: '3.1.0',
-  info: { title: 'Weft', version: '0.1.0', description: 'Trains and serves LoRA text classifiers.' },
-  security: [{ key: [] }],
+let document: ReturnType<typeof describeApi> | undefined;
+app.get('/openapi.json', (c) => {
+  document ??= describeApi(app);
+  return c.json(document);
 });

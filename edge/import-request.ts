@@ -13,7 +13,7 @@ import { basePrecision, MAX_SEQUENCE_LENGTH, type PeftConfig, pooling } from '..
 import { invalidRequest } from './invalid-request.ts';
 import { type ReceivedAdapter, THE_IMPORT } from './upload/receive-adapter.ts';
 
-const importFields = z.strictObject({
+export const importFields = z.strictObject({
   name: adapterName,
   labels: z
     .array(givenLabel)

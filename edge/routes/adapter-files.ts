@@ -5,9 +5,9 @@ import { AppError } from '../../shared/errors.ts';
 import { findAdapter } from '../db/adapters.ts';
 import type { AppEnv } from '../env.ts';
 import { serveObject } from '../storage.ts';
-import { problemResponse } from './responses.ts';
 
 const download = createRoute({
+  operationId: 'downloadAdapterFile',
   method: 'get',
   path: '/v1/adapters/{id}/files/{file}',
   summary: "Download an adapter's file: what HF PEFT loads, and weft.json with its labels",
@@ -18,7 +18,6 @@ const download = createRoute({
       content: { 'application/octet-stream': { schema: z.any() }, 'application/json': { schema: z.any() } },
     },
     304: { description: 'As in If-None-Match' },
-    default: problemResponse,
   },
 });
 

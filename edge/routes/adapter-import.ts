@@ -1,53 +1,34 @@
-import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import { adapter } from '../../shared/api/adapters.ts';
-import { adapterName } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
-import { basePrecision, pooling } from '../../shared/peft-config.ts';
 import { findAdapter, viewAdapter } from '../db/adapters.ts';
 import type { AppEnv } from '../env.ts';
 import { importAdapter } from '../import-adapter.ts';
+import { importFields } from '../import-request.ts';
 import { NodeClient } from '../node-client.ts';
 import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_IMPORT_BYTES } from '../upload/receive-adapter.ts';
-import { json, problemResponse } from './responses.ts';
+import { form, json, named } from './responses.ts';
 
-const binary = z.any().openapi({ type: 'string', format: 'binary' });
+const IMPORT_FILES = {
+  [ADAPTER_CONFIG_FILE]: { description: "PEFT's configuration of the adapter" },
+  [ADAPTER_WEIGHTS_FILE]: { description: "The adapter's weights and the classifier's" },
+  [WEFT_FILE]: {
+    description:
+      'As Weft wrote it: says labels, base model, precision, pooling, length, temperature and metrics',
+    optional: true,
+  },
+};
 
 const importRoute = createRoute({
+  operationId: 'importAdapter',
   method: 'post',
   path: '/v1/adapters/import',
   summary: 'Import an adapter that HF PEFT trained',
-  request: {
-    body: {
-      required: true,
-      content: {
-        'multipart/form-data': {
-          schema: z.object({
-            [ADAPTER_CONFIG_FILE]: binary,
-            [ADAPTER_WEIGHTS_FILE]: binary,
-            [WEFT_FILE]: binary.optional().openapi({
-              description:
-                'As Weft wrote it: says labels, base model, precision, pooling, length, temperature and metrics',
-            }),
-            name: adapterName,
-            labels: z.array(z.string()).openapi({ description: "In the order of the classifier's rows" }),
-            base_model: z
-              .string()
-              .optional()
-              .openapi({ description: 'Where adapter_config.json does not name it' }),
-            base_precision: basePrecision
-              .default('fp32')
-              .openapi({ description: 'What the base model was held in while the adapter was trained' }),
-            pooling: pooling.default('cls'),
-            max_length: z.int().optional(),
-          }),
-        },
-      },
-    },
-  },
-  responses: { 201: json('Ready', adapter), default: problemResponse },
+  request: { body: form(IMPORT_FILES, importFields) },
+  responses: { 201: json('Ready', named('Adapter', adapter)) },
 });
 
 export const adapterImport = new OpenAPIHono<AppEnv>();

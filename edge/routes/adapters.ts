@@ -21,52 +21,62 @@ import { removeAdapter } from '../remove-adapter.ts';
 import { residentOn, warmAdapter } from '../residency.ts';
 import { whyNotServable } from '../resolve-adapters.ts';
 import { withMatrix } from '../whole-metrics.ts';
-import { json, jsonRequest, problemResponse } from './responses.ts';
+import { json, jsonRequest, named } from './responses.ts';
 
 /** Room for 2,000 inline examples of some length; larger datasets are uploaded as files. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
+const Adapter = named('Adapter', adapter);
+const CreateAdapter = named('CreateAdapter', createAdapter).openapi({
+  oneOf: [{ required: ['training_file'] }, { required: ['examples'] }],
+});
+
 const params = z.object({ id: z.string() });
 
 const create = createRoute({
+  operationId: 'createAdapter',
   method: 'post',
   path: '/v1/adapters',
   summary: 'Train an adapter',
   middleware: [...jsonBody(MAX_BODY_BYTES), idempotent],
-  request: { body: jsonRequest(createAdapter) },
-  responses: { 202: json('Queued', adapter), default: problemResponse },
+  request: { body: jsonRequest(CreateAdapter) },
+  responses: { 202: json('Queued', Adapter) },
 });
 
 const list = createRoute({
+  operationId: 'listAdapters',
   method: 'get',
   path: '/v1/adapters',
   summary: 'List adapters',
   request: { query: listAdaptersQuery },
-  responses: { 200: json('A page', listOf(adapter)), default: problemResponse },
+  responses: { 200: json('A page', named('AdapterList', listOf(Adapter))) },
 });
 
 const get = createRoute({
+  operationId: 'getAdapter',
   method: 'get',
   path: '/v1/adapters/{id}',
   summary: 'Get an adapter by name or name@version',
   request: { params },
-  responses: { 200: json('The adapter', adapter), default: problemResponse },
+  responses: { 200: json('The adapter', Adapter) },
 });
 
 const warm = createRoute({
+  operationId: 'warmAdapter',
   method: 'post',
   path: '/v1/adapters/{id}/warm',
   summary: 'Load an adapter on its first node before anybody asks for it',
   request: { params },
-  responses: { 202: json('The node loads it', adapterWarming), default: problemResponse },
+  responses: { 202: json('The node loads it', named('AdapterWarming', adapterWarming)) },
 });
 
 const remove = createRoute({
+  operationId: 'deleteAdapter',
   method: 'delete',
   path: '/v1/adapters/{id}',
   summary: 'Delete a version, or all versions of a name',
   request: { params },
-  responses: { 200: json('Deleted', adapterDeleted), default: problemResponse },
+  responses: { 200: json('Deleted', named('AdapterDeleted', adapterDeleted)) },
 });
 
 export const adapters = new OpenAPIHono<AppEnv>()

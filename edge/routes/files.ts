@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { listOf } from '../../shared/api/common.ts';
-import { file, fileDeleted, invalidRows, listFilesQuery } from '../../shared/api/datasets.ts';
+import { file, fileDeleted, invalidRows, listFilesQuery, purpose } from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
@@ -13,51 +13,54 @@ import { toPage } from '../pages.ts';
 import { ObjectWriter } from '../storage.ts';
 import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
-import { MAX_BODY_BYTES, PURPOSE, receiveDataset, tooLargeUpload } from '../upload/receive-dataset.ts';
-import { json, problemResponse } from './responses.ts';
+import { MAX_BODY_BYTES, receiveDataset, tooLargeUpload } from '../upload/receive-dataset.ts';
+import { form, json, named } from './responses.ts';
 
+const File = named('File', file);
 const params = z.object({ id: z.string() });
 
-const uploadBody = z.object({
-  file: z
-    .any()
-    .openapi({ type: 'string', format: 'binary', description: 'JSONL, or CSV with any usual separator' }),
-  purpose: z.literal(PURPOSE),
+const UPLOAD_FILES = { file: { description: 'JSONL, or CSV with any usual separator' } };
+const uploadFields = z.object({
+  purpose,
   invalid_rows: invalidRows
     .optional()
-    .openapi({ description: 'What becomes of a file with invalid rows; "refuse" unless given' }),
+    .describe('What becomes of a file with invalid rows; "refuse" unless given'),
 });
 
 const upload = createRoute({
+  operationId: 'uploadFile',
   method: 'post',
   path: '/v1/files',
   summary: 'Upload a dataset of at most 95 MiB',
-  request: { body: { required: true, content: { 'multipart/form-data': { schema: uploadBody } } } },
-  responses: { 201: json('The file', file), default: problemResponse },
+  request: { body: form(UPLOAD_FILES, uploadFields) },
+  responses: { 201: json('The file', File) },
 });
 
 const list = createRoute({
+  operationId: 'listFiles',
   method: 'get',
   path: '/v1/files',
   summary: 'List files',
   request: { query: listFilesQuery },
-  responses: { 200: json('A page', listOf(file)), default: problemResponse },
+  responses: { 200: json('A page', named('FileList', listOf(File))) },
 });
 
 const get = createRoute({
+  operationId: 'getFile',
   method: 'get',
   path: '/v1/files/{id}',
   summary: 'Get a file',
   request: { params },
-  responses: { 200: json('The file', file), default: problemResponse },
+  responses: { 200: json('The file', File) },
 });
 
 const remove = createRoute({
+  operationId: 'deleteFile',
   method: 'delete',
   path: '/v1/files/{id}',
   summary: 'Delete a file that no unfinished job needs',
   request: { params },
-  responses: { 200: json('Deleted', fileDeleted), default: problemResponse },
+  responses: { 200: json('Deleted', named('FileDeleted', fileDeleted)) },
 });
 
 export const files = new OpenAPIHono<AppEnv>();

@@ -3,6 +3,7 @@ import type { AppEnv } from '../env.ts';
 import { json } from './responses.ts';
 
 const getHealth = createRoute({
+  operationId: 'getHealth',
   method: 'get',
   path: '/health',
   summary: 'Whether the edge answers',

@@ -12,17 +12,17 @@ import type { AppEnv } from '../env.ts';
 import { newId } from '../hashing.ts';
 import { jsonBody } from '../middleware/json-body.ts';
 import { NodeClient } from '../node-client.ts';
-import { json, jsonRequest, problemResponse } from './responses.ts';
+import { json, jsonRequest, named } from './responses.ts';
 
 const post = createRoute({
+  operationId: 'classify',
   method: 'post',
   path: '/v1/classify',
   summary: 'Classify texts, each by the adapter it names',
   middleware: jsonBody(MAX_CLASSIFY_BYTES),
-  request: { headers: classifyHeaders, body: jsonRequest(classifyRequest) },
+  request: { headers: classifyHeaders, body: jsonRequest(named('ClassifyRequest', classifyRequest)) },
   responses: {
-    200: json('The classifications, in the order of the input', classifyResponse),
-    default: problemResponse,
+    200: json('The classifications, in the order of the input', named('ClassifyResponse', classifyResponse)),
   },
 });
 

@@ -18,7 +18,7 @@ import { attemptPrefix, checkpointKey } from '../object-keys.ts';
 import { deleteObjects } from '../object-store.ts';
 import { putStream, serveObject } from '../storage.ts';
 import { limitBytes, requestBytes } from '../upload/bytes.ts';
-import { json, problemResponse } from './responses.ts';
+import { json } from './responses.ts';
 
 const token = z.object({ [LEASE_TOKEN_HEADER]: z.string() });
 const binary = { description: 'The bytes', content: { 'application/octet-stream': { schema: z.any() } } };
@@ -31,7 +31,7 @@ const dataset = createRoute({
     params: z.object({ id: z.string(), kind: z.enum(['training', 'validation']) }),
     headers: token,
   },
-  responses: { 200: binary, default: problemResponse },
+  responses: { 200: binary },
 });
 
 const adapterUpload = createRoute({
@@ -39,7 +39,7 @@ const adapterUpload = createRoute({
   path: '/internal/jobs/{id}/adapter/{file}',
   hide: true,
   request: { params: z.object({ id: z.string(), file: bundleFile }), headers: token },
-  responses: { 200: json('Stored', manifestEntry), default: problemResponse },
+  responses: { 200: json('Stored', manifestEntry) },
 });
 
 const checkpointUpload = createRoute({
@@ -47,7 +47,7 @@ const checkpointUpload = createRoute({
   path: '/internal/jobs/{id}/checkpoint',
   hide: true,
   request: { params: z.object({ id: z.string() }), headers: token },
-  responses: { 200: json('Kept', leaseCheckpoint), default: problemResponse },
+  responses: { 200: json('Kept', leaseCheckpoint) },
 });
 
 const checkpointDownload = createRoute({
@@ -55,7 +55,7 @@ const checkpointDownload = createRoute({
   path: '/internal/jobs/{id}/checkpoint',
   hide: true,
   request: { params: z.object({ id: z.string() }), headers: token },
-  responses: { 200: binary, default: problemResponse },
+  responses: { 200: binary },
 });
 
 const manifest = createRoute({
@@ -63,7 +63,7 @@ const manifest = createRoute({
   path: '/internal/adapters/{bundle}',
   hide: true,
   request: { params: z.object({ bundle: sha256Hex }) },
-  responses: { 200: json('The manifest', bundleManifestResponse), default: problemResponse },
+  responses: { 200: json('The manifest', bundleManifestResponse) },
 });
 
 const adapterDownload = createRoute({
@@ -71,7 +71,7 @@ const adapterDownload = createRoute({
   path: '/internal/adapters/{bundle}/files/{file}',
   hide: true,
   request: { params: z.object({ bundle: sha256Hex, file: bundleFile }) },
-  responses: { 200: binary, default: problemResponse },
+  responses: { 200: binary },
 });
 
 export const internalFiles = new OpenAPIHono<AppEnv>()

@@ -16,7 +16,7 @@ import { jsonBody } from '../middleware/json-body.ts';
 import { NodeClient } from '../node-client.ts';
 import { attemptPrefix } from '../object-keys.ts';
 import { prefetch } from '../residency.ts';
-import { json, jsonRequest, problemResponse } from './responses.ts';
+import { json, jsonRequest } from './responses.ts';
 
 const params = z.object({ id: z.string() });
 const status = z.object({ job_id: z.string(), status: z.string() });
@@ -27,7 +27,7 @@ const complete = createRoute({
   hide: true,
   middleware: jsonBody(MAX_COMPLETION_BYTES),
   request: { params, body: jsonRequest(completeJob) },
-  responses: { 200: json('The adapter is registered', status), default: problemResponse },
+  responses: { 200: json('The adapter is registered', status) },
 });
 
 const fail = createRoute({
@@ -36,7 +36,7 @@ const fail = createRoute({
   hide: true,
   middleware: jsonBody(),
   request: { params, body: jsonRequest(failJob) },
-  responses: { 200: json('The attempt has ended', status), default: problemResponse },
+  responses: { 200: json('The attempt has ended', status) },
 });
 
 export const internalJobs = new OpenAPIHono<AppEnv>()

@@ -17,7 +17,7 @@ import type { AppEnv } from '../env.ts';
 import { randomHex } from '../hashing.ts';
 import { isolate } from '../isolate.ts';
 import { jsonBody } from '../middleware/json-body.ts';
-import { json, jsonRequest, problemResponse } from './responses.ts';
+import { json, jsonRequest } from './responses.ts';
 
 const register = createRoute({
   method: 'post',
@@ -25,7 +25,7 @@ const register = createRoute({
   hide: true,
   middleware: jsonBody(),
   request: { body: jsonRequest(registerNode) },
-  responses: { 200: json('Registered', registerNodeResponse), default: problemResponse },
+  responses: { 200: json('Registered', registerNodeResponse) },
 });
 
 const beatRoute = createRoute({
@@ -34,7 +34,7 @@ const beatRoute = createRoute({
   hide: true,
   middleware: jsonBody(MAX_HEARTBEAT_BYTES),
   request: { params: z.object({ id: z.string() }), body: jsonRequest(heartbeat) },
-  responses: { 200: json('What the node is to do', heartbeatResponse), default: problemResponse },
+  responses: { 200: json('What the node is to do', heartbeatResponse) },
 });
 
 const leave = createRoute({
@@ -42,7 +42,7 @@ const leave = createRoute({
   path: '/internal/nodes/{id}/leave',
   hide: true,
   request: { params: z.object({ id: z.string() }) },
-  responses: { 204: { description: 'Nobody waits for the node' }, default: problemResponse },
+  responses: { 204: { description: 'Nobody waits for the node' } },
 });
 
 export const internalNodes = new OpenAPIHono<AppEnv>()

@@ -9,11 +9,12 @@ import { findJob } from '../db/jobs.ts';
 import type { AppEnv } from '../env.ts';
 import { followEvents } from '../follow-events.ts';
 import { toPage } from '../pages.ts';
-import { problemResponse } from './responses.ts';
+import { named } from './responses.ts';
 
 const EVENT_STREAM = 'text/event-stream';
 
 const list = createRoute({
+  operationId: 'listJobEvents',
   method: 'get',
   path: '/v1/fine_tuning/jobs/{id}/events',
   summary: "List a job's events; with Accept: text/event-stream, follow them as they come",
@@ -22,12 +23,11 @@ const list = createRoute({
     200: {
       description: 'A page, or from the oldest on a stream that `Last-Event-ID` resumes',
       content: {
-        'application/json': { schema: listOf(jobEvent) },
+        'application/json': { schema: named('JobEventList', listOf(named('JobEvent', jobEvent))) },
         [EVENT_STREAM]: { schema: z.string() },
       },
     },
     204: { description: 'There is nothing to follow: the job has ended, and its last event was seen' },
-    default: problemResponse,
   },
 });
 

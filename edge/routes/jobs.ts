@@ -8,20 +8,23 @@ import { cancelJob, findJob, type JobRow, pageOfJobs, viewJob } from '../db/jobs
 import type { AppEnv } from '../env.ts';
 import { toPage } from '../pages.ts';
 import { placesOf } from '../queue-places.ts';
-import { json, problemResponse } from './responses.ts';
+import { json, named } from './responses.ts';
 
+const Job = named('Job', job);
 const params = z.object({ id: z.string() });
-const one = { 200: json('The job', job), default: problemResponse };
+const one = { 200: json('The job', Job) };
 
 const list = createRoute({
+  operationId: 'listJobs',
   method: 'get',
   path: '/v1/fine_tuning/jobs',
   summary: 'List training jobs',
   request: { query: listJobsQuery },
-  responses: { 200: json('A page', listOf(job)), default: problemResponse },
+  responses: { 200: json('A page', named('JobList', listOf(Job))) },
 });
 
 const get = createRoute({
+  operationId: 'getJob',
   method: 'get',
   path: '/v1/fine_tuning/jobs/{id}',
   summary: 'Get a training job',
@@ -30,6 +33,7 @@ const get = createRoute({
 });
 
 const cancel = createRoute({
+  operationId: 'cancelJob',
   method: 'post',
   path: '/v1/fine_tuning/jobs/{id}/cancel',
   summary: 'Cancel a training job',

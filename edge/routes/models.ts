@@ -6,13 +6,14 @@ import { liveNodes } from '../db/nodes.ts';
 import type { AppEnv } from '../env.ts';
 import { toPage } from '../pages.ts';
 import type { LiveNode } from '../pick-node.ts';
-import { json, problemResponse } from './responses.ts';
+import { json, named } from './responses.ts';
 
 const list = createRoute({
+  operationId: 'listModels',
   method: 'get',
   path: '/v1/models',
   summary: 'Base models, their precisions, and how many nodes serve each',
-  responses: { 200: json('Base models', listOf(baseModelObject)), default: problemResponse },
+  responses: { 200: json('Base models', named('ModelList', listOf(named('Model', baseModelObject)))) },
 });
 
 export const models = new OpenAPIHono<AppEnv>().openapi(list, async (c) => {

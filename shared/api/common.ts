@@ -30,7 +30,8 @@ const wellFormed = z.string().refine((value) => value.isWellFormed(), 'holds hal
 /** What a client notes beside an adapter that it trains. */
 export const metadata = z
   .record(wellFormed.min(1).max(64), wellFormed.max(512))
-  .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs');
+  .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs')
+  .meta({ maxProperties: 16, propertyNames: { minLength: 1, maxLength: 64 } });
 
 /** Most items of a page. */
 export const MAX_PAGE = 100;

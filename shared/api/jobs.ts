@@ -41,9 +41,11 @@ export const job = z.object({
 export type Job = z.infer<typeof job>;
 
 /** A list of jobs is narrowed by what came as metadata with the training: `metadata[team]=mail`, once a pair. */
-export const listJobsQuery = z
-  .transform(nestMetadata)
-  .pipe(pageQuery.extend({ metadata: metadata.optional() }));
+export const listJobsQuery = z.transform(nestMetadata).pipe(
+  pageQuery.extend({
+    metadata: metadata.optional().meta({ param: { style: 'deepObject', explode: true } }),
+  }),
+);
 
 /** `{ 'metadata[team]': 'mail' }` as `{ metadata: { team: 'mail' } }`; all else as it is. */
 function nestMetadata(query: unknown): unknown {

@@ -9,7 +9,7 @@ import {
   partHeader,
   type TestPart,
 } from '../support/multipart-body.ts';
-import { type Answer, type Client, call, db, makeTenant, problemOf } from './support/api.ts';
+import { type Answer, type Client, db, makeTenant, problemOf } from './support/api.ts';
 
 // Uploads near the limits take seconds where the machine is busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -289,20 +289,6 @@ describe('POST /v1/files', () => {
     expect(problemOf(answer)).toEqual({ status: 413, code: 'payload_too_large', param: 'file' });
     expect(sent.bytes).toBeLessThan(MAX_UPLOAD_BYTES + 2 * 1024 * 1024);
     expect(await leftovers()).toEqual(before);
-  });
-});
-
-describe('GET /openapi.json', () => {
-  it('describes the uploads that no validator reads', async () => {
-    const { paths } = (await call(undefined, '/openapi.json')).body;
-    for (const path of ['/v1/files', '/v1/adapters/import']) {
-      const { requestBody, responses } = paths[path].post;
-      expect(Object.keys(requestBody.content)).toEqual(['multipart/form-data']);
-      expect(Object.keys(responses)).toEqual(['201', 'default']);
-    }
-    const events = paths['/v1/fine_tuning/jobs/{id}/events'].get;
-    expect(Object.keys(events.responses[200].content)).toContain('text/event-stream');
-    expect(Object.keys(paths).some((path) => path.startsWith('/internal'))).toBe(false);
   });
 });
 

@@ -46,9 +46,40 @@ export async function call(
   const response = await exports.default.fetch(
     new Request(`https://edge.test${path}`, { method, headers, ...(body !== undefined && { body }) }),
   );
+  await checkDocumented(method, path, response);
   const text = await response.text();
   const isJson = (response.headers.get('content-type') ?? '').includes('json');
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+let document: Promise<Record<string, Record<string, Operation>>> | undefined;
+
+interface Operation {
+  responses: Record<string, { headers: Record<string, unknown>; content?: Record<string, unknown> }>;
+}
+
+/** Every answer of every test is one that the OpenAPI document has: its status, its type and the headers that clients act on. */
+async function checkDocumented(method: string, path: string, { status, headers }: Response): Promise<void> {
+  document ??= exports.default
+    .fetch('https://edge.test/openapi.json')
+    .then(async (response) => (await response.json<{ paths: Awaited<typeof document> }>()).paths!);
+  const paths = await document;
+  const { pathname } = new URL(path, 'https://edge.test');
+  const matching = Object.keys(paths)
+    .filter((one) =>
+      new RegExp(`^${one.replaceAll('.', '\\.').replaceAll(/{.+?}/g, '[^/]+')}$`).test(pathname),
+    )
+    .sort((a, b) => Number(a.includes('{')) - Number(b.includes('{')));
+  const operation = matching.map((one) => paths[one]![method.toLowerCase()]).find(Boolean);
+  if (!operation) return;
+  const documented = operation.responses[status];
+  const type = headers.get('content-type')?.split(';')[0];
+  const named = Object.keys(documented?.headers ?? {}).map((name) => name.toLowerCase());
+  const missing = ['x-request-id', 'retry-after', 'x-should-retry', 'location', 'server-timing'].filter(
+    (name) => headers.has(name) && !named.includes(name),
+  );
+  if (documented && (!type || type in (documented.content ?? {})) && missing.length === 0) return;
+  throw new Error(`undocumented: ${method} ${pathname} answers ${status}, ${type}, ${missing}`);
 }
 
 /** A new tenant with a key of its own. */
