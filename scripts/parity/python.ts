@@ -15,24 +15,26 @@ export const PYTHON_ENVIRONMENT = {
 };
 
 /**
- * A Python that has torch and HF PEFT: `WEFT_PYTHON`, else a virtual environment under `home` that is made the first
- * time, and again when the requirements change. torch goes first, so that nothing asks for another one; pip's own settings
- * (`PIP_FIND_LINKS`, `PIP_EXTRA_INDEX_URL`) say where a build without CUDA lies.
+ * A Python that has torch and HF PEFT: `WEFT_PYTHON`, else a virtual environment under `home`. torch goes first, so that
+ * nothing asks for another one; pip's own settings (`PIP_FIND_LINKS`, `PIP_EXTRA_INDEX_URL`) say where a build without CUDA lies.
  */
 export async function peftPython(home: string): Promise<string> {
   if (process.env.WEFT_PYTHON) return process.env.WEFT_PYTHON;
-  const folder = join(home, 'venv');
+  return virtualPython(join(home, 'venv'), REQUIREMENTS, /^torch==.*$/m);
+}
+
+/** A Python with what a requirements file names, in a folder that is made the first time, and again when the file changes. What matches `first` goes first. */
+export async function virtualPython(folder: string, file: string, first?: RegExp): Promise<string> {
   const windows = process.platform === 'win32';
   const python = windows ? join(folder, 'Scripts', 'python.exe') : join(folder, 'bin', 'python');
-  const requirements = await readFile(REQUIREMENTS, 'utf8');
+  const requirements = await readFile(file, 'utf8');
   const stamp = join(folder, 'installed.txt');
   if ((await readFile(stamp, 'utf8').catch(() => '')) === requirements) return python;
-  console.log(`making a virtual environment for HF PEFT in ${folder}: some minutes, once`);
+  console.log(`making a virtual environment of Python in ${folder}: some minutes, once`);
   await runCommand(windows ? 'python' : 'python3', ['-m', 'venv', '--clear', folder]);
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--retries', '1'];
-  const torch = /^torch==.*$/m.exec(requirements)![0];
-  await runCommand(python, [...install, torch]);
-  await runCommand(python, [...install, '--requirement', REQUIREMENTS]);
+  if (first) await runCommand(python, [...install, first.exec(requirements)![0]]);
+  await runCommand(python, [...install, '--requirement', file]);
   await writeFile(stamp, requirements);
   return python;
 }
