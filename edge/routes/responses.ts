@@ -19,7 +19,7 @@ export function jsonRequest<T extends z.ZodType>(schema: T) {
 /** A file of a form. It has no `type`, as JSON Schema has none for bytes, so that a generated client takes any kind of file. */
 interface FormFile {
   description: string;
-  optional?: true;
+  optional?: boolean;
 }
 
 /**
@@ -27,7 +27,7 @@ interface FormFile {
  * which is for the document alone: what checks a form by zod holds it whole.
  */
 export function form(files: Readonly<Record<string, FormFile>>, fields: z.ZodObject) {
-  const { properties, required = [] } = z.toJSONSchema(fields, { io: 'input' });
+  const { properties, required = [] } = z.toJSONSchema(fields, { io: 'input', unrepresentable: 'any' });
   const bytes = { format: 'binary', contentMediaType: 'application/octet-stream' };
   const ofFiles = Object.entries(files).map(([name, { description }]) => [name, { ...bytes, description }]);
   const requiredFiles = Object.keys(files).filter((name) => !files[name]!.optional);

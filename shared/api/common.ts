@@ -40,7 +40,8 @@ export const MAX_PAGE = 100;
 const pageLimit = z
   .string()
   .regex(/^0*[1-9][0-9]*$/, 'must be a whole number from 1 on')
-  .transform((digits) => Math.min(Number(digits), MAX_PAGE));
+  .transform((digits) => Math.min(Number(digits), MAX_PAGE))
+  .meta({ type: 'integer', minimum: 1, description: `At most ${MAX_PAGE} are given` });
 
 /** Cursor pagination: `after` is the id of the last element seen. */
 export const pageQuery = z.object({

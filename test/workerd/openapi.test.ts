@@ -43,6 +43,12 @@ describe('GET /openapi.json', () => {
     expect(oneOf).toEqual([{ required: ['training_file'] }, { required: ['examples'] }]);
   });
 
+  it('counts the items of a page', () => {
+    const { parameters } = document.paths['/v1/files'].get;
+    const limit = parameters.find(({ name }: { name: string }) => name === 'limit');
+    expect(limit.schema).toMatchObject({ type: 'integer', minimum: 1 });
+  });
+
   it('says how metadata narrows a list of jobs', () => {
     const { parameters } = document.paths['/v1/fine_tuning/jobs'].get;
     const metadata = parameters.find(({ name }: { name: string }) => name === 'metadata');
