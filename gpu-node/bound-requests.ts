@@ -26,7 +26,7 @@ export function boundBodies(server: Server, { bodyIdle }: RequestBounds = REQUES
     const timer = setInterval(() => {
       if (request.complete) return clearInterval(timer);
       // Bytes that wait for whoever reads the body are no silence of the client.
-      silences = socket.bytesRead === bytes && !request.isPaused() ? silences + 1 : 0;
+      silences = socket.bytesRead === bytes && request.readableLength === 0 ? silences + 1 : 0;
       bytes = socket.bytesRead;
       if (silences === 2) socket.destroy();
     }, bodyIdle / 2);
