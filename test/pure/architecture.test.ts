@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { peftConfig } from '../../shared/peft-config.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -87,5 +88,21 @@ describe('inside the node', () => {
       return folderOf(file) !== folderOf(target) && layerOf(target) >= layerOf(file);
     });
     expect(upwards).toEqual([]);
+  });
+});
+
+describe('a method', () => {
+  it('is told from others by the tables alone', () => {
+    const types = peftConfig.options.map(({ shape }) => shape.type.value).join('|');
+    const tellsApart = new RegExp(`[!=]==? '(?:${types})'|case '(?:${types})'`);
+    const tables = ['gpu-node/methods', 'shared/formats'];
+    const files = ['shared', 'edge', 'gpu-node'].flatMap((folder) =>
+      globSync(`${folder}/**/*.ts`, { cwd: ROOT }),
+    );
+    const others = files
+      .map((file) => file.replaceAll('\\', '/'))
+      .filter((file) => !tables.some((folder) => isIn(folder)(file)));
+    expect(others.filter((file) => tellsApart.test(readFileSync(ROOT + file, 'utf8')))).toEqual([]);
+    expect(tellsApart.test("if (method.type === 'lora')")).toBe(true);
   });
 });
