@@ -6,6 +6,7 @@ import type { AppEnv } from './env.ts';
 import { invalidRequest } from './invalid-request.ts';
 import { requireNode, requireTenant } from './middleware/auth.ts';
 import { crossOrigin } from './middleware/cross-origin.ts';
+import { knownHost } from './middleware/known-host.ts';
 import { knownQuery } from './middleware/known-query.ts';
 import { plainBody } from './middleware/request-body.ts';
 import { nameRequest } from './middleware/request-id.ts';
@@ -34,6 +35,7 @@ app.onError(respondWithError);
 app.notFound((c) => respondWithError(new AppError('not_found', `There is no ${c.req.path}.`), c));
 
 app.use(nameRequest);
+app.use(knownHost);
 app.use('/v1/*', crossOrigin);
 app.use(
   methodNotAllowed({

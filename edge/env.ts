@@ -9,6 +9,8 @@ export interface Env {
   MAX_QUEUED_JOBS: number;
   /** Origins whose pages may call the API, with commas between them; "*" is any. */
   CORS_ORIGINS: string;
+  /** Host names that requests may be for, with commas between them; with none, any. */
+  ALLOWED_HOSTS: string;
 }
 
 /** Hono's type parameter: bindings, and what middleware has put into the context by the time a handler runs. */

@@ -6,6 +6,8 @@ import { migrate, readWranglerConfig } from './local-database.ts';
 import type { LocalDatabase } from './migrations.ts';
 
 const HOST = '127.0.0.1';
+/** What this machine is called by itself. */
+const ALLOWED_HOSTS = '127.0.0.1,localhost,[::1]';
 
 /** The edge on this machine: the real Worker in workerd, with D1 and R2 on disk. */
 export interface LocalEdge {
@@ -40,19 +42,20 @@ export async function startEdge({
   const script = await bundle(main!);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      host: HOST,
-      port,
       resourcePersistencePath: stateFolder,
       handleStructuredLogs: ({ level, message }) => {
         if (level === 'error' || level === 'warn') console.error(message);
       },
       ...bindings,
       modules: [{ type: 'ESModule', path: 'index.js', contents: script }],
-      bindings: { ...(bindings.bindings as object), NODE_SECRET: nodeSecret },
+      bindings: { ...(bindings.bindings as object), NODE_SECRET: nodeSecret, ALLOWED_HOSTS },
+      // The Worker itself, without Miniflare's entry, which lets headers replace the path and shows stacks.
+      unsafeDirectSockets: [{ host: HOST, port }],
     }),
   );
   try {
-    const url = (await miniflare.ready).origin;
+    await miniflare.ready;
+    const url = (await miniflare.unsafeGetDirectURL()).origin;
     const db = await miniflare.getD1Database('DB');
     await migrate(db, stateFolder);
     await seedDevelopmentKey(db, key);
