@@ -22,7 +22,7 @@ const PASSING = [
 export function respondWithError(thrown: unknown, c: Context<AppEnv>): Response {
   const error = toAppError(thrown);
   const id = c.get('requestId');
-  if (error.code === 'internal_error') logFault(thrown, id, c.req.method, new URL(c.req.url).pathname);
+  if (error.code === 'internal_error') logFault(thrown, id, c.req.method, c.req.path);
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
   if (error.retryAfter !== undefined) headers['retry-after'] = String(Math.ceil(error.retryAfter));
   if (error.acceptEncoding) headers['accept-encoding'] = error.acceptEncoding.join(', ');

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
@@ -6,8 +6,10 @@ import { migrate, readWranglerConfig } from './local-database.ts';
 import type { LocalDatabase } from './migrations.ts';
 
 const HOST = '127.0.0.1';
-/** What this machine is called by itself. */
-const ALLOWED_HOSTS = '127.0.0.1,localhost,[::1]';
+/** The names of this machine. */
+const OWN_HOSTS = [HOST, 'localhost', '[::1]'];
+/** What Miniflare's own entry leads to. */
+const CLOSED = "export default { fetch: () => new Response('There is nothing here.', { status: 404 }) };";
 
 /** The edge on this machine: the real Worker in workerd, with D1 and R2 on disk. */
 export interface LocalEdge {
@@ -25,49 +27,61 @@ export interface LocalEdgeOptions {
   nodeSecret: string;
   /** The development key, which only a local edge has. */
   key: string;
+  /** Names by which it may be called, beside those of this machine. */
+  hosts?: readonly string[];
 }
 
 const DEVELOPMENT_TENANT = 'dev';
 
-/** @throws {Error} saying so and how to choose another where the port is taken. */
-export async function startEdge({
-  stateFolder,
-  port,
-  nodeSecret,
-  key,
-}: LocalEdgeOptions): Promise<LocalEdge> {
+/**
+ * Migrates, then listens. What listens is the Worker itself: Miniflare's entry, which would take any URL from a header and answer with
+ * stacks, leads nowhere, on a port that nobody is told; it cannot be left out, and the Worker has a name that cannot be guessed there.
+ * @throws {Error} saying so and how to choose another where the port is taken.
+ */
+export async function startEdge(options: LocalEdgeOptions): Promise<LocalEdge> {
+  const { stateFolder, port, key } = options;
   await assertPortFree(port);
-  const { workerOptions, main } = await readWranglerConfig(nodeSecret);
-  const { modulesRules: _, ...bindings } = workerOptions;
-  const script = await bundle(main!);
-  const miniflare = new Miniflare(
+  const name = `edge-${randomBytes(16).toString('hex')}`;
+  const worker = await edgeWorker(name, options);
+  const withWorker = (more: object) =>
     convertV4MiniflareOptions({
       resourcePersistencePath: stateFolder,
       handleStructuredLogs: ({ level, message }) => {
         if (level === 'error' || level === 'warn') console.error(message);
       },
-      ...bindings,
-      modules: [{ type: 'ESModule', path: 'index.js', contents: script }],
-      bindings: { ...(bindings.bindings as object), NODE_SECRET: nodeSecret, ALLOWED_HOSTS },
-      // The Worker itself, without Miniflare's entry, which lets headers replace the path and shows stacks.
-      unsafeDirectSockets: [{ host: HOST, port }],
-    }),
-  );
+      workers: [
+        { name: 'closed', modules: [{ type: 'ESModule', path: 'closed.js', contents: CLOSED }] },
+        { ...worker, ...more },
+      ],
+    });
+  const miniflare = new Miniflare(withWorker({}));
   try {
-    await miniflare.ready;
-    const url = (await miniflare.unsafeGetDirectURL()).origin;
-    const db = await miniflare.getD1Database('DB');
+    const db = await miniflare.getD1Database('DB', name);
     await migrate(db, stateFolder);
     await seedDevelopmentKey(db, key);
+    await miniflare.setOptions(withWorker({ unsafeDirectSockets: [{ host: HOST, port }] }));
+    const url = (await miniflare.unsafeGetDirectURL(name)).origin;
     const runCron = async () => {
-      const worker = await miniflare.getWorker();
-      await worker.scheduled({ cron: '* * * * *' });
+      await (await miniflare.getWorker(name)).scheduled({ cron: '* * * * *' });
     };
     return { url, runCron, stop: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose();
     throw error;
   }
+}
+
+/** The Worker as `wrangler.toml` has it, known by the names of this machine. */
+async function edgeWorker(name: string, { nodeSecret, hosts = [] }: LocalEdgeOptions) {
+  const { workerOptions, main } = await readWranglerConfig(nodeSecret);
+  const { modulesRules: _, ...options } = workerOptions;
+  const ALLOWED_HOSTS = [...OWN_HOSTS, ...hosts].join(',');
+  return {
+    ...options,
+    name,
+    modules: [{ type: 'ESModule' as const, path: 'index.js', contents: await bundle(main!) }],
+    bindings: { ...(options.bindings as object), NODE_SECRET: nodeSecret, ALLOWED_HOSTS },
+  };
 }
 
 /** A development key that this one replaces is revoked. */

@@ -54,7 +54,14 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     undo.push(await holdHome(home));
     const secret = await nodeSecret(home);
     const stateFolder = edgeStateFolder(home);
-    const edge = await startEdgeProcess({ stateFolder, port, nodeSecret: secret, key });
+    log(`starting the edge: its database under ${home}, then the Worker`);
+    const edge = await startEdgeProcess({
+      stateFolder,
+      port,
+      nodeSecret: secret,
+      key,
+      hosts: hostsFromEnv(),
+    });
     undo.push(edge.stop);
     signal?.throwIfAborted();
     undo.push(everyMinute(edge, log));
@@ -65,6 +72,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
       WEFT_NODE_SECRET: secret,
       WEFT_HOME: home,
     };
+    log(`the edge listens at ${edge.url}; starting a node: its base model, then its sessions`);
     const node = new NodeProcess(env, log);
     undo.push(() => node.stop());
     await node.start(signal);
@@ -82,6 +90,12 @@ function portFromEnv(): number {
   const port = Number(given);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new Error(`PORT is ${JSON.stringify(given)}; it must be 0 to 65535`);
+}
+
+/** `WEFT_HOSTS`: names by which the edge may be called, beside those of this machine, with commas between them. */
+function hostsFromEnv(): string[] {
+  const names = (process.env.WEFT_HOSTS ?? '').split(',').map((name) => name.trim().toLowerCase());
+  return names.filter((name) => name !== '');
 }
 
 /** Miniflare never fires a cron by itself. */

@@ -42,7 +42,10 @@ export async function* limitBytes(
   }
 }
 
-/** A request's body as it arrives; nothing where it has none. Throws `malformed_body` where the client breaks it off. */
+/** Milliseconds for the next bytes of a body. A large one over a slow line is honest, so nothing bounds how long it takes in all. */
+export const BODY_IDLE_MS = 30_000;
+
+/** A request's body as it arrives; nothing where it has none. Throws `malformed_body` where the client breaks it off, or sends no more of it. */
 export async function* requestBytes(request: Request): AsyncGenerator<Uint8Array> {
   if (!request.body) return;
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
@@ -94,10 +97,17 @@ async function* sliced(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Ar
 }
 
 async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | undefined> {
+  const silence = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const message = `The body stopped coming: nothing of it came for ${BODY_IDLE_MS / 1000} s.`;
+    silence.reject(new AppError('malformed_body', message));
+  }, BODY_IDLE_MS);
   try {
-    return (await reader.read()).value;
+    return (await Promise.race([reader.read(), silence.promise])).value;
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     throw new AppError('malformed_body', 'The body broke off.', { cause });
+  } finally {
+    clearTimeout(timer);
   }
 }

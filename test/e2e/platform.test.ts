@@ -146,12 +146,15 @@ async function nodePid(home: string): Promise<number> {
 }
 
 describe('npm start', () => {
-  async function launch(home: string): Promise<{ child: ChildProcess; url: string }> {
+  /** Started, with what it has said up to the first command to type. */
+  async function launch(home: string): Promise<{ child: ChildProcess; url: string; said: string }> {
     const env = { ...process.env, ...NODE_ENV, PORT: '0', WEFT_HOME: home, WEFT_API_KEY: 'k' };
     const child = spawn(process.execPath, [START], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
     for await (const line of createInterface({ input: child.stdout! })) {
-      const url = /^ready +(\S+) +key k$/.exec(line)?.[1];
-      if (url) return { child, url };
+      said += `${line}\n`;
+      const url = /^ready +(\S+) +key k$/m.exec(said)?.[1];
+      if (url && line.includes('curl')) return { child, url, said };
     }
     throw new Error('it ended before it was ready');
   }
@@ -161,6 +164,16 @@ describe('npm start', () => {
       () => true,
       () => false,
     );
+
+  it('says what it is doing, and what to type first', async () => {
+    const { child, url, said } = await launch(await newHome('said'));
+    child.kill('SIGINT');
+    await once(child, 'exit');
+    expect(said).toMatch(
+      /^starting the edge.*\n(.*\n)*the edge listens at .*starting a node.*\n(.*\n)*ready /m,
+    );
+    expect(said).toContain(`curl -s ${url}/v1/files -H 'Authorization: Bearer k'`);
+  });
 
   it('ends cleanly on SIGINT', async () => {
     const { child, url } = await launch(await newHome('interrupted'));

@@ -16,6 +16,7 @@ beforeAll(async () => {
     port: 0,
     nodeSecret: 'secret',
     key: 'weft-dev',
+    hosts: ['weft.example'],
   });
 });
 afterAll(async () => {
@@ -38,8 +39,8 @@ async function answerTo(...head: string[]): Promise<string> {
 
 const statusOf = (answer: string) => Number(answer.split(' ')[1]);
 
-it('answers to the names of this machine', async () => {
-  for (const host of ['127.0.0.1', 'localhost', 'LOCALHOST:8787', '[::1]:1']) {
+it('answers to the names of this machine, and to those it is given', async () => {
+  for (const host of ['127.0.0.1', 'localhost', 'LOCALHOST:8787', '[::1]:1', 'weft.example']) {
     expect(statusOf(await answerTo('GET /v1/models HTTP/1.1', `Host: ${host}`))).toBe(200);
   }
 });
@@ -78,9 +79,36 @@ it('shows no stack and no path of this machine, whatever is asked', async () => 
     'GET http://evil/health',
     'FOO /',
     'CONNECT x:1',
+    'GET /cdn-cgi/local/explorer',
   ]) {
     const answer = await answerTo(`${line} HTTP/1.1`, 'Host: localhost', 'MF-Original-URL: nonsense');
     expect(answer, line).toMatch(/^HTTP\/1\.1 \d{3} /);
     expect(answer, line).not.toMatch(/\n\s+at |node_modules|\.ts:|\/tmp\//);
   }
+});
+
+it.each(['Content-Length: 100', 'Transfer-Encoding: chunked'])(
+  'lets a body that breaks off, of %s, be the client’s to mend',
+  async (length) => {
+    const answer = await answerTo(
+      'POST /v1/classify HTTP/1.1',
+      'Host: localhost',
+      'Content-Type: application/json',
+      length,
+    );
+    // Where workerd gives the connection up, there is no answer.
+    if (answer !== '') expect(statusOf(answer)).toBe(400);
+  },
+);
+
+it('takes 95 MB whole', async () => {
+  const row = `${JSON.stringify({ text: 'x'.repeat(9_000), label: 'a' })}\n`;
+  const rows = Math.floor(95e6 / row.length) - 1;
+  const form = new FormData();
+  form.set('purpose', 'fine-tune');
+  form.set('file', new Blob([row.repeat(rows), row.replace('"a"', '"b"')]), 'large.jsonl');
+  const headers = { authorization: 'Bearer weft-dev' };
+  const sent = await fetch(`${edge.url}/v1/files`, { method: 'POST', headers, body: form });
+  expect(sent.status).toBe(201);
+  expect(await sent.json()).toMatchObject({ bytes: row.length * (rows + 1) });
 });
