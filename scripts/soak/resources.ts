@@ -21,6 +21,8 @@ const MEASURES = {
 } as const;
 type Measure = keyof typeof MEASURES;
 
+/** In ten minutes all is warm; what grows before tells nothing. */
+const FEWEST_SAMPLES = 60;
 /** The nodes that were killed meanwhile have begun anew; their memory tells nothing. */
 const LASTING = ['edge', 'node 0'];
 /** workerd's own memory grows with requests, while the Worker's heap does not. */
@@ -53,7 +55,7 @@ export class Resources {
   leaks(requests: number): string[] {
     return [...this.#samples].flatMap(([key, sizes]) => {
       const [name, measure] = key.split(': ') as [string, Measure];
-      if (!LASTING.includes(name) || sizes.length < 12) return [];
+      if (!LASTING.includes(name) || sizes.length < FEWEST_SAMPLES) return [];
       const quarter = Math.floor(sizes.length / 4);
       const [before, after] = [median(sizes.slice(quarter, 2 * quarter)), median(sizes.slice(-quarter))];
       const { most, beside } = MEASURES[measure];
