@@ -16,6 +16,9 @@ const PASSING = [
   'storage caused object to be reset',
   'reset because its code was updated',
   'Cannot resolve D1 DB due to transient issue',
+  'internal error; reference',
+  // Of a local database that another process holds for a moment, as `npm run keys` does.
+  'database is locked',
 ];
 
 /** Answers with `application/problem+json`; a server's own error is logged, never told. */
