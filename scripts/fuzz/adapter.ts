@@ -4,11 +4,15 @@ import { joinBytes } from '../../edge/upload/bytes.ts';
 import { receiveAdapter } from '../../edge/upload/receive-adapter.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { type BaseModelOutline, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
+import type { LinearLayer } from '../../gpu-node/models/sites.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
+import { readMetrics } from '../../shared/adapter-check.ts';
 import { classifierTensorName } from '../../shared/adapter-description.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
+import { tensorName } from '../../shared/formats/format.ts';
 import { loraTensorName, magnitudeTensorName } from '../../shared/formats/lora.ts';
-import { BOUNDARY, multipartBody } from '../../test/support/multipart-body.ts';
+import type { Pooling } from '../../shared/peft-config.ts';
+import { BOUNDARY, multipartBody, type TestPart } from '../../test/support/multipart-body.ts';
 import type { Choices } from './choices.ts';
 import { chunksOf, corrupted, whole } from './grammar/bytes.ts';
 import { jsonText } from './grammar/json.ts';
@@ -30,9 +34,9 @@ export async function adapter(): Promise<Check> {
   const bases = await Promise.all(FIXTURES.map(openBase));
   return async (choices) => {
     const base = choices.pick(bases);
-    const { config, weights, fields } = adapterOf(base, choices);
+    const { config, weights, beside } = adapterOf(base, choices);
     const body = multipartBody([
-      ...fields.map(([name, content]) => ({ name, content })),
+      ...beside,
       { name: ADAPTER_CONFIG_FILE, filename: ADAPTER_CONFIG_FILE, content: config },
       { name: ADAPTER_WEIGHTS_FILE, filename: ADAPTER_WEIGHTS_FILE, content: weights },
     ]);
@@ -47,30 +51,28 @@ export async function adapter(): Promise<Check> {
     }
     const { stored, weft } = atOnce.value;
     expectEqual(stored, weights, 'the weights that were sent and those that are stored');
-    const read = (weftText: string) => {
-      const files = {
-        [ADAPTER_CONFIG_FILE]: config,
-        [ADAPTER_WEIGHTS_FILE]: stored,
-        [WEFT_FILE]: encoder.encode(weftText),
-      };
-      return outcomeOf(() => readAdapterFiles(files, importBase(base), 'the adapter'));
+    const files = {
+      [ADAPTER_CONFIG_FILE]: config,
+      [ADAPTER_WEIGHTS_FILE]: stored,
+      [WEFT_FILE]: weft,
     };
-    const served = await read(JSON.stringify(weft));
+    const served = await outcomeOf(() => readAdapterFiles(files, importBase(base), 'the adapter'));
     expect(
       'value' in served,
       `the edge takes what a node refuses: ${'refused' in served && served.refused.message}`,
     );
-    await read(choices.note('weft.json', jsonText({ ...weft, temperature: 2 }, choices)));
   };
 }
 
-/** What the edge makes of a form: the weights that it stores, and what is served beside them. */
+/** What the edge makes of a form: the files that it stores. */
 function importOf(body: AsyncIterable<Uint8Array>, base: Base) {
   return outcomeOf(async () => {
     const chunks: Uint8Array[] = [];
     const sink = { write: async (bytes: Uint8Array) => void chunks.push(bytes.slice()) };
     const received = await receiveAdapter(body, BOUNDARY, sink);
-    return { stored: joinBytes(chunks), weft: describeForServing(parseImport(received), importBase(base)) };
+    const weft = describeForServing(parseImport(received), importBase(base));
+    readMetrics(weft, 'the import');
+    return { stored: joinBytes(chunks), weft: received.weft ?? encoder.encode(JSON.stringify(weft)) };
   });
 }
 
@@ -84,58 +86,96 @@ function importBase({ id, outline }: Base): ImportBase {
   return { ...adapterBase({ id, sha256: SHA256 }, outline), precisions: ['fp32', 'int8'] };
 }
 
+/** The tensors of one layer, by name, and the keys of adapter_config.json, as each method has them. */
+const METHODS: readonly ((choices: Choices) => {
+  shapesOf(layer: LinearLayer): [string, number[]][];
+  config: object;
+})[] = [
+  (choices) => {
+    const r = choices.between(1, 3);
+    const use_dora = choices.rarely(3);
+    const key = choices.usually(['query', '.*', 'layer.0', '[z-a]', '(a+)+$', '']);
+    const pattern = choices.rarely(4) ? { [key]: choices.usually([r, 300, 0]) } : {};
+    return {
+      shapesOf: ({ name, inFeatures, outFeatures }) => [
+        [loraTensorName(name, 'A'), [r, inFeatures]],
+        [loraTensorName(name, 'B'), [choices.fault(20) ? outFeatures + 1 : outFeatures, r]],
+        ...(use_dora ? [[magnitudeTensorName(name), [outFeatures]] as [string, number[]]] : []),
+      ],
+      config: {
+        peft_type: 'LORA',
+        r,
+        lora_alpha: choices.usually([8, 1e-9, 1e6, 1e300]),
+        rank_pattern: pattern,
+        alpha_pattern: choices.rarely(4) ? pattern : {},
+        use_rslora: choices.rarely(4),
+        use_dora,
+        bias: 'none',
+        lora_dropout: 0.1,
+      },
+    };
+  },
+  (choices) => ({
+    shapesOf: ({ name, inFeatures, outFeatures }) => {
+      const size = choices.fault(20) ? 1 : 0;
+      return [
+        [tensorName(name, 'ia3_l'), choices.rarely(3) ? [1, inFeatures + size] : [outFeatures + size, 1]],
+      ];
+    },
+    config: { peft_type: 'IA3', feedforward_modules: [], init_ia3_weights: true },
+  }),
+];
+
 function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
   const pooling = choices.pick(['mean', 'cls'] as const);
-  const dora = choices.rarely(3);
-  const [r, labels] = [choices.between(1, 3), choices.between(2, 4)];
+  const labels = Array.from({ length: choices.between(2, 4) }, (_, i) => `label ${i}`);
+  const method = choices.pick(METHODS)(choices);
   const linears = architecture.linears(pooling);
   const layers = [choices.pick(linears), ...linears.filter(() => choices.rarely(3))];
-  const shapes = new Map<string, readonly number[]>();
-  for (const { name, inFeatures, outFeatures } of layers) {
-    shapes.set(loraTensorName(name, 'A'), [r, inFeatures]);
-    shapes.set(loraTensorName(name, 'B'), [choices.fault(20) ? outFeatures + 1 : outFeatures, r]);
-    if (dora) shapes.set(magnitudeTensorName(name), [outFeatures]);
-  }
+  const shapes = new Map<string, readonly number[]>(layers.flatMap(method.shapesOf));
   for (const { name, inFeatures, outFeatures } of architecture.head.layers) {
-    const rows = outFeatures === 'labels' ? labels : outFeatures;
+    const rows = outFeatures === 'labels' ? labels.length : outFeatures;
     shapes.set(classifierTensorName('weight', name), [rows, inFeatures]);
     shapes.set(classifierTensorName('bias', name), [rows]);
   }
-  const pattern = choices.rarely(4)
-    ? { [choices.usually(['query', '.*', 'layer.0', '[z-a]', '(a+)+$', ''])]: choices.usually([r, 300, 0]) }
-    : {};
   const config = {
-    peft_type: 'LORA',
     task_type: 'SEQ_CLS',
-    r,
-    lora_alpha: choices.usually([8, 1e-9, 1e6, 1e300]),
-    rank_pattern: pattern,
-    alpha_pattern: choices.rarely(4) ? pattern : {},
-    use_rslora: choices.rarely(4),
-    use_dora: dora,
-    bias: 'none',
-    lora_dropout: 0.1,
     target_modules: ['query'],
     base_model_name_or_path: id,
+    ...method.config,
   };
   const metadata = choices.pick([undefined, { format: 'pt' }]);
-  const labelsText = jsonText(
-    Array.from({ length: labels }, (_, i) => `label ${i}`),
-    choices,
-  );
-  const length = String(choices.usually([32, 16, 8, 512, 7, Number.NaN]));
+  const dtype = choices.pick(['F32', 'F16', 'BF16']);
   return {
     config: choices.note('config', corrupted(encoder.encode(jsonText(config, choices)), choices)),
-    weights: choices.note(
-      'weights',
-      safetensorsBytes(shapes, metadata, choices, choices.pick(['F32', 'F16', 'BF16'])),
-    ),
-    fields: choices.note('fields', [
-      ['name', 'spam'],
-      ['labels', labelsText],
-      ['pooling', pooling],
-      ['max_length', length],
-      ['base_precision', choices.usually(['fp32', 'int8', 'nf4'])],
-    ] as const),
+    weights: choices.note('weights', safetensorsBytes(shapes, metadata, choices, dtype)),
+    beside: choices.note('beside', besideOf(id, labels, pooling, choices)),
   };
+}
+
+/** What says the rest: fields, or the weft.json of another platform, or at the price of a fault both. */
+function besideOf(id: string, labels: string[], pooling: Pooling, choices: Choices): TestPart[] {
+  const precision = choices.usually(['fp32', 'int8', 'nf4']);
+  const length = choices.usually([32, 16, 8, 512, 7, Number.NaN]);
+  const weft = {
+    format: 1,
+    labels,
+    pooling,
+    max_length: length,
+    base_model: id,
+    base_model_sha256: SHA256,
+    base_precision: precision,
+    temperature: choices.usually([2, 0.05, 0, -1, 1e9]),
+    metrics: choices.usually([null, {}, 'x'.repeat(2e6), []]),
+  };
+  const file = { name: WEFT_FILE, filename: WEFT_FILE, content: jsonText(weft, choices) };
+  const fields = [
+    { name: 'labels', content: jsonText(labels, choices) },
+    { name: 'pooling', content: pooling },
+    { name: 'max_length', content: String(length) },
+    { name: 'base_precision', content: precision },
+  ];
+  const name = { name: 'name', content: 'spam' };
+  if (choices.fault(6)) return [name, file, ...fields];
+  return choices.rarely(2) ? [name, file] : [name, ...fields];
 }
