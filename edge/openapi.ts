@@ -42,6 +42,7 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   uploadFile: ['invalid_dataset'],
   listFiles: ['file_not_found'],
   getFile: ['file_not_found'],
+  downloadFile: ['file_not_found'],
   deleteFile: ['file_not_found', 'file_in_use'],
   listJobs: ['job_not_found'],
   getJob: ['job_not_found'],

@@ -42,6 +42,20 @@ export async function findFile(db: Db, tenant: string, id: string): Promise<File
   return rows[0];
 }
 
+/** Where a tenant's file lies, and the SHA-256 of what lies there. */
+export async function findContent(
+  db: Db,
+  tenant: string,
+  id: string,
+): Promise<{ key: string; sha256: string | null } | undefined> {
+  const rows = await db
+    .select({ key: files.objectKey, sha256: objects.sha256 })
+    .from(files)
+    .innerJoin(objects, eq(objects.key, files.objectKey))
+    .where(and(eq(files.id, id), eq(files.tenant, tenant)));
+  return rows[0];
+}
+
 /** A page of files, and one more where there are more. `undefined`: `after` is no file. */
 export async function pageOfFiles(
   db: Db,

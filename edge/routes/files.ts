@@ -4,13 +4,21 @@ import { file, fileDeleted, invalidRows, listFilesQuery, purpose } from '../../s
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
-import { deleteFile, type FileRow, findFile, insertFile, pageOfFiles, viewFile } from '../db/files.ts';
+import {
+  deleteFile,
+  type FileRow,
+  findContent,
+  findFile,
+  insertFile,
+  pageOfFiles,
+  viewFile,
+} from '../db/files.ts';
 import type { AppEnv } from '../env.ts';
 import { newId } from '../hashing.ts';
 import { fileKey } from '../object-keys.ts';
 import { deleteObjects } from '../object-store.ts';
 import { toPage } from '../pages.ts';
-import { ObjectWriter } from '../storage.ts';
+import { ObjectWriter, serveObject } from '../storage.ts';
 import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_BODY_BYTES, receiveDataset, tooLargeUpload } from '../upload/receive-dataset.ts';
@@ -52,6 +60,21 @@ const get = createRoute({
   summary: 'Get a file',
   request: { params },
   responses: { 200: json('The file', File) },
+});
+
+const content = createRoute({
+  operationId: 'downloadFile',
+  method: 'get',
+  path: '/v1/files/{id}/content',
+  summary: 'Download a dataset as it is trained on: JSONL, a row a line, whatever it was uploaded as',
+  request: { params },
+  responses: {
+    200: {
+      description: 'The rows; the ETag is their SHA-256',
+      content: { 'application/jsonl': { schema: z.any() } },
+    },
+    304: { description: 'As in If-None-Match' },
+  },
 });
 
 const remove = createRoute({
@@ -100,6 +123,19 @@ files.openapi(list, async (c) => {
 files.openapi(get, async (c) => {
   const { id } = c.req.valid('param');
   return c.json(viewFile(await readFile(c.get('db'), c.get('tenant'), id)), 200);
+});
+
+files.openapi(content, async (c) => {
+  const { id } = c.req.valid('param');
+  const found = await findContent(c.get('db'), c.get('tenant'), id);
+  if (!found) throw unknownFile(id);
+  const headers = { etag: `"${found.sha256}"`, 'cache-control': 'private, no-cache' };
+  if (c.req.header('if-none-match') === headers.etag) return c.body(null, 304, headers);
+  const download = {
+    'content-type': 'application/jsonl',
+    'content-disposition': `attachment; filename="${id}.jsonl"`,
+  };
+  return serveObject(c.env, found.key, { ...headers, ...download }, unknownFile(id));
 });
 
 files.openapi(remove, async (c) => {

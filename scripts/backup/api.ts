@@ -1,10 +1,15 @@
 import type { ReadableStream } from 'node:stream/web';
 import type { BundleFile } from '../../shared/adapter-format.ts';
 import type { Adapter } from '../../shared/api/adapters.ts';
+import type { File } from '../../shared/api/datasets.ts';
 
 const PAGE = 100;
 /** Milliseconds that an answer may take to begin, and a file to pass. */
 const TIMEOUT_MS = 300_000;
+
+/** Where a file of an adapter lies, and the rows of a dataset. */
+export const adapterFile = (id: string, file: BundleFile) => `/v1/adapters/${id}/files/${file}`;
+export const rowsOf = (id: string) => `/v1/files/${id}/content`;
 
 /** The public API, as far as a backup needs it. */
 export class BackupApi {
@@ -24,23 +29,16 @@ export class BackupApi {
 
   /** The ready versions of a name, or of all names: by name, and within it as they were made. */
   async readyAdapters(name?: string): Promise<Adapter[]> {
-    const found: Adapter[] = [];
-    const query = new URLSearchParams({
+    const found = await this.#all<Adapter>('/v1/adapters', {
       status: 'ready',
-      limit: String(PAGE),
       ...(name !== undefined && { name }),
     });
-    for (let more = true; more; ) {
-      const page = (await (await this.#call(`/v1/adapters?${query}`)).json()) as {
-        data: Adapter[];
-        has_more: boolean;
-        last_id: string | null;
-      };
-      found.push(...page.data);
-      more = page.has_more;
-      query.set('after', page.last_id ?? '');
-    }
     return found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.version - b.version));
+  }
+
+  /** Every dataset, the oldest first. */
+  files(): Promise<File[]> {
+    return this.#all<File>('/v1/files', { order: 'asc' });
   }
 
   /** An adapter's object, whole. */
@@ -48,26 +46,27 @@ export class BackupApi {
     return (await (await this.#call(`/v1/adapters/${id}`)).json()) as Adapter;
   }
 
-  /** Whether the adapter's file is the one of this SHA-256. */
-  async has(id: string, file: BundleFile, sha256: string): Promise<boolean> {
-    const response = await this.#call(
-      `/v1/adapters/${id}/files/${file}`,
-      { headers: { 'if-none-match': `"${sha256}"` } },
-      304,
-    );
+  /** Whether what lies at a path is of this SHA-256. */
+  async has(path: string, sha256: string): Promise<boolean> {
+    const response = await this.#call(path, { headers: { 'if-none-match': `"${sha256}"` } }, 304);
     await response.body?.cancel();
     return response.status === 304;
   }
 
-  /** The bytes of an adapter's file, and the SHA-256 that the platform says they have. */
-  async download(
-    id: string,
-    file: BundleFile,
-  ): Promise<{ sha256: string; body: ReadableStream<Uint8Array> }> {
-    const response = await this.#call(`/v1/adapters/${id}/files/${file}`);
+  /** The bytes at a path, and the SHA-256 that the platform says they have. */
+  async download(path: string): Promise<{ sha256: string; body: ReadableStream<Uint8Array> }> {
+    const response = await this.#call(path);
     const sha256 = /^"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
-    if (sha256 === undefined) throw new Error(`${id}: ${file} came without its SHA-256`);
+    if (sha256 === undefined) throw new Error(`${path} came without its SHA-256`);
     return { sha256, body: response.body as unknown as ReadableStream<Uint8Array> };
+  }
+
+  /** Uploads the rows of a dataset. */
+  async upload(filename: string, rows: Blob): Promise<File> {
+    const form = new FormData();
+    form.set('purpose', 'fine-tune');
+    form.set('file', rows, filename);
+    return (await (await this.#call('/v1/files', { method: 'POST', body: form })).json()) as File;
   }
 
   /** Imports an adapter's files as a name's next version. */
@@ -78,6 +77,23 @@ export class BackupApi {
     return (await (
       await this.#call('/v1/adapters/import', { method: 'POST', body: form })
     ).json()) as Adapter;
+  }
+
+  /** All items of a list. */
+  async #all<Item>(path: string, filter: Record<string, string>): Promise<Item[]> {
+    const found: Item[] = [];
+    const query = new URLSearchParams({ limit: String(PAGE), ...filter });
+    for (let more = true; more; ) {
+      const page = (await (await this.#call(`${path}?${query}`)).json()) as {
+        data: Item[];
+        has_more: boolean;
+        last_id: string | null;
+      };
+      found.push(...page.data);
+      more = page.has_more;
+      query.set('after', page.last_id ?? '');
+    }
+    return found;
   }
 
   /** @throws with the platform's own words where it refuses */

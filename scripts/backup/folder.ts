@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BUNDLE_FILES, type BundleFile, sha256Hex } from '../../shared/adapter-format.ts';
+import { BUNDLE_FILES, sha256Hex } from '../../shared/adapter-format.ts';
 import { adapterRef, parseAdapterRef } from '../../shared/api/common.ts';
 
 /*
  * A backup is a folder with one of each version, `NAME@VERSION`, in it: the adapter's three files as they are, and
- * `backup.json`, which is written last. So a version is whole where it has one.
+ * `backup.json`, which is written last. So a version is whole where it has one. Datasets lie in `files`, each by the id that it had: its rows, and
+ * what the platform said of it (`datasets.ts`).
  */
 
 const RECORD_FILE = 'backup.json';
@@ -52,11 +53,11 @@ export async function writeRecord(root: string, record: BackupRecord): Promise<v
   await writeWhole(join(folderOf(root, record.id), RECORD_FILE), [bytes]);
 }
 
-/** The SHA-256 of a version's file; undefined where there is none. */
-export async function hashOf(root: string, id: string, file: BundleFile): Promise<string | undefined> {
+/** The SHA-256 of a file; undefined where there is none. */
+export async function hashOf(path: string): Promise<string | undefined> {
   const hash = createHash('sha256');
   try {
-    for await (const chunk of createReadStream(join(folderOf(root, id), file))) hash.update(chunk);
+    for await (const chunk of createReadStream(path)) hash.update(chunk);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
@@ -64,19 +65,8 @@ export async function hashOf(root: string, id: string, file: BundleFile): Promis
   return hash.digest('hex');
 }
 
-/** Writes a version's file, which is there whole, with this hash, or not at all. */
-export async function writeBundleFile(
-  root: string,
-  id: string,
-  file: BundleFile,
-  { body, sha256 }: { body: AsyncIterable<Uint8Array>; sha256: string },
-): Promise<void> {
-  const folder = folderOf(root, id);
-  await mkdir(folder, { recursive: true });
-  await writeWhole(join(folder, file), body, sha256);
-}
-
-async function writeWhole(
+/** Writes a file, which is there whole, with this hash, or not at all. */
+export async function writeWhole(
   path: string,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   sha256?: string,

@@ -7,7 +7,7 @@ import {
   WEFT_FILE,
 } from '../../shared/adapter-format.ts';
 import { parseAdapterRef } from '../../shared/api/common.ts';
-import type { BackupApi } from './api.ts';
+import { adapterFile, type BackupApi } from './api.ts';
 import { type BackupRecord, folderOf, hashOf, readRecord, versionsIn } from './folder.ts';
 
 type Say = (line: string) => void;
@@ -64,7 +64,7 @@ async function checkedRecord(root: string, id: string): Promise<BackupRecord> {
   const record = await readRecord(root, id);
   if (!record) throw new Error(`the backup of ${id} was broken off; run it again first`);
   for (const file of BUNDLE_FILES) {
-    const hash = await hashOf(root, id, file);
+    const hash = await hashOf(join(folderOf(root, id), file));
     if (hash === record.sha256[file]) continue;
     throw new Error(
       `${join(folderOf(root, id), file)} is ${hash === undefined ? 'gone' : 'not what was saved'}`,
@@ -74,7 +74,7 @@ async function checkedRecord(root: string, id: string): Promise<BackupRecord> {
 }
 
 async function isSame(api: BackupApi, id: string, { sha256 }: BackupRecord): Promise<boolean> {
-  for (const file of BUNDLE_FILES) if (!(await api.has(id, file, sha256[file]))) return false;
+  for (const file of BUNDLE_FILES) if (!(await api.has(adapterFile(id, file), sha256[file]))) return false;
   return true;
 }
 

@@ -1,6 +1,8 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { BUNDLE_FILES, type BundleFile } from '../../shared/adapter-format.ts';
-import type { BackupApi } from './api.ts';
-import { hashOf, writeBundleFile, writeRecord } from './folder.ts';
+import { adapterFile, type BackupApi } from './api.ts';
+import { folderOf, hashOf, writeRecord, writeWhole } from './folder.ts';
 
 type Say = (line: string) => void;
 
@@ -26,13 +28,14 @@ async function saveOne(api: BackupApi, root: string, id: string): Promise<boolea
   const sha256: Partial<Record<BundleFile, string>> = {};
   let added = false;
   for (const file of BUNDLE_FILES) {
-    const there = await hashOf(root, id, file);
+    const there = await hashOf(join(folderOf(root, id), file));
     if (there === undefined) {
-      const download = await api.download(id, file);
-      await writeBundleFile(root, id, file, download);
+      const download = await api.download(adapterFile(id, file));
+      await mkdir(folderOf(root, id), { recursive: true });
+      await writeWhole(join(folderOf(root, id), file), download.body, download.sha256);
       sha256[file] = download.sha256;
       added = true;
-    } else if (await api.has(id, file, there)) sha256[file] = there;
+    } else if (await api.has(adapterFile(id, file), there)) sha256[file] = there;
     else
       throw new Error(
         `${file} differs from the one in the folder, which is left as it is; choose another folder`,

@@ -149,10 +149,10 @@ export class Load {
       return undefined;
     }
     const { code, param } = (body as { error: { code: string; param: string | null } }).error;
-    if (code !== 'adapter_not_found') return code;
+    if (code !== 'adapter_not_found' && code !== 'adapter_not_ready') return code;
     const { model } = input[Number(/^input\.(\d+)\./.exec(param ?? '')?.[1] ?? 0)]!;
     const may = this.#options.catalogue.during(model, from, to);
-    // That there is none is an answer too.
+    // That there is none, or none yet, is an answer too.
     this.#judge(
       may.then((versions) =>
         versions.includes(undefined) ? [] : [`${model} was not found, but it is there`],

@@ -100,6 +100,19 @@ describe('POST /v1/files', () => {
     expect(rows[1]).toEqual({ text: 'שלום 你好 🎉', label: '2' });
   });
 
+  it('gives its rows back as they are trained on, to its tenant alone', async () => {
+    const client = await makeTenant();
+    const { body } = await send(client, [file('text;label\n a b ; spam \nc;ham\n', 'table.csv'), PURPOSE]);
+    const path = `/v1/files/${body.id}/content`;
+    const download = await client.call(path);
+    expect(download.headers.get('content-type')).toBe('application/jsonl');
+    expect(download.body).toBe('{"text":" a b ","label":"spam"}\n{"text":"c","label":"ham"}\n');
+    const etag = download.headers.get('etag')!;
+    expect((await client.call(path, { headers: { 'if-none-match': etag } })).status).toBe(304);
+    const stranger = await makeTenant();
+    expect((await stranger.call(path)).status).toBe(404);
+  });
+
   it('takes the body that fetch makes of FormData, as OpenAI’s client sends it', async () => {
     const client = await makeTenant();
     const form = new FormData();

@@ -79,7 +79,7 @@ async function run(script: 'backup' | 'restore', { url, key }: Platform, folder:
 /** The bytes of each version's three files. */
 async function filesOf(folder: string): Promise<Record<string, Buffer>> {
   const files: Record<string, Buffer> = {};
-  for (const id of await readdir(folder)) {
+  for (const id of (await readdir(folder)).filter((entry) => entry.includes('@'))) {
     for (const file of BUNDLE_FILES) files[`${id}/${file}`] = await readFile(join(folder, id, file));
   }
   return files;
@@ -163,4 +163,28 @@ it('goes on where it was broken off, and overwrites nothing that differs', async
   const refused = await run('restore', second, other);
   expect(refused.code).toBe(1);
   expect(refused.lines.at(-1)).toContain('spam@3  NOT restored: the platform has spam@1');
+});
+
+it('takes datasets along, as the rows that are trained on', async () => {
+  const csv = 'text;label\n a fox ;animal\nshares;money\n';
+  const form = new FormData();
+  form.set('purpose', 'fine-tune');
+  form.set('file', new Blob([csv]), 'table.csv');
+  const headers = { authorization: `Bearer ${first.key}` };
+  const sent = await fetch(`${first.url}/v1/files`, { method: 'POST', headers, body: form });
+  const { id } = (await sent.json()) as { id: string };
+  const folder = join(root, 'datasets');
+  const saved = await run('backup', first, folder);
+  expect(saved).toMatchObject({ code: 0, lines: expect.arrayContaining([`${id}  saved  table.csv`]) });
+  expect(await readFile(join(folder, 'files', `${id}.jsonl`), 'utf8')).toBe(
+    '{"text":" a fox ","label":"animal"}\n{"text":"shares","label":"money"}\n',
+  );
+  const restored = await run('restore', second, folder);
+  const line = restored.lines.find((each) => each.startsWith(`${id}  restored as file_`));
+  const there = line!.split(' ').at(-1)!;
+  expect((await call(second, `/v1/files/${there}`)).body).toMatchObject({
+    filename: 'table.csv',
+    examples: 2,
+  });
+  expect((await run('restore', second, folder)).lines).toContain(`${id}  is there as ${there}`);
 });
