@@ -1,4 +1,5 @@
 import { AppError } from '../../shared/errors.ts';
+import { isMeantBy } from '../../shared/formats/format.ts';
 import type { LoraConfig } from '../../shared/peft-config.ts';
 import type { LinearLayer } from '../models/sites.ts';
 
@@ -13,7 +14,7 @@ export function matchTargets(
   field = 'target_modules',
 ): readonly LinearLayer[] {
   if (targets === 'all-linear') return layers;
-  const matches = (target: string, { name }: LinearLayer) => name === target || name.endsWith(`.${target}`);
+  const matches = (target: string, { name }: LinearLayer) => isMeantBy(target, name);
   const unknown = targets.find((target) => !layers.some((layer) => matches(target, layer)));
   if (unknown !== undefined) {
     const kinds = [...new Set(layers.map(({ name }) => name.replace(/^.*\.\d+\./, '')))].join(', ');

@@ -83,6 +83,11 @@ export function tensor(
   return entry;
 }
 
+/** Whether PEFT means a module by a name: by the whole of its own, or by its end behind a dot (peft/tuners/tuners_utils.py). */
+export function isMeantBy(name: string, module: string): boolean {
+  return module === name || module.endsWith(`.${name}`);
+}
+
 /** The name of a module's tensor in PEFT's file. */
 export function tensorName(module: string, tensorOfModule: string): string {
   return `${PEFT_PREFIX}${module}.${tensorOfModule}`;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Ia3Config } from '../peft-config.ts';
 import type { TensorEntry } from '../safetensors.ts';
-import { type AdapterFormat, fail, shown, type Target, tensor, tensorName } from './format.ts';
+import { type AdapterFormat, fail, isMeantBy, shown, type Target, tensor, tensorName } from './format.ts';
 
 /** One linear layer whose output, or input, is multiplied by a vector. */
 export interface Ia3Target extends Target {
@@ -44,13 +44,20 @@ export const ia3Format: AdapterFormat<Ia3Config, object, Ia3Target> = {
     type: 'ia3',
     target_modules,
     feedforward_modules: target_modules.filter((kind) =>
-      targets.some(({ module, scalesInput }) => scalesInput && module.endsWith(`.${kind}`)),
+      targets.some(({ module, scalesInput }) => scalesInput && isMeantBy(kind, module)),
     ),
   }),
-  write: ({ method: { feedforward_modules } }) => ({
-    exclude_modules: null,
-    fan_in_fan_out: false,
-    feedforward_modules: [...feedforward_modules].sort(),
-    init_ia3_weights: true,
-  }),
+  write: ({ method: { target_modules, feedforward_modules }, modules }) => {
+    // PEFT wants the names of the second list to be among those of the first.
+    const areNamed =
+      target_modules !== 'all-linear' && feedforward_modules.every((name) => target_modules.includes(name));
+    const scalesInput = (module: string) => feedforward_modules.some((name) => isMeantBy(name, module));
+    return {
+      exclude_modules: null,
+      fan_in_fan_out: false,
+      feedforward_modules: (areNamed ? [...feedforward_modules] : modules.filter(scalesInput)).sort(),
+      init_ia3_weights: true,
+      ...(!areNamed && { target_modules: [...modules].sort() }),
+    };
+  },
 };

@@ -118,4 +118,21 @@ describe("an (IA)³ adapter of PEFT's", () => {
     );
     expect(parseAdapterConfig(text, WHAT)).toEqual({ method: 'ia3', baseModel: 'base' });
   });
+
+  it.each<Ia3Config['target_modules']>(['all-linear', ['layer.0.output.dense', 'key']])(
+    'names its feed-forward layers among those that it changes, as PEFT asks: %j',
+    (target_modules) => {
+      const method: Ia3Config = {
+        type: 'ia3',
+        target_modules,
+        feedforward_modules: ['output.dense'],
+        pooling: 'mean',
+        base_precision: 'fp32',
+      };
+      const modules = ['attention.self.key', 'output.dense'].map((name) => `bert.encoder.layer.0.${name}`);
+      const config = JSON.parse(adapterConfigJson({ method, modules, baseModel: 'base', revision: null }));
+      expect(config.target_modules).toEqual(modules);
+      expect(config.feedforward_modules).toEqual([modules[1]]);
+    },
+  );
 });
