@@ -9,10 +9,16 @@ const kindOf = (reason: string) => reason.replaceAll(/[0-9a-f-]*\d[0-9a-f-]*/g, 
 /** Why a soak has failed, in words; of each kind the first, and how often. */
 export class Complaints {
   readonly #kinds = new Map<string, { reason: string; count: number }>();
+  readonly #now: () => number;
   #disturbedAt = Number.NEGATIVE_INFINITY;
   #excuses = 0;
   /** Requests that failed while a node was being missed. */
   excused = 0;
+
+  /** `now`: milliseconds. */
+  constructor(now = () => performance.now()) {
+    this.#now = now;
+  }
 
   add(reason: string): void {
     const known = this.#kinds.get(kindOf(reason));
@@ -25,13 +31,13 @@ export class Complaints {
 
   /** A node is killed, drained or paused now. */
   disturbed(): void {
-    this.#disturbedAt = performance.now();
+    this.#disturbedAt = this.#now();
     this.#excuses = EXCUSED_REQUESTS;
   }
 
   /** A request of the quiet tenant failed: a complaint, unless a node is being missed, and then only so many. */
   failedRequest(problem: string): void {
-    const isExcused = performance.now() - this.#disturbedAt < EXCUSED_MS && this.#excuses-- > 0;
+    const isExcused = this.#now() - this.#disturbedAt < EXCUSED_MS && this.#excuses-- > 0;
     if (isExcused) this.excused++;
     else this.add(`the quiet tenant got ${problem}`);
   }

@@ -51,19 +51,9 @@ export class Resources {
     return `${words.join('; ')}; ${objects} objects`;
   }
 
-  /** What grew without a bound: the last quarter of the time against the second, when all was warm. */
+  /** What grew without a bound, in words. */
   leaks(requests: number): string[] {
-    return [...this.#samples].flatMap(([key, sizes]) => {
-      const [name, measure] = key.split(': ') as [string, Measure];
-      if (!LASTING.includes(name) || sizes.length < FEWEST_SAMPLES) return [];
-      const quarter = Math.floor(sizes.length / 4);
-      const [before, after] = [median(sizes.slice(quarter, 2 * quarter)), median(sizes.slice(-quarter))];
-      const { most, beside } = MEASURES[measure];
-      const allowed = name === 'edge' && measure === 'MB' ? EDGE_MB_A_REQUEST * requests : 0;
-      return after <= Math.max(most * before, before + beside) + allowed
-        ? []
-        : [`${key} grew from ${before} to ${after}`];
-    });
+    return leaksIn(this.#samples, requests);
   }
 
   /** Of each series: the first sample, the middle one and the last, and the largest. */
@@ -90,7 +80,24 @@ export class Resources {
   }
 }
 
-function median(values: number[]): number {
+/**
+ * What of the series, named as in `node 0: MB`, grew without a bound: the last quarter of the time against the second, when all was warm.
+ * `requests`: how many were answered meanwhile.
+ */
+export function leaksIn(samples: ReadonlyMap<string, readonly number[]>, requests: number): string[] {
+  return [...samples].flatMap(([key, sizes]) => {
+    const [name, measure] = key.split(': ') as [string, Measure];
+    if (!LASTING.includes(name) || sizes.length < FEWEST_SAMPLES) return [];
+    const quarter = Math.floor(sizes.length / 4);
+    const [before, after] = [median(sizes.slice(quarter, 2 * quarter)), median(sizes.slice(-quarter))];
+    const { most, beside } = MEASURES[measure];
+    const allowed = name === 'edge' && measure === 'MB' ? EDGE_MB_A_REQUEST * requests : 0;
+    const isBounded = after <= Math.max(most * before, before + beside) + allowed;
+    return isBounded ? [] : [`${key} grew from ${before} to ${after}`];
+  });
+}
+
+function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
