@@ -166,7 +166,7 @@ export const ACTS: Readonly<Record<string, Act>> = {
     const time = { 'x-timeout-ms': String(client.pick([1, 20, 200, 2000])) };
     await Promise.all(
       Array.from({ length: 3 }, () =>
-        client.expect([200, 504, ...LATER], client.post('/v1/classify', { model: name, input }, time)),
+        client.expect([200, 422, ...LATER], client.post('/v1/classify', { model: name, input }, time)),
       ),
     );
     await remove(client, name);
