@@ -88,8 +88,7 @@ const { type: _ia3Type, ...ia3Fields } = ia3Config.shape;
 const loraRequest = z.strictObject({ type: z.literal('lora').default('lora'), ...orAuto(loraFields) });
 const ia3Request = z.strictObject({ type: z.literal('ia3'), ...orAuto(ia3Fields) });
 
-export type LoraRequest = z.infer<typeof loraRequest>;
-export type Ia3Request = z.infer<typeof ia3Request>;
+type LoraRequest = z.infer<typeof loraRequest>;
 
 /** QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is LoRA over a base model in NF4, and becomes that. */
 const qloraRequest = loraRequest

@@ -3,8 +3,8 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { sha256Hex } from '../../shared/adapter-format.ts';
-import type { BackupApi } from './api.ts';
-import { rowsOf } from './api.ts';
+import type { File } from '../../shared/api/datasets.ts';
+import { type BackupApi, rowsOf } from './api.ts';
 import { hashOf, writeWhole } from './folder.ts';
 
 type Say = (line: string) => void;
@@ -57,10 +57,11 @@ async function saveRows(api: BackupApi, root: string, id: string): Promise<[sha2
 /** Uploads every dataset of which the platform has not the same rows; ids are given anew. Returns how many could not be restored. */
 export async function restoreFiles(api: BackupApi, root: string, say: Say): Promise<number> {
   const entries = await readdir(join(root, FOLDER)).catch(() => []);
+  const there = entries.length === 0 ? [] : await api.files();
   let failures = 0;
   for (const id of entries.flatMap((entry) => /^(file_\w+)\.json$/.exec(entry)?.[1] ?? []).sort()) {
     try {
-      say(await restoreOne(api, root, id));
+      say(await restoreOne(api, root, id, there));
     } catch (error) {
       failures++;
       say(`${id}  NOT restored: ${error instanceof Error ? error.message : error}`);
@@ -69,16 +70,18 @@ export async function restoreFiles(api: BackupApi, root: string, say: Say): Prom
   return failures;
 }
 
-async function restoreOne(api: BackupApi, root: string, id: string): Promise<string> {
+/** @param there the platform's datasets, to which what is uploaded is added */
+async function restoreOne(api: BackupApi, root: string, id: string, there: File[]): Promise<string> {
   const path = recordPath(root, id);
   const { sha256, filename, examples } = datasetRecord.parse(JSON.parse(await readFile(path, 'utf8')));
   if ((await hashOf(rowsPath(root, id))) !== sha256)
     throw new Error(`${rowsPath(root, id)} is not what was saved`);
-  for (const other of await api.files()) {
+  for (const other of there) {
     if (other.examples === examples && (await api.has(rowsOf(other.id), sha256)))
       return `${id}  is there as ${other.id}`;
   }
   const made = await api.upload(filename, await openAsBlob(rowsPath(root, id)));
+  there.push(made);
   if (await api.has(rowsOf(made.id), sha256)) return `${id}  restored as ${made.id}`;
   throw new Error(`${made.id} was uploaded, but its rows are not those that were sent`);
 }
