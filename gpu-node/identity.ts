@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeId } from '../shared/api/common.ts';
 
@@ -21,29 +21,54 @@ export async function claimIdentity(home: string): Promise<Identity> {
   for (let n = 1; n <= MAX_NODES_PER_HOME; n++) {
     const folder = join(home, 'nodes', String(n));
     await mkdir(folder, { recursive: true });
-    if (!(await hold(join(folder, 'pid')))) continue;
-    return {
-      id: await persistentId(join(folder, 'id')),
-      folder,
-      release: () => rm(join(folder, 'pid'), { force: true }),
-    };
+    const held = await hold(folder);
+    if (!held) continue;
+    return { id: await persistentId(join(folder, 'id')), folder, release: () => truncate(held) };
   }
   throw new Error(`all ${MAX_NODES_PER_HOME} node folders under ${join(home, 'nodes')} are in use`);
 }
 
-async function hold(pidFile: string): Promise<boolean> {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      await writeFile(pidFile, String(process.pid), { flag: 'wx' });
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = Number(await readFile(pidFile, 'utf8').catch(() => ''));
-    if (isAlive(holder)) return false;
-    await rm(pidFile, { force: true });
+/**
+ * Holds a folder by a file `hold.N` with this process's number in it, or gives undefined where a living process does. The highest N counts.
+ * Each taker adds the next one, with its content and only where there is none yet, so that of several at once one wins; a hold is
+ * emptied when it ends and removed by its successor alone, so that N never falls and a slow taker cannot win with an old one.
+ */
+async function hold(folder: string): Promise<string | undefined> {
+  const last = await newestHold(folder);
+  const fileOf = (n: number) => join(folder, `hold.${n}`);
+  if (last > 0 && isAlive(Number(await readFile(fileOf(last), 'utf8').catch(() => '')))) return undefined;
+  const own = fileOf(last + 1);
+  if (!(await createWhole(own, String(process.pid)))) return undefined;
+  if ((await newestHold(folder)) > last + 1) {
+    await rm(own, { force: true });
+    return undefined;
   }
-  return false;
+  for (const each of await holds(folder)) if (each <= last) await rm(fileOf(each), { force: true });
+  return own;
+}
+
+async function newestHold(folder: string): Promise<number> {
+  return Math.max(0, ...(await holds(folder)));
+}
+
+async function holds(folder: string): Promise<number[]> {
+  const names = await readdir(folder);
+  return names.flatMap((name) => /^hold\.(\d{1,15})$/.exec(name)?.[1] ?? []).map(Number);
+}
+
+/** Creates a file that has its content from the moment that it can be seen; false where there is one already. */
+async function createWhole(file: string, content: string): Promise<boolean> {
+  const draft = `${file}.${randomUUID()}`;
+  await writeFile(draft, content);
+  try {
+    await link(draft, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  } finally {
+    await rm(draft, { force: true });
+  }
 }
 
 function isAlive(pid: number): boolean {
