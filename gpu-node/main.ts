@@ -19,4 +19,4 @@ const compiled = join(resolve(process.env.WEFT_HOME || '.weft'), 'cache', 'compi
 enableCompileCache(compiled);
 // Threads and child processes take it from here.
 process.env.NODE_COMPILE_CACHE = compiled;
-await import('./daemon.ts');
+await import('./daemon/run.ts');

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AdapterTier } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
-import type { AdapterStore } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import { type AdapterMemory, bytesTaken, type StoredBytes } from './adapter-memory.ts';
+import type { AdapterStore } from './adapter-store.ts';
 import type { CheckedAdapter } from './check-worker.ts';
 import { unlessAborted } from './deadline.ts';
 import type { ServeMetrics } from './metrics.ts';

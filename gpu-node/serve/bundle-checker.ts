@@ -1,8 +1,8 @@
 import { AppError } from '../../shared/errors.ts';
-import type { ReadBundle } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import type { BaseModelSource } from '../models/open-base-model.ts';
 import { LastingWorker } from '../runtime/worker-thread.ts';
+import type { ReadBundle } from './adapter-store.ts';
 import type { CheckedAdapter, CheckHandlers, CheckWorkerData } from './check-worker.ts';
 
 const ENTRY = new URL('./check-worker.ts', import.meta.url);

@@ -1,11 +1,11 @@
 import type { AdapterTier, NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
 import type { AppError } from '../../shared/errors.ts';
 import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
-import { AdapterStore, type AdapterStoreOptions } from '../adapter-store.ts';
 import { explain, type Log } from '../log.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import type { Device } from '../runtime/device.ts';
 import { AdapterMemory } from './adapter-memory.ts';
+import { AdapterStore, type AdapterStoreOptions } from './adapter-store.ts';
 import { Adapters } from './adapters.ts';
 import { Admission, estimateTokens, type Ticket } from './admission.ts';
 import { BundleChecker } from './bundle-checker.ts';

@@ -16,10 +16,10 @@ import {
 } from '../../shared/api/nodes.ts';
 import { AppError, problem } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
-import type { ServingLease } from '../serving-lease.ts';
 import type { Classifier } from './classifier.ts';
 import { NODE_METRICS, type NodeSamples } from './metrics.ts';
 import { prometheusText } from './prometheus.ts';
+import type { ServingLease } from './serving-lease.ts';
 
 /** A client's body of 1 MiB, with each row's bundle and JSON's escapes on top. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;

@@ -1,6 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TrainingNews, type TrainingResult, trainInProcess } from '../../gpu-node/train-process.ts';
+import {
+  type TrainingNews,
+  type TrainingResult,
+  trainInProcess,
+} from '../../gpu-node/daemon/train-process.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import { computeMetrics } from '../../shared/metrics.ts';
 import { countParameters } from './base.ts';

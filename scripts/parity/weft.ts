@@ -1,8 +1,8 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { trainInProcess } from '../../gpu-node/daemon/train-process.ts';
 import { createLog } from '../../gpu-node/log.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
-import { trainInProcess } from '../../gpu-node/train-process.ts';
 import { bundleId } from '../../gpu-node/weights/bundle-files.ts';
 import type { LocatedBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
 import { BUNDLE_FILES, type BundleFile, WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';

@@ -62,8 +62,12 @@ describe('the layout', () => {
 });
 
 describe('inside the node', () => {
-  /** A folder may import those before it, and its own. */
+  /**
+   * A file may import what lies in its own place and in those before it. The ground is the files beside the folders, which any may
+   * use; `main.ts` starts the daemon.
+   */
   const LAYERS = [
+    ['ground'],
     ['graph'],
     ['ops'],
     ['autograd', 'runtime', 'data', 'weights'],
@@ -72,20 +76,26 @@ describe('inside the node', () => {
     ['parts'],
     ['methods'],
     ['train', 'serve'],
+    ['daemon'],
+    ['main.ts'],
   ];
-  const layerOf = (path: string) =>
-    LAYERS.findIndex((layer) => layer.some((folder) => isIn(`gpu-node/${folder}`)(path)));
-  const folderOf = (path: string) => path.split('/')[1];
+  const placeOf = (path: string) => {
+    const [, first, ...rest] = path.split('/');
+    return rest.length > 0 || first === 'main.ts' ? first! : 'ground';
+  };
+  const layerOf = (place: string) => LAYERS.findIndex((layer) => layer.includes(place));
+  const within = node.filter(({ target }) => isIn('gpu-node')(target));
 
-  it('has a layer for every folder', () => {
-    const folders = node.filter(({ file }) => file.split('/').length > 2);
-    expect(folders.filter(({ file }) => layerOf(file) < 0)).toEqual([]);
+  it('has a layer for every file', () => {
+    expect(
+      within.filter(({ file, target }) => layerOf(placeOf(file)) < 0 || layerOf(placeOf(target)) < 0),
+    ).toEqual([]);
   });
 
   it('imports downwards only', () => {
-    const upwards = node.filter(({ file, target }) => {
-      if (layerOf(file) < 0 || layerOf(target) < 0) return false;
-      return folderOf(file) !== folderOf(target) && layerOf(target) >= layerOf(file);
+    const upwards = within.filter(({ file, target }) => {
+      const [from, to] = [placeOf(file), placeOf(target)];
+      return from !== to && layerOf(to) >= layerOf(from);
     });
     expect(upwards).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type AdapterSource, AdapterStore } from '../../../gpu-node/adapter-store.ts';
+import { type AdapterSource, AdapterStore } from '../../../gpu-node/serve/adapter-store.ts';
 import {
   type BundleBytes,
   bundleId,

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EdgeClient } from '../../../gpu-node/edge-client.ts';
+import { EdgeClient } from '../../../gpu-node/daemon/edge-client.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { startEdge } from '../../../scripts/local-edge.ts';
 import { ADAPTER_CONFIG_FILE, MAX_FILE_BYTES } from '../../../shared/adapter-format.ts';

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { EdgeClient } from '../../../gpu-node/edge-client.ts';
-import type { JobLoop } from '../../../gpu-node/job-loop.ts';
-import { Presence } from '../../../gpu-node/presence.ts';
-import { ServingLease } from '../../../gpu-node/serving-lease.ts';
+import { EdgeClient } from '../../../gpu-node/daemon/edge-client.ts';
+import type { JobLoop } from '../../../gpu-node/daemon/job-loop.ts';
+import { Presence } from '../../../gpu-node/daemon/presence.ts';
+import { ServingLease } from '../../../gpu-node/serve/serving-lease.ts';
 import type { RegisterNode } from '../../../shared/api/nodes.ts';
 import { AppError, problem } from '../../../shared/errors.ts';
 import { startServer } from '../../support/http-server.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { type TrainingNews, trainInProcess } from '../../../gpu-node/daemon/train-process.ts';
 import type { TrainingSpec } from '../../../gpu-node/train/protocol.ts';
-import { type TrainingNews, trainInProcess } from '../../../gpu-node/train-process.ts';
 import { hyperparametersRequest, peftRequest } from '../../../shared/peft-config.ts';
 
 const spec: TrainingSpec = {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nodeId } from '../shared/api/common.ts';
+import { nodeId } from '../../shared/api/common.ts';
 
 const MAX_NODES_PER_HOME = 64;
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { claimIdentity } from '../../../gpu-node/identity.ts';
+import { claimIdentity } from '../../../gpu-node/daemon/identity.ts';
 
 /** Above the largest that Linux gives out. */
 const NO_PROCESS = '4194305';

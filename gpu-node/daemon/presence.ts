@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HeartbeatResponse, RegisterNode } from '../shared/api/nodes.ts';
-import { AppError } from '../shared/errors.ts';
+import type { HeartbeatResponse, RegisterNode } from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
+import { explain, type Log } from '../log.ts';
+import type { ServingLease } from '../serve/serving-lease.ts';
 import type { EdgeClient } from './edge-client.ts';
 import type { JobLoop } from './job-loop.ts';
-import { explain, type Log } from './log.ts';
-import type { ServingLease } from './serving-lease.ts';
 
 /** Milliseconds between heartbeats while a job runs, so that its progress is fresh and a cancellation quick. */
 const BUSY_BEAT_MS = 1000;

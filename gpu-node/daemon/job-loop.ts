@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
-import type { HeartbeatResponse, JobLease } from '../shared/api/nodes.ts';
+import type { HeartbeatResponse, JobLease } from '../../shared/api/nodes.ts';
 import { type RunningJob, TrainingJob, type TrainingJobOptions } from './training-job.ts';
 
 /** Milliseconds without a new job after one that this node had no room for: it is another node's turn. */

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { EdgeClient } from '../../../gpu-node/edge-client.ts';
-import { JobLoop } from '../../../gpu-node/job-loop.ts';
+import { EdgeClient } from '../../../gpu-node/daemon/edge-client.ts';
+import { JobLoop } from '../../../gpu-node/daemon/job-loop.ts';
 import { jobLease } from '../../../shared/api/nodes.ts';
 import { recordingLog } from '../../support/logs.ts';
 

@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, setPriority } from 'node:os';
-import { ALLOCATOR_ENVIRONMENT } from './allocator.ts';
-import { type FromTrainer, fromTrainer, type ToTrainer, type TrainingSpec } from './train/protocol.ts';
+import { ALLOCATOR_ENVIRONMENT } from '../allocator.ts';
+import { type FromTrainer, fromTrainer, type ToTrainer, type TrainingSpec } from '../train/protocol.ts';
 
 /** Milliseconds a training process has to end by itself once told to: to finish a step, and to save its state. */
 const STOP_GRACE_MS = 4000;

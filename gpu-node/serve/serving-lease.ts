@@ -1,5 +1,5 @@
-import type { NameChange, NodeClassifyRequest, ServingState } from '../shared/api/nodes.ts';
-import { AppError } from '../shared/errors.ts';
+import type { NameChange, NodeClassifyRequest, ServingState } from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
 
 /** Names remembered; beyond them the one longest unchanged is covered by the floor, which refuses more than it must. */
 const MAX_NAMES = 10_000;

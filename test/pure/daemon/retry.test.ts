@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { retry } from '../../../gpu-node/retry.ts';
+import { retry } from '../../../gpu-node/daemon/retry.ts';
 
 const policy = { attempts: 3, base: 0, max: 0 };
 

@@ -1,14 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUNDLE_FILES } from '../shared/adapter-format.ts';
-import type { Heartbeat, JobLease } from '../shared/api/nodes.ts';
-import { AppError } from '../shared/errors.ts';
-import { MAX_EVENTS_PER_CALL } from '../shared/label-limits.ts';
+import { BUNDLE_FILES } from '../../shared/adapter-format.ts';
+import type { Heartbeat, JobLease } from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
+import { MAX_EVENTS_PER_CALL } from '../../shared/label-limits.ts';
+import { isDiskFull } from '../disk-full.ts';
+import { explain, type Log } from '../log.ts';
+import type { CheckpointSpec, TrainingEvent, TrainingSpec } from '../train/protocol.ts';
 import { CheckpointUploads } from './checkpoint-uploads.ts';
-import { isDiskFull } from './disk-full.ts';
 import type { EdgeClient } from './edge-client.ts';
-import { explain, type Log } from './log.ts';
-import type { CheckpointSpec, TrainingEvent, TrainingSpec } from './train/protocol.ts';
 import { TrainingFailure, type TrainingNews, type TrainingResult, trainInProcess } from './train-process.ts';
 
 export type RunningJob = Heartbeat['jobs'][number];

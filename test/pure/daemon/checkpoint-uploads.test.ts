@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CheckpointUploads } from '../../../gpu-node/checkpoint-uploads.ts';
+import { CheckpointUploads } from '../../../gpu-node/daemon/checkpoint-uploads.ts';
 
 let folder: string;
 let file: string;

@@ -1,5 +1,5 @@
+import { createLog, explain } from '../log.ts';
 import { ConfigError, readConfig } from './config.ts';
-import { createLog, explain } from './log.ts';
 import { type RunningNode, startNode } from './node.ts';
 
 /** What a drain may take before the process ends regardless; a supervisor's patience is usually 10 s. */

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUNDLE_FILES, type BundleFile, sha256Hex } from '../shared/adapter-format.ts';
-import { AppError } from '../shared/errors.ts';
-import { explain, type Log } from './log.ts';
-import { Tier, type TierCounts } from './serve/tier.ts';
+import { BUNDLE_FILES, type BundleFile, sha256Hex } from '../../shared/adapter-format.ts';
+import { AppError } from '../../shared/errors.ts';
+import { explain, type Log } from '../log.ts';
+import { Tier, type TierCounts } from './tier.ts';
 
 /** What a reader found in a folder. */
 export interface ReadBundle<T> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ServingLease } from '../../../gpu-node/serving-lease.ts';
+import { ServingLease } from '../../../gpu-node/serve/serving-lease.ts';
 
 const STATE = { lease_seconds: 10, head: 0, changes: [] };
 const spam = (as_of: number) => ({ tenant: 'a', names: [{ name: 'spam', as_of }] });

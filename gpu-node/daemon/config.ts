@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { MAX_INPUTS } from '../shared/api/inference.ts';
-import { MAX_SEQUENCE_LENGTH } from '../shared/peft-config.ts';
+import { MAX_INPUTS } from '../../shared/api/inference.ts';
+import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
 
 const MEBIBYTE = 1024 * 1024;
 

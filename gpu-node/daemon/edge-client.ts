@@ -1,9 +1,9 @@
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { z } from 'zod';
-import { type BundleFile, MAX_FILE_BYTES } from '../shared/adapter-format.ts';
-import { problemBody } from '../shared/api/common.ts';
-import { MAX_DATASET_BYTES } from '../shared/api/datasets.ts';
+import { type BundleFile, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
+import { problemBody } from '../../shared/api/common.ts';
+import { MAX_DATASET_BYTES } from '../../shared/api/datasets.ts';
 import {
   type CompleteJob,
   type FailJob,
@@ -15,9 +15,9 @@ import {
   type RegisterNode,
   type RegisterNodeResponse,
   registerNodeResponse,
-} from '../shared/api/nodes.ts';
-import { AppError, ERROR_STATUS, type ErrorCode } from '../shared/errors.ts';
-import { isDiskFull } from './disk-full.ts';
+} from '../../shared/api/nodes.ts';
+import { AppError, ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
+import { isDiskFull } from '../disk-full.ts';
 import { type FileBody, withFileBody } from './file-body.ts';
 import { retry } from './retry.ts';
 

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../../gpu-node/config.ts';
+import { ConfigError, readConfig } from '../../../gpu-node/daemon/config.ts';
 
 const secret = { WEFT_NODE_SECRET: 'a-shared-secret' };
 

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { createLog, explain } from '../../../gpu-node/log.ts';
+import { createLog, explain } from '../../gpu-node/log.ts';
 
 const NOON = () => new Date(Date.UTC(2026, 0, 2, 12));
 

@@ -2,34 +2,34 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type ServerType, serve } from '@hono/node-server';
-import type { RegisterNode } from '../shared/api/nodes.ts';
-import { BASE_PRECISIONS, type BasePrecision } from '../shared/peft-config.ts';
+import type { RegisterNode } from '../../shared/api/nodes.ts';
+import { BASE_PRECISIONS, type BasePrecision } from '../../shared/peft-config.ts';
+import { explain, type Log } from '../log.ts';
+import { DEFAULT_TARGETS } from '../methods/lora.ts';
+import { matchTargets } from '../methods/targets.ts';
+import { adapterBase } from '../models/adapter-base.ts';
+import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
+import { autoPrecision as measuredPrecision } from '../precision/auto-precision.ts';
+import { resolveDevice } from '../runtime/device.ts';
+import { Classifier } from '../serve/classifier.ts';
+import { nodeApp } from '../serve/http.ts';
+import { ServingLease } from '../serve/serving-lease.ts';
+import type { SessionGroup } from '../serve/session-group.ts';
+import { peftBaseModel } from '../weights/base-models.ts';
+import { locateBaseModels } from '../weights/locate-base-model.ts';
+import type { DownloadProgress } from '../weights/source.ts';
 import { boundBodies, boundedServer } from './bound-requests.ts';
 import { adapterCacheFolder, type NodeConfig } from './config.ts';
 import { EdgeClient } from './edge-client.ts';
 import { claimIdentity, type Identity } from './identity.ts';
 import { JobLoop } from './job-loop.ts';
-import { explain, type Log } from './log.ts';
-import { DEFAULT_TARGETS } from './methods/lora.ts';
-import { matchTargets } from './methods/targets.ts';
-import { adapterBase } from './models/adapter-base.ts';
-import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from './models/open-base-model.ts';
-import { autoPrecision as measuredPrecision } from './precision/auto-precision.ts';
 import { Presence } from './presence.ts';
-import { resolveDevice } from './runtime/device.ts';
-import { Classifier } from './serve/classifier.ts';
-import { nodeApp } from './serve/http.ts';
-import type { SessionGroup } from './serve/session-group.ts';
-import { ServingLease } from './serving-lease.ts';
-import { peftBaseModel } from './weights/base-models.ts';
-import { locateBaseModels } from './weights/locate-base-model.ts';
-import type { DownloadProgress } from './weights/source.ts';
 
 /** What the node tells the edge about itself. */
 const VERSION = '0.1.0';
 /** Bytes of a download below which nobody waits. */
 const WORTH_A_LINE = 5e6;
-const TRAINER = new URL('./train/main.ts', import.meta.url);
+const TRAINER = new URL('../train/main.ts', import.meta.url);
 
 /** A running node. */
 export interface RunningNode {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { boundBodies, boundedServer } from '../../../gpu-node/bound-requests.ts';
+import { boundBodies, boundedServer } from '../../../gpu-node/daemon/bound-requests.ts';
 
 const BOUNDS = { headers: 500, bodyIdle: 500 };
 const server = createServer(boundedServer(BOUNDS), async (request, response) => {
