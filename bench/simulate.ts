@@ -10,9 +10,10 @@
  * adapter is on the disk of its first node, as after each has been asked for once, and no slot holds any.
  */
 import { parseArgs } from 'node:util';
+import type { LiveNode } from '../edge/base-models.ts';
 import { ExpiringCache } from '../edge/expiring-cache.ts';
-import { NodeTraffic } from '../edge/node-traffic.ts';
-import { type LiveNode, pickNode } from '../edge/pick-node.ts';
+import { NodeTraffic } from '../edge/nodes/node-traffic.ts';
+import { pickNode } from '../edge/nodes/pick-node.ts';
 import { Random } from '../gpu-node/random.ts';
 import { costs, type Usage } from './simulate/costs.ts';
 import { SimulatedNode } from './simulate/node.ts';
@@ -35,7 +36,7 @@ const [SLOTS, ISOLATES, REQUESTS, SEED] = (['slots', 'isolates', 'requests', 'se
   option,
 ) as [number, number, number, number];
 
-/** As in edge/isolate.ts. */
+/** As in edge/nodes/isolate.ts. */
 const REMEMBERED = { ttlMs: 600_000, max: 50_000 };
 /** Requests over which the hit rate of a recovery is looked at. */
 const WINDOW = 5_000;

@@ -2,7 +2,9 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../shared/errors.ts';
 import { openDb } from './db/client.ts';
-import type { AppEnv } from './env.ts';
+import type { AppEnv } from './http/app-env.ts';
+import { describeApi } from './http/openapi.ts';
+import { respondWithError } from './http/problems.ts';
 import { invalidRequest } from './invalid-request.ts';
 import { requireNode, requireTenant } from './middleware/auth.ts';
 import { crossOrigin } from './middleware/cross-origin.ts';
@@ -10,8 +12,7 @@ import { knownHost } from './middleware/known-host.ts';
 import { knownQuery } from './middleware/known-query.ts';
 import { plainBody } from './middleware/request-body.ts';
 import { nameRequest } from './middleware/request-id.ts';
-import { describeApi } from './openapi.ts';
-import { respondWithError } from './problems.ts';
+import { NodeClient } from './nodes/node-client.ts';
 import { adapterFiles } from './routes/adapter-files.ts';
 import { adapterImport } from './routes/adapter-import.ts';
 import { adapters } from './routes/adapters.ts';
@@ -51,6 +52,7 @@ app.use(
 );
 app.use(async (c, next) => {
   c.set('db', openDb(c.env.DB));
+  c.set('nodes', new NodeClient(c.env.NODE_SECRET, c.get('requestId')));
   await next();
 });
 app.use('/v1/*', requireTenant);

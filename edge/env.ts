@@ -1,5 +1,3 @@
-import type { Db } from './db/client.ts';
-
 /** What `wrangler.toml` binds. `NODE_SECRET` is a secret: the word that nodes and edge share, apart from client keys. */
 export interface Env {
   DB: D1Database;
@@ -11,15 +9,4 @@ export interface Env {
   CORS_ORIGINS: string;
   /** Host names that requests may be for, with commas between them; with none, any. */
   ALLOWED_HOSTS: string;
-}
-
-/** Hono's type parameter: bindings, and what middleware has put into the context by the time a handler runs. */
-export interface AppEnv {
-  Bindings: Env;
-  Variables: {
-    requestId: string;
-    db: Db;
-    /** Set by `requireTenant` under `/v1/`; every query there is scoped by it. */
-    tenant: string;
-  };
 }

@@ -1,8 +1,8 @@
 import { app } from './app.ts';
+import { everyMinute } from './cron.ts';
 import type { Env } from './env.ts';
-import { reapLeases } from './reap-leases.ts';
 
 export default {
   fetch: app.fetch,
-  scheduled: (_event, env) => reapLeases(env),
+  scheduled: (_event, env) => everyMinute(env),
 } satisfies ExportedHandler<Env>;

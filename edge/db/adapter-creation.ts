@@ -1,6 +1,6 @@
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { CreateAdapter } from '../../shared/api/adapters.ts';
-import type { BaseModel } from '../pick-node.ts';
+import type { BaseModel } from '../base-models.ts';
 import { type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { claimObjects, expireUnwanted } from './objects.ts';

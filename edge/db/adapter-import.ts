@@ -3,7 +3,7 @@ import type { AdapterBase } from '../../shared/adapter-check.ts';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { PackedMetrics } from '../../shared/packed-metrics.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
-import type { ImportBase } from '../import-request.ts';
+import type { ImportBase } from '../base-models.ts';
 import { isPending } from './changes.ts';
 import { type Db, statement } from './client.ts';
 import { knownPrecisions } from './nodes.ts';

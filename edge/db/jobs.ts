@@ -1,10 +1,10 @@
 import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { Job } from '../../shared/api/jobs.ts';
-import type { QueuePlace } from '../queue-places.ts';
 import type { Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { unlessLong } from './listed.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
+import type { QueuePlace } from './queue.ts';
 import { adapters, jobs } from './schema.ts';
 import { placeOf } from './vacancies.ts';
 

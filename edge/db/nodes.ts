@@ -1,7 +1,7 @@
 import { eq, gt, lt, notExists, sql } from 'drizzle-orm';
 import type { RegisterNode, ServingState } from '../../shared/api/nodes.ts';
 import { NODE_TTL_SECONDS } from '../../shared/job-state.ts';
-import type { BaseModel, LiveNode } from '../pick-node.ts';
+import type { BaseModel, LiveNode } from '../base-models.ts';
 import { changesAfter, servingState } from './changes.ts';
 import type { Db } from './client.ts';
 import { nodeBaseModels, nodes } from './schema.ts';

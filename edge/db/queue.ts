@@ -53,6 +53,12 @@ export function waitingFor(baseModel: string): SQL {
   return sql`j.base_model = ${baseModel}`;
 }
 
+/** Where a queued job stands: how many are taken up to it, itself included, and the Unix second when a node may take it. */
+export interface QueuePlace {
+  position: number;
+  estimatedStart: number;
+}
+
 export interface WaitingJob {
   id: string;
   /** How long it is taken to run. */

@@ -2,9 +2,9 @@ import type { MiddlewareHandler } from 'hono';
 import { AppError } from '../../shared/errors.ts';
 import { findTenant } from '../db/api-keys.ts';
 import type { Db } from '../db/client.ts';
-import type { AppEnv } from '../env.ts';
 import { equalSecrets, sha256Of } from '../hashing.ts';
-import { isolate } from '../isolate.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { isolate } from '../nodes/isolate.ts';
 
 const MAX_KEY_LENGTH = 256;
 

@@ -2,8 +2,8 @@ import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import { claimKey, keepAnswer, releaseKey } from '../db/idempotency.ts';
-import type { AppEnv } from '../env.ts';
 import { sha256Of } from '../hashing.ts';
+import type { AppEnv } from '../http/app-env.ts';
 
 const MAX_KEY_LENGTH = 255;
 

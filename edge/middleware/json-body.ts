@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../shared/errors.ts';
-import type { AppEnv } from '../env.ts';
+import type { AppEnv } from '../http/app-env.ts';
 import { collectBytes, requestBytes } from '../upload/bytes.ts';
 
 export const MAX_JSON_BYTES = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../shared/errors.ts';
-import type { AppEnv } from '../env.ts';
+import type { AppEnv } from '../http/app-env.ts';
 
 /**
  * Refuses requests for other hosts than those of `ALLOWED_HOSTS`. The local edge has a well-known key and listens where any web page's

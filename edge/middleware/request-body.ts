@@ -1,6 +1,6 @@
 import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../shared/errors.ts';
-import type { AppEnv } from '../env.ts';
+import type { AppEnv } from '../http/app-env.ts';
 import { gunzip } from '../upload/bytes.ts';
 
 /** Content codings that are read (RFC 9110, section 8.4.1). */

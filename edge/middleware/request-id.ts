@@ -1,6 +1,6 @@
 import { createMiddleware } from 'hono/factory';
 import { REQUEST_ID_HEADER, requestId } from '../../shared/api/nodes.ts';
-import type { AppEnv } from '../env.ts';
+import type { AppEnv } from '../http/app-env.ts';
 
 /** The id that logs and problems of edge and nodes name a request by: the client's own, or a new one. */
 export const nameRequest = createMiddleware<AppEnv>(async (c, next) => {

@@ -3,8 +3,8 @@ import { ADAPTER_WEIGHTS_FILE, bundleFile } from '../../shared/adapter-format.ts
 import { adapterRef } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
 import { findAdapter } from '../db/adapters.ts';
-import type { AppEnv } from '../env.ts';
-import { serveObject } from '../storage.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { serveObject } from '../objects/storage.ts';
 
 const download = createRoute({
   operationId: 'downloadAdapterFile',

@@ -2,15 +2,14 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
 import { adapter } from '../../shared/api/adapters.ts';
 import { AppError } from '../../shared/errors.ts';
+import { importAdapter } from '../adapters/import-adapter.ts';
+import { importFields } from '../adapters/import-request.ts';
 import { findAdapter, viewAdapter } from '../db/adapters.ts';
-import type { AppEnv } from '../env.ts';
-import { importAdapter } from '../import-adapter.ts';
-import { importFields } from '../import-request.ts';
-import { NodeClient } from '../node-client.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { form, json, named } from '../http/responses.ts';
 import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_IMPORT_BYTES } from '../upload/receive-adapter.ts';
-import { form, json, named } from './responses.ts';
 
 const IMPORT_FILES = {
   [ADAPTER_CONFIG_FILE]: { description: "PEFT's configuration of the adapter" },
@@ -41,7 +40,7 @@ adapterImport.post(importRoute.path, async (c) => {
     throw new AppError('payload_too_large', `The body is larger than ${MAX_IMPORT_BYTES} bytes.`);
   }
   const [db, tenant] = [c.get('db'), c.get('tenant')];
-  const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+  const nodes = c.get('nodes');
   const id = await importAdapter(c.env, db, nodes, tenant, requestBytes(c.req.raw), boundary);
   const row = await findAdapter(db, tenant, id);
   if (!row) throw new AppError('adapter_not_found', `Adapter ${id} was deleted meanwhile.`);

@@ -8,20 +8,19 @@ import {
 } from '../../shared/api/adapters.ts';
 import { adapterRef, listOf } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
-import { noNode } from '../ask-node.ts';
-import { submitAdapter } from '../create-adapter.ts';
+import { submitAdapter } from '../adapters/create-adapter.ts';
+import { removeAdapter } from '../adapters/remove-adapter.ts';
+import { withMatrix } from '../adapters/whole-metrics.ts';
 import { type AdapterRow, findAdapter, findServable, pageOfAdapters, viewAdapter } from '../db/adapters.ts';
 import type { Db } from '../db/client.ts';
-import type { AppEnv } from '../env.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { toPage } from '../http/pages.ts';
+import { json, jsonRequest, named } from '../http/responses.ts';
+import { whyNotServable } from '../inference/resolve-adapters.ts';
 import { idempotent } from '../middleware/idempotency.ts';
 import { jsonBody } from '../middleware/json-body.ts';
-import { NodeClient } from '../node-client.ts';
-import { toPage } from '../pages.ts';
-import { removeAdapter } from '../remove-adapter.ts';
-import { residentOn, warmAdapter } from '../residency.ts';
-import { whyNotServable } from '../resolve-adapters.ts';
-import { withMatrix } from '../whole-metrics.ts';
-import { json, jsonRequest, named } from './responses.ts';
+import { noNode } from '../nodes/ask-node.ts';
+import { residentOn, warmAdapter } from '../nodes/residency.ts';
 
 /** Room for 2,000 inline examples of some length; larger datasets are uploaded as files. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
@@ -100,7 +99,7 @@ export const adapters = new OpenAPIHono<AppEnv>()
     const { id } = c.req.valid('param');
     const db = c.get('db');
     const row = await findRow(db, c.get('tenant'), id);
-    const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+    const nodes = c.get('nodes');
     const whole = await withMatrix(c.env, row);
     return c.json({ ...viewAdapter(whole), resident: await residentOn(db, nodes, row) }, 200);
   })
@@ -110,14 +109,14 @@ export const adapters = new OpenAPIHono<AppEnv>()
     if (!adapterRef.safeParse(id).success) throw unknownAdapter(id);
     const [found] = await findServable(db, tenant, [id]);
     if (!found) throw await whyNotServable(db, tenant, id, 'id');
-    const node = await warmAdapter(db, new NodeClient(c.env.NODE_SECRET, c.get('requestId')), found);
+    const node = await warmAdapter(db, c.get('nodes'), found);
     if (!node) throw noNode(found.baseModel);
     const version = `${found.name}@${found.version}`;
     return c.json({ id: version, object: 'adapter' as const, node: node.id }, 202);
   })
   .openapi(remove, async (c) => {
     const { id } = c.req.valid('param');
-    const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+    const nodes = c.get('nodes');
     if (!(await removeAdapter(c.env, c.get('db'), nodes, c.get('tenant'), id))) throw unknownAdapter(id);
     return c.json({ id, object: 'adapter' as const, deleted: true as const }, 200);
   });

@@ -13,16 +13,16 @@ import {
   pageOfFiles,
   viewFile,
 } from '../db/files.ts';
-import type { AppEnv } from '../env.ts';
 import { newId } from '../hashing.ts';
-import { fileKey } from '../object-keys.ts';
-import { deleteObjects } from '../object-store.ts';
-import { toPage } from '../pages.ts';
-import { ObjectWriter, serveObject } from '../storage.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { toPage } from '../http/pages.ts';
+import { form, json, named } from '../http/responses.ts';
+import { deleteObjects } from '../objects/delete-objects.ts';
+import { fileKey } from '../objects/object-keys.ts';
+import { ObjectWriter, serveObject } from '../objects/storage.ts';
 import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_BODY_BYTES, receiveDataset, tooLargeUpload } from '../upload/receive-dataset.ts';
-import { form, json, named } from './responses.ts';
 
 const File = named('File', file);
 const params = z.object({ id: z.string() });

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import type { AppEnv } from '../env.ts';
-import { json } from './responses.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { json } from '../http/responses.ts';
 
 const getHealth = createRoute({
   operationId: 'getHealth',

@@ -5,14 +5,13 @@ import {
   classifyResponse,
   MAX_CLASSIFY_BYTES,
 } from '../../shared/api/inference.ts';
-import { Deadline } from '../ask-node.ts';
-import { classify, type NodeTiming } from '../classify.ts';
 import { unixNow } from '../clock.ts';
-import type { AppEnv } from '../env.ts';
 import { newId } from '../hashing.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { json, jsonRequest, named } from '../http/responses.ts';
+import { classify, type NodeTiming } from '../inference/classify.ts';
 import { jsonBody } from '../middleware/json-body.ts';
-import { NodeClient } from '../node-client.ts';
-import { json, jsonRequest, named } from './responses.ts';
+import { Deadline } from '../nodes/ask-node.ts';
 
 const post = createRoute({
   operationId: 'classify',
@@ -31,7 +30,7 @@ export const inference = new OpenAPIHono<AppEnv>().openapi(post, async (c) => {
   const { 'x-timeout-ms': timeoutMs } = c.req.valid('header');
   const caller = {
     db: c.get('db'),
-    client: new NodeClient(c.env.NODE_SECRET, c.get('requestId')),
+    client: c.get('nodes'),
     tenant: c.get('tenant'),
     deadline: new Deadline(timeoutMs),
   };

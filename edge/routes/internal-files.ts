@@ -12,13 +12,13 @@ import { findBundle } from '../db/adapters.ts';
 import { keepCheckpoint } from '../db/checkpoints.ts';
 import type { Db } from '../db/client.ts';
 import { findAnyJob, type JobRow } from '../db/jobs.ts';
-import type { AppEnv } from '../env.ts';
 import { randomHex } from '../hashing.ts';
-import { attemptPrefix, checkpointKey } from '../object-keys.ts';
-import { deleteObjects } from '../object-store.ts';
-import { putStream, serveObject } from '../storage.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { json } from '../http/responses.ts';
+import { deleteObjects } from '../objects/delete-objects.ts';
+import { attemptPrefix, checkpointKey } from '../objects/object-keys.ts';
+import { putStream, serveObject } from '../objects/storage.ts';
 import { limitBytes, requestBytes } from '../upload/bytes.ts';
-import { json } from './responses.ts';
 
 const token = z.object({ [LEASE_TOKEN_HEADER]: z.string() });
 const binary = { description: 'The bytes', content: { 'application/octet-stream': { schema: z.any() } } };

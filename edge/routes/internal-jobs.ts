@@ -3,20 +3,19 @@ import { type BundleManifest, canonicalManifest } from '../../shared/adapter-for
 import { type CompleteJob, completeJob, failJob } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { MAX_COMPLETION_BYTES } from '../../shared/label-limits.ts';
-import { changeName } from '../change-name.ts';
-import { checkTrained } from '../check-trained.ts';
+import { checkTrained } from '../adapters/check-trained.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
 import { failJob as endAttempt, completeJob as finishJob } from '../db/completion.ts';
 import { findAnyJob, type JobRow } from '../db/jobs.ts';
 import { findObjects } from '../db/objects.ts';
-import type { AppEnv } from '../env.ts';
 import { sha256Of } from '../hashing.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { json, jsonRequest } from '../http/responses.ts';
 import { jsonBody } from '../middleware/json-body.ts';
-import { NodeClient } from '../node-client.ts';
-import { attemptPrefix } from '../object-keys.ts';
-import { prefetch } from '../residency.ts';
-import { json, jsonRequest } from './responses.ts';
+import { changeName } from '../nodes/change-name.ts';
+import { prefetch } from '../nodes/residency.ts';
+import { attemptPrefix } from '../objects/object-keys.ts';
 
 const params = z.object({ id: z.string() });
 const status = z.object({ job_id: z.string(), status: z.string() });
@@ -52,7 +51,7 @@ export const internalJobs = new OpenAPIHono<AppEnv>()
     await checkTrained(c.env, db, job, body.resolved, prefix);
     const bundle = await sha256Of(canonicalManifest(body.manifest));
     const trained = { bundle, manifest: body.manifest, prefix };
-    const nodes = new NodeClient(c.env.NODE_SECRET, c.get('requestId'));
+    const nodes = c.get('nodes');
     const finished = await changeName(nodes, db, job.tenant, job.adapterName, ({ seq }) =>
       finishJob(db, job, body, trained, seq, unixNow()),
     );

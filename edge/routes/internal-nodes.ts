@@ -13,11 +13,11 @@ import { unixNow } from '../clock.ts';
 import type { JobRow } from '../db/jobs.ts';
 import { beat } from '../db/leases.ts';
 import { leaveNode, registerNode as saveNode } from '../db/nodes.ts';
-import type { AppEnv } from '../env.ts';
 import { randomHex } from '../hashing.ts';
-import { isolate } from '../isolate.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { json, jsonRequest } from '../http/responses.ts';
 import { jsonBody } from '../middleware/json-body.ts';
-import { json, jsonRequest } from './responses.ts';
+import { isolate } from '../nodes/isolate.ts';
 
 const register = createRoute({
   method: 'post',

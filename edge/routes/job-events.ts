@@ -6,10 +6,10 @@ import { type JobEvent, jobEvent } from '../../shared/api/jobs.ts';
 import { AppError } from '../../shared/errors.ts';
 import { eventId, eventNumber, eventsSince, pageOfEvents, viewEvent } from '../db/event-pages.ts';
 import { findJob } from '../db/jobs.ts';
-import type { AppEnv } from '../env.ts';
-import { followEvents } from '../follow-events.ts';
-import { toPage } from '../pages.ts';
-import { named } from './responses.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { toPage } from '../http/pages.ts';
+import { named } from '../http/responses.ts';
+import { followEvents } from '../jobs/follow-events.ts';
 
 const EVENT_STREAM = 'text/event-stream';
 

@@ -5,10 +5,10 @@ import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
 import { cancelJob, findJob, type JobRow, pageOfJobs, viewJob } from '../db/jobs.ts';
-import type { AppEnv } from '../env.ts';
-import { toPage } from '../pages.ts';
-import { placesOf } from '../queue-places.ts';
-import { json, named } from './responses.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { toPage } from '../http/pages.ts';
+import { json, named } from '../http/responses.ts';
+import { placesOf } from '../jobs/queue-places.ts';
 
 const Job = named('Job', job);
 const params = z.object({ id: z.string() });

@@ -1,12 +1,12 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { listOf } from '../../shared/api/common.ts';
 import { baseModelObject } from '../../shared/api/inference.ts';
+import type { LiveNode } from '../base-models.ts';
 import { unixNow } from '../clock.ts';
 import { liveNodes } from '../db/nodes.ts';
-import type { AppEnv } from '../env.ts';
-import { toPage } from '../pages.ts';
-import type { LiveNode } from '../pick-node.ts';
-import { json, named } from './responses.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import { toPage } from '../http/pages.ts';
+import { json, named } from '../http/responses.ts';
 
 const list = createRoute({
   operationId: 'listModels',

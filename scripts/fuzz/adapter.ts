@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { describeForServing, type ImportBase, parseImport } from '../../edge/import-request.ts';
+import { describeForServing, parseImport } from '../../edge/adapters/import-request.ts';
+import type { ImportBase } from '../../edge/base-models.ts';
 import { joinBytes } from '../../edge/upload/bytes.ts';
 import { receiveAdapter } from '../../edge/upload/receive-adapter.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';

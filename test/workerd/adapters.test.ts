@@ -1,9 +1,9 @@
 import { env } from 'cloudflare:workers';
 import { eq } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { everyMinute } from '../../edge/cron.ts';
 import { adapters, jobs, nodes, objects } from '../../edge/db/schema.ts';
-import { isolate } from '../../edge/isolate.ts';
-import { reapLeases } from '../../edge/reap-leases.ts';
+import { isolate } from '../../edge/nodes/isolate.ts';
 import { adapter as adapterSchema } from '../../shared/api/adapters.ts';
 import { EXAMPLES, makeReady, submit } from './support/adapters.ts';
 import { type Client, db, makeTenant, problemOf } from './support/api.ts';
@@ -56,10 +56,10 @@ describe('POST /v1/adapters', () => {
     const stored = await env.BUCKET.get(`inline/${job_id}`);
     const rows = (await stored!.text()).trimEnd().split('\n');
     expect(rows.map((row) => JSON.parse(row))).toEqual(EXAMPLES);
-    await reapLeases(env);
+    await everyMinute(env);
     expect(await env.BUCKET.head(`inline/${job_id}`)).not.toBeNull();
     await client.call(`/v1/fine_tuning/jobs/${job_id}/cancel`, { method: 'POST' });
-    await reapLeases(env);
+    await everyMinute(env);
     expect(await env.BUCKET.head(`inline/${job_id}`)).toBeNull();
   });
 

@@ -1,9 +1,9 @@
 import { env, exports } from 'cloudflare:workers';
 import { eq } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { everyMinute } from '../../edge/cron.ts';
 import { jobs, objects } from '../../edge/db/schema.ts';
 import { sha256Of } from '../../edge/hashing.ts';
-import { reapLeases } from '../../edge/reap-leases.ts';
 import { type JobLease, MAX_CHECKPOINT_BYTES } from '../../shared/api/nodes.ts';
 import { submit } from './support/adapters.ts';
 import { type Client, callAsNode, db, makeTenant, NODE_SECRET, problemOf } from './support/api.ts';
@@ -82,10 +82,10 @@ describe('a checkpoint', () => {
   it('survives the sweep while its job is under way, and while it waits for a node', async () => {
     const lease = await leaseOf('kept');
     await put(lease, 'the state');
-    await reapLeases(env);
+    await everyMinute(env);
     expect(await keysOf(lease)).toHaveLength(1);
     await fail(lease);
-    await reapLeases(env);
+    await everyMinute(env);
     expect(await read((await node.lease())!)).toBe('the state');
   });
 
@@ -164,7 +164,7 @@ describe('the end of a job', () => {
       'lost in its last attempt',
       async ({ job_id }) => {
         await db.update(jobs).set({ failures: 2, leaseUntil: 1 }).where(eq(jobs.id, job_id));
-        await reapLeases(env);
+        await everyMinute(env);
       },
     ],
   ])('%s takes its checkpoint along', async (name, end) => {
@@ -173,7 +173,7 @@ describe('the end of a job', () => {
     const [key] = await keysOf(lease);
     expect(key).toBeDefined();
     await end(lease);
-    await reapLeases(env);
+    await everyMinute(env);
     expect(await keysOf(lease)).toEqual([]);
     expect(await db.select().from(objects).where(eq(objects.key, key!))).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { nodes } from '../../edge/db/schema.ts';
 import { randomHex } from '../../edge/hashing.ts';
-import { isolate } from '../../edge/isolate.ts';
+import { isolate } from '../../edge/nodes/isolate.ts';
 import { classifyResponse } from '../../shared/api/inference.ts';
 import { AppError } from '../../shared/errors.ts';
 import { makeReady, submit } from './support/adapters.ts';

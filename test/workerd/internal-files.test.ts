@@ -3,7 +3,7 @@ import { eq } from 'drizzle-orm';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { adapters } from '../../edge/db/schema.ts';
 import { sha256Of } from '../../edge/hashing.ts';
-import { attemptPrefix } from '../../edge/object-keys.ts';
+import { attemptPrefix } from '../../edge/objects/object-keys.ts';
 import { BUNDLE_FILES, canonicalManifest, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import type { JobLease } from '../../shared/api/nodes.ts';
 import { CONTENT_TYPE, multipartBody } from '../support/multipart-body.ts';

@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { eq } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { everyMinute } from '../../edge/cron.ts';
 import { jobEvents, jobs, objects } from '../../edge/db/schema.ts';
-import { reapLeases } from '../../edge/reap-leases.ts';
 import { MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import type { JobLease } from '../../shared/api/nodes.ts';
 import { MAX_LABEL_CHARS, MAX_LABELS } from '../../shared/api/rows.ts';
@@ -169,7 +169,7 @@ describe('a lapsed lease', () => {
   it('goes back to the queue by the cron', async () => {
     const lease = await leaseOf('reaped');
     await lapse(lease.job_id);
-    await reapLeases(env);
+    await everyMinute(env);
     expect(await statusOf(lease.job_id)).toMatchObject({ status: 'queued', progress: null });
   });
 
@@ -362,7 +362,7 @@ describe('completing', () => {
       .update(objects)
       .set({ expiresAt: 1 })
       .where(eq(objects.key, `adapters/${lost.job_id}/1/weft.json`));
-    await reapLeases(env);
+    await everyMinute(env);
     expect(await env.BUCKET.head(`adapters/${lost.job_id}/1/weft.json`)).toBeNull();
     expect(await env.BUCKET.head(`adapters/${lost.job_id}/2/weft.json`)).not.toBeNull();
   });

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { describe, expect, it } from 'vitest';
-import type { AppEnv } from '../../edge/env.ts';
-import { respondWithError } from '../../edge/problems.ts';
+import type { AppEnv } from '../../edge/http/app-env.ts';
+import { respondWithError } from '../../edge/http/problems.ts';
 
 /** What a client gets where a statement fails with this message of D1's. */
 async function answerTo(message: string): Promise<Response> {

@@ -6,7 +6,7 @@ import { app } from '../../edge/app.ts';
 import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/changes.ts';
 import { changes, nodes } from '../../edge/db/schema.ts';
 import { ExpiringCache } from '../../edge/expiring-cache.ts';
-import { isolate } from '../../edge/isolate.ts';
+import { isolate } from '../../edge/nodes/isolate.ts';
 import { AppError } from '../../shared/errors.ts';
 import { makeReady, submit } from './support/adapters.ts';
 import { type Client, db, makeTenant, problemOf } from './support/api.ts';

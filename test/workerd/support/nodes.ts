@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { randomHex } from '../../../edge/hashing.ts';
-import { attemptPrefix } from '../../../edge/object-keys.ts';
-import { putBytes } from '../../../edge/storage.ts';
+import { attemptPrefix } from '../../../edge/objects/object-keys.ts';
+import { putBytes } from '../../../edge/objects/storage.ts';
 import { ServingLease } from '../../../gpu-node/serve/serving-lease.ts';
 import {
   ADAPTER_CONFIG_FILE,

@@ -1,0 +1,76 @@
+import { checkContents, checkFits, parseWeftFile } from '../../shared/adapter-check.ts';
+import { parseAdapterConfig } from '../../shared/adapter-config.ts';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  WEFT_FILE,
+  type WeftFile,
+} from '../../shared/adapter-format.ts';
+import type { ResolvedTraining } from '../../shared/api/nodes.ts';
+import { AppError } from '../../shared/errors.ts';
+import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
+import { type ScannedWeights, WeightsScan } from '../../shared/weights-scan.ts';
+import { findTrainedBase } from '../db/adapter-import.ts';
+import type { Db } from '../db/client.ts';
+import type { JobRow } from '../db/jobs.ts';
+import type { Env } from '../env.ts';
+
+/**
+ * Checks the files that an attempt has stored under `prefix` as whatever node serves them will, so that training too makes no version that
+ * none would load.
+ * @throws {AppError} `invalid_adapter`, naming file, tensor or field
+ */
+export async function checkTrained(
+  env: Pick<Env, 'BUCKET'>,
+  db: Db,
+  job: JobRow,
+  resolved: ResolvedTraining,
+  prefix: string,
+): Promise<void> {
+  const { baseModel, baseModelSha256 } = job;
+  const base = await findTrainedBase(db, baseModel, baseModelSha256);
+  if (!base) {
+    const message = `No node has the base model ${baseModel} that job ${job.id} was trained on.`;
+    throw new AppError('no_capacity', message, { retryAfter: 1 });
+  }
+  const what = `adapter ${job.adapterName}@${job.adapterVersion}`;
+  const bytesOf = async (name: string) => (await stored(env, prefix + name)).bytes();
+  const config = parseAdapterConfig(new TextDecoder().decode(await bytesOf(ADAPTER_CONFIG_FILE)), what);
+  const weft = parseWeftFile(await bytesOf(WEFT_FILE), what);
+  const description = checkContents(config, await scan(env, prefix + ADAPTER_WEIGHTS_FILE, what), what);
+  checkFits(description, weft, base, what);
+  checkAsTrained(weft, baseModel, resolved, what);
+}
+
+/** A file that was there when the manifest was compared with the ledger. */
+async function stored(env: Pick<Env, 'BUCKET'>, key: string): Promise<R2ObjectBody> {
+  const object = await env.BUCKET.get(key);
+  if (!object) throw new Error(`the object ${key} is gone`);
+  return object;
+}
+
+async function scan(env: Pick<Env, 'BUCKET'>, key: string, what: string): Promise<ScannedWeights> {
+  const limits = { file: `${what}: ${ADAPTER_WEIGHTS_FILE}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
+  const weights = new WeightsScan(limits);
+  for await (const chunk of (await stored(env, key)).body) weights.add(chunk as Uint8Array);
+  return weights.finish();
+}
+
+/** What the edge shows of an adapter, and routes by, is what its node said of the training. */
+function checkAsTrained(
+  weft: WeftFile,
+  baseModel: string,
+  { labels, method, hyperparameters }: ResolvedTraining,
+  what: string,
+): void {
+  const { pooling, base_precision } = method;
+  const { max_length } = hyperparameters;
+  const said = { base_model: baseModel, labels, pooling, base_precision, max_length };
+  const field = (Object.keys(said) as (keyof typeof said)[]).find(
+    (key) => JSON.stringify(weft[key]) !== JSON.stringify(said[key]),
+  );
+  if (field === undefined) return;
+  throw new AppError('invalid_adapter', `${what}: ${WEFT_FILE}: ${field} is not what it was trained with.`, {
+    param: `resolved.${field}`,
+  });
+}

@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { checkContents, checkFits, parseWeftFile } from '../../shared/adapter-check.ts';
+import { parseAdapterConfig } from '../../shared/adapter-config.ts';
+import type { AdapterDescription } from '../../shared/adapter-description.ts';
+import { WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
+import { adapterName } from '../../shared/api/common.ts';
+import { givenLabel, MAX_LABELS } from '../../shared/api/rows.ts';
+import { AppError } from '../../shared/errors.ts';
+import { FAMILIES } from '../../shared/families.ts';
+import { formatOf } from '../../shared/formats/index.ts';
+import { areTooLong, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
+import { basePrecision, MAX_SEQUENCE_LENGTH, type PeftConfig, pooling } from '../../shared/peft-config.ts';
+import type { ImportBase } from '../base-models.ts';
+import { invalidRequest } from '../invalid-request.ts';
+import { type ReceivedAdapter, THE_IMPORT } from '../upload/receive-adapter.ts';
+
+export const importFields = z.strictObject({
+  name: adapterName,
+  labels: z
+    .array(givenLabel)
+    .min(2)
+    .max(MAX_LABELS)
+    .refine((labels) => !areTooLong(labels), `they have more than ${MAX_LABELS_BYTES} bytes together`)
+    .optional(),
+  base_model: z.string().min(1).max(128).optional(),
+  base_precision: basePrecision.default('fp32'),
+  pooling: pooling.default('cls'),
+  max_length: z.coerce.number().int().min(8).max(512).optional(),
+});
+export type ImportFields = z.infer<typeof importFields>;
+
+/** What an import's files and fields say, checked as far as is possible without its base model. */
+export interface ParsedImport {
+  fields: ImportFields;
+  /** The base model that the fields, or else the files, name. */
+  baseModel: string | null;
+  description: AdapterDescription;
+  method: PeftConfig;
+  /** The `weft.json` that came along. */
+  weft: WeftFile | undefined;
+}
+
+/** Throws `invalid_adapter` or `invalid_request`, naming the file and tensor, or the field. */
+export function parseImport({ config, weights, weft: weftBytes, fields }: ReceivedAdapter): ParsedImport {
+  const weft = weftBytes && parseWeftFile(weftBytes, THE_IMPORT);
+  const parsed = importFields.safeParse({
+    ...(weft && saidBy(weft)),
+    ...fields,
+    ...(fields.labels && { labels: parseLabels(fields.labels) }),
+  });
+  if (!parsed.success) throw invalidRequest(parsed.error);
+  if (weft) requireAgreement(parsed.data, weft);
+  const text = new TextDecoder().decode(config);
+  const peft = parseAdapterConfig(text, THE_IMPORT);
+  const description = checkContents(peft, weights, THE_IMPORT);
+  return {
+    fields: parsed.data,
+    baseModel: parsed.data.base_model ?? peft.baseModel,
+    description,
+    method: {
+      ...formatOf(description.method).methodOf(peft, modulesOf(description), description.targets),
+      pooling: parsed.data.pooling,
+      base_precision: parsed.data.base_precision,
+    } as PeftConfig,
+    weft,
+  };
+}
+
+/** What of `weft.json` a field may say too. */
+function saidBy({ labels, base_model, base_precision, pooling, max_length }: WeftFile) {
+  return { labels, base_model, base_precision, pooling, max_length };
+}
+
+function requireAgreement(fields: ImportFields, weft: WeftFile): void {
+  for (const [field, said] of Object.entries(saidBy(weft))) {
+    const given = fields[field as keyof ImportFields];
+    if (JSON.stringify(given) === JSON.stringify(said)) continue;
+    const message = `${field}: ${WEFT_FILE} says something else; leave the field out, or the file.`;
+    throw new AppError('invalid_request', message, { param: field });
+  }
+}
+
+/** One field that holds a JSON array, or one field a label. */
+function parseLabels(given: string[]): unknown[] {
+  if (given.length > 1 || !given[0]!.trimStart().startsWith('[')) return given;
+  try {
+    const labels: unknown = JSON.parse(given[0]!);
+    if (Array.isArray(labels)) return labels;
+  } catch {
+    // Said below.
+  }
+  throw new AppError('invalid_request', 'labels must be a JSON array of strings.', { param: 'labels' });
+}
+
+/** The kinds of module that are changed, such as `attention.self.query`. */
+function modulesOf({ family, targets }: AdapterDescription): string[] {
+  const { root, layers } = FAMILIES[family];
+  const kinds = targets.map(({ module }) =>
+    module.startsWith(layers)
+      ? module.slice(layers.length).replace(/^\d+\./, '')
+      : module.slice(root.length + 1),
+  );
+  return [...new Set(kinds)].sort();
+}
+
+/** `weft.json`, the one that came along or a new one, for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
+export function describeForServing(
+  { fields, description, weft: given }: ParsedImport,
+  base: ImportBase,
+): WeftFile {
+  const { labels, max_length, base_precision } = fields;
+  const rows = description.classifier.labels;
+  if (!labels) {
+    const message = `labels is required: the classifier has ${rows} rows; give ${rows} labels in their order.`;
+    throw new AppError('invalid_request', message, { param: 'labels' });
+  }
+  if (max_length !== undefined && max_length > base.max_length) {
+    const message = `max_length: ${base.id} reads at most ${base.max_length} tokens.`;
+    throw new AppError('invalid_request', message, { param: 'max_length' });
+  }
+  if (!base.precisions.includes(base_precision)) {
+    const message = `base_precision: ${base.id} is served as ${base.precisions.join(', ')}.`;
+    throw new AppError('invalid_request', message, { param: 'base_precision' });
+  }
+  const weft: WeftFile = given ?? {
+    format: 1,
+    labels,
+    pooling: fields.pooling,
+    // As transformers truncates where it is told nothing.
+    max_length: max_length ?? Math.min(base.max_length, MAX_SEQUENCE_LENGTH),
+    base_model: base.id,
+    base_model_sha256: base.sha256,
+    base_precision,
+    metrics: null,
+  };
+  checkFits(description, weft, base, THE_IMPORT);
+  return weft;
+}

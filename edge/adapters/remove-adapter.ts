@@ -1,0 +1,48 @@
+import { adapterRef, parseAdapterRef } from '../../shared/api/common.ts';
+import { AppError } from '../../shared/errors.ts';
+import { unixNow } from '../clock.ts';
+import { deleteAdapters } from '../db/adapter-deletion.ts';
+import { findAdapter } from '../db/adapters.ts';
+import type { Db } from '../db/client.ts';
+import { liveNodes } from '../db/nodes.ts';
+import type { Env } from '../env.ts';
+import { changeName } from '../nodes/change-name.ts';
+import type { NodeClient } from '../nodes/node-client.ts';
+import { deleteObjects } from '../objects/delete-objects.ts';
+
+/**
+ * Deletes a version, or all versions of a name, from the database, the object store and the nodes. When this returns, no
+ * node answers for it any more. Returns whether there was anything to delete.
+ */
+export async function removeAdapter(
+  env: Env,
+  db: Db,
+  client: NodeClient,
+  tenant: string,
+  ref: string,
+): Promise<boolean> {
+  const exists = async () =>
+    adapterRef.safeParse(ref).success && (await findAdapter(db, tenant, ref)) !== undefined;
+  if (!(await exists())) return false;
+  const { name } = parseAdapterRef(ref);
+  const deleted = await changeName(client, db, tenant, name, ({ seq }) =>
+    deleteAdapters(db, tenant, ref, seq, unixNow()),
+  );
+  if (!deleted) {
+    // Another deletion was faster, or the nodes took so long to tell that the change was given up.
+    if (await exists()) {
+      throw new AppError('no_capacity', `${ref} could not be deleted now; try again.`, { retryAfter: 2 });
+    }
+    return false;
+  }
+  const { keys, bundles } = deleted;
+  await Promise.all([deleteObjects(env, db, keys), evictEverywhere(db, client, bundles)]);
+  return true;
+}
+
+/** Frees what the nodes hold. One that does not hear it learns it by its next heartbeat. */
+async function evictEverywhere(db: Db, client: NodeClient, bundles: string[]): Promise<void> {
+  if (bundles.length === 0) return;
+  const nodes = await liveNodes(db, unixNow());
+  await Promise.all(nodes.map((node) => client.evict(node, bundles)));
+}

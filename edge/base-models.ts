@@ -1,0 +1,21 @@
+import type { AdapterBase } from '../shared/adapter-check.ts';
+
+/** A base model as a node has it. */
+export interface BaseModel {
+  id: string;
+  sha256: string;
+  precisions: string[];
+  maxLength: number;
+}
+
+/** A node that has been heard of lately. */
+export interface LiveNode {
+  id: string;
+  url: string;
+  baseModels: BaseModel[];
+}
+
+/** A base model that adapters are checked against. */
+export interface ImportBase extends AdapterBase {
+  precisions: string[];
+}

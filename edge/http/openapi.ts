@@ -1,0 +1,165 @@
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { problemBody } from '../../shared/api/common.ts';
+import { ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
+import type { AppEnv } from './app-env.ts';
+import { named } from './responses.ts';
+
+type Document = ReturnType<OpenAPIHono<AppEnv>['getOpenAPI31Document']>;
+type PathItem = NonNullable<Document['paths']>[string];
+type Operation = NonNullable<PathItem['get']>;
+
+/** The parts of the API, by how their paths begin. */
+const TAGS: Readonly<Record<string, string>> = {
+  '/v1/files': 'Files',
+  '/v1/adapters': 'Adapters',
+  '/v1/fine_tuning': 'Jobs',
+  '/v1/classify': 'Classification',
+  '/v1/models': 'Models',
+  '/health': 'Health',
+};
+
+// What an operation may refuse with follows from its shape, and beyond that from this table: a code in it that is never
+// answered, or one that is missing, is found by the tests, which hold every answer against the document.
+const ANY: readonly ErrorCode[] = ['unknown_parameter', 'internal_error', 'no_capacity'];
+const WITH_KEY: readonly ErrorCode[] = ['invalid_api_key'];
+const WITH_INPUT: readonly ErrorCode[] = ['invalid_request'];
+const WITH_BODY: readonly ErrorCode[] = ['malformed_body', 'payload_too_large', 'unsupported_media_type'];
+const WITH_JSON: readonly ErrorCode[] = ['malformed_json'];
+const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
+  createAdapter: [
+    'file_not_found',
+    'model_not_found',
+    'invalid_dataset',
+    'idempotency_conflict',
+    'queue_full',
+  ],
+  listAdapters: ['adapter_not_found'],
+  getAdapter: ['adapter_not_found'],
+  deleteAdapter: ['adapter_not_found'],
+  warmAdapter: ['adapter_not_found', 'adapter_not_ready'],
+  downloadAdapterFile: ['adapter_not_found', 'adapter_not_ready', 'invalid_request'],
+  importAdapter: ['adapter_not_found', 'model_not_found', 'invalid_adapter'],
+  uploadFile: ['invalid_dataset'],
+  listFiles: ['file_not_found'],
+  getFile: ['file_not_found'],
+  downloadFile: ['file_not_found'],
+  deleteFile: ['file_not_found', 'file_in_use'],
+  listJobs: ['job_not_found'],
+  getJob: ['job_not_found'],
+  cancelJob: ['job_not_found', 'job_finished'],
+  listJobEvents: ['job_not_found'],
+  classify: ['adapter_not_found', 'adapter_not_ready', 'rate_limited', 'upstream_failed'],
+};
+
+const REQUEST_ID = { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' } as const;
+const text = { type: 'string' } as const;
+
+const REQUEST_HEADERS = {
+  'X-Request-Id': [
+    text,
+    'Names the request in logs and errors, where it is 1 to 64 letters, digits, "_" and "-"',
+  ],
+  'Idempotency-Key': [
+    { type: 'string', minLength: 1, maxLength: 255 },
+    'The first answer is given again to each repetition for a day',
+  ],
+  'Last-Event-ID': [text, 'Where a stream goes on'],
+  'If-None-Match': [text, 'An ETag that the client has'],
+} as const;
+const ASKED: Readonly<Record<string, readonly (keyof typeof REQUEST_HEADERS)[]>> = {
+  createAdapter: ['Idempotency-Key'],
+  listJobEvents: ['Last-Event-ID'],
+  downloadAdapterFile: ['If-None-Match'],
+};
+
+const HEADERS = {
+  'X-Request-Id': [REQUEST_ID, 'What logs and errors name the request by'],
+  Location: [text, 'The path of what was made'],
+  'Server-Timing': [text, 'Where the time went, in milliseconds'],
+  ETag: [text, 'The SHA-256 of the bytes'],
+  'Retry-After': [{ type: 'integer', minimum: 1 }, 'Seconds after which to try again'],
+  'X-Should-Retry': [{ type: 'string', const: 'false' }, 'That the same request stays refused'],
+  'WWW-Authenticate': [text, 'How to give a key'],
+  'Accept-Encoding': [text, 'The content codings that a body may have'],
+} as const;
+type Header = keyof typeof HEADERS;
+const GIVEN: Readonly<Record<string, readonly Header[]>> = {
+  createAdapter: ['Location'],
+  importAdapter: ['Location'],
+  downloadAdapterFile: ['ETag'],
+  classify: ['Server-Timing'],
+};
+const GIVEN_WITH: Readonly<Record<number, readonly Header[]>> = {
+  401: ['WWW-Authenticate'],
+  409: ['Retry-After', 'X-Should-Retry'],
+  415: ['Accept-Encoding'],
+  429: ['Retry-After'],
+  502: ['X-Should-Retry'],
+  503: ['Retry-After'],
+};
+
+/** The document of the API: what its routes say, and to each what the tables above do. To be made once. */
+export function describeApi(app: OpenAPIHono<AppEnv>): Document {
+  app.openAPIRegistry.register('Problem', named('Problem', problemBody));
+  const document = app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: { title: 'Weft', version: '0.1.0', description: 'Trains and serves LoRA text classifiers.' },
+    security: [{ key: [] }],
+    tags: Object.values(TAGS).map((name) => ({ name })),
+  });
+  document.components!.securitySchemes = { key: { type: 'http', scheme: 'bearer' } };
+  document.components!.headers = Object.fromEntries(
+    Object.entries(HEADERS).map(([name, [schema, description]]) => [name, { schema, description }]),
+  );
+  for (const [path, item] of Object.entries(document.paths!)) {
+    for (const operation of Object.values(item) as Operation[]) complete(operation, path);
+  }
+  return document;
+}
+
+function complete(operation: Operation, path: string): void {
+  const id = operation.operationId!;
+  const codes = codesOf(operation);
+  operation.tags = [Object.entries(TAGS).find(([beginning]) => path.startsWith(beginning))![1]];
+  const asked = ['X-Request-Id', ...(ASKED[id] ?? [])] as (keyof typeof REQUEST_HEADERS)[];
+  operation.parameters = [...(operation.parameters ?? []), ...asked.map(asParameter)];
+  for (const response of Object.values(operation.responses!)) {
+    response.headers = headersOf(['X-Request-Id', ...(GIVEN[id] ?? [])]);
+  }
+  for (const status of new Set(codes.map((code) => ERROR_STATUS[code]))) {
+    operation.responses![status] = problemOf(
+      status,
+      codes.filter((code) => ERROR_STATUS[code] === status),
+    );
+  }
+}
+
+function codesOf({ operationId, security, parameters = [], requestBody }: Operation): ErrorCode[] {
+  const content = requestBody && 'content' in requestBody ? requestBody.content : undefined;
+  const isChecked = content || parameters.some((one) => 'in' in one && one.in !== 'path');
+  return [
+    ...ANY,
+    ...(security?.length === 0 ? [] : WITH_KEY),
+    ...(isChecked ? WITH_INPUT : []),
+    ...(content ? WITH_BODY : []),
+    ...(content && 'application/json' in content ? WITH_JSON : []),
+    ...(OF_OPERATION[operationId!] ?? []),
+  ];
+}
+
+function asParameter(name: keyof typeof REQUEST_HEADERS) {
+  const [schema, description] = REQUEST_HEADERS[name];
+  return { name, in: 'header' as const, required: false, schema, description };
+}
+
+function headersOf(names: readonly string[]) {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+}
+
+function problemOf(status: number, codes: readonly ErrorCode[]) {
+  return {
+    description: codes.map((code) => `\`${code}\``).join(', '),
+    headers: headersOf(['X-Request-Id', ...(GIVEN_WITH[status] ?? [])]),
+    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  };
+}

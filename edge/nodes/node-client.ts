@@ -1,0 +1,158 @@
+import { problemBody } from '../../shared/api/common.ts';
+import {
+  adapterTierResponse,
+  type NameChange,
+  type NodeClassifyRequest,
+  type NodeClassifyResponse,
+  nodeClassifyResponse,
+  REQUEST_ID_HEADER,
+} from '../../shared/api/nodes.ts';
+import { AppError, ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
+import type { LiveNode } from '../base-models.ts';
+
+const TELL_TIMEOUT_MS = 2_000;
+/** A client waits for it: a node that is slower is left out. */
+const TIER_TIMEOUT_MS = 500;
+/**
+ * What a node's refusal is to the caller, by the node's code: either is the caller's to mend, or passes. The node's own words go with it.
+ * Any other code is a fault of the edge's or the node's own.
+ */
+const TOLD_AS: ReadonlyMap<string, ErrorCode> = new Map<ErrorCode, ErrorCode>([
+  ['adapter_not_found', 'adapter_not_found'],
+  ['adapter_stale', 'adapter_stale'],
+  ['invalid_adapter', 'invalid_adapter'],
+  ['deadline_too_short', 'deadline_too_short'],
+  // Started again with other base models than were known of it.
+  ['model_not_found', 'model_not_found'],
+  ['rate_limited', 'rate_limited'],
+  ['no_capacity', 'no_capacity'],
+  // The node could not fetch an adapter's files.
+  ['upstream_failed', 'no_capacity'],
+]);
+/** Of them, what another node may answer. */
+const ELSEWHERE: readonly ErrorCode[] = ['model_not_found', 'rate_limited', 'no_capacity'];
+const DEFAULT_RETRY_SECONDS = 1;
+
+interface Call {
+  path: string;
+  /** JSON; a call without it is a GET. */
+  body?: unknown;
+  timeoutMs: number;
+}
+
+/** The only caller of nodes; `requestId` goes with every call. */
+export class NodeClient {
+  readonly #secret: string;
+  readonly #requestId: string;
+
+  constructor(secret: string, requestId: string) {
+    this.#secret = secret;
+    this.#requestId = requestId;
+  }
+
+  /**
+   * Classifies rows on a node.
+   * @throws {AppError} what the node says of the rows or of itself, in its words and with its `param`; `upstream_failed` where it
+   * does not take the edge's call
+   * @throws {NodeTrouble} where the node fails
+   */
+  async classify(
+    node: LiveNode,
+    body: NodeClassifyRequest,
+    timeoutMs: number,
+  ): Promise<NodeClassifyResponse> {
+    const response = await this.#call(node, { path: '/internal/classify', body, timeoutMs });
+    const answer = await response.json().catch(() => undefined);
+    if (!response.ok) throw refusal(node, response, answer);
+    const parsed = nodeClassifyResponse.safeParse(answer);
+    if (parsed.success && parsed.data.rows.length === body.rows.length) return parsed.data;
+    throw new NodeTrouble(`node ${node.id} answered in another shape than agreed`);
+  }
+
+  /** Tells a node what to refuse; returns whether it has acknowledged it. */
+  tellChanges(node: LiveNode, changes: NameChange[]): Promise<boolean> {
+    return this.#tell(node, '/internal/changes', { changes });
+  }
+
+  /** Tells a node to drop bundles; one that does not hear it learns it by its next heartbeat. */
+  evict(node: LiveNode, bundles: string[]): Promise<boolean> {
+    return this.#tell(node, '/internal/evict', { bundles });
+  }
+
+  /** Tells a node to load bundles before anybody asks for them. */
+  warm(node: LiveNode, bundles: string[]): Promise<boolean> {
+    return this.#tell(node, '/internal/warm', { bundles });
+  }
+
+  /** Where a node has a bundle; null where it does not have it, or does not say so in time. */
+  async tierOf(node: LiveNode, bundle: string) {
+    try {
+      const path = `/internal/adapters/${bundle}`;
+      const response = await this.#call(node, { path, timeoutMs: TIER_TIMEOUT_MS });
+      return adapterTierResponse.parse(await response.json()).tier;
+    } catch {
+      return null;
+    }
+  }
+
+  async #tell(node: LiveNode, path: string, body: unknown): Promise<boolean> {
+    try {
+      const response = await this.#call(node, { path, body, timeoutMs: TELL_TIMEOUT_MS });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  async #call(node: LiveNode, { path, body, timeoutMs }: Call): Promise<Response> {
+    try {
+      return await fetch(new URL(path, node.url), {
+        headers: {
+          authorization: `Bearer ${this.#secret}`,
+          'content-type': 'application/json',
+          [REQUEST_ID_HEADER]: this.#requestId,
+        },
+        ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+        redirect: 'manual',
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+    } catch (cause) {
+      const silent = cause instanceof Error && cause.name === 'TimeoutError';
+      if (silent) throw new NodeSilent(`node ${node.id} has not answered in ${timeoutMs} ms`, { cause });
+      throw new NodeTrouble(`node ${node.id} does not answer`, { cause });
+    }
+  }
+}
+
+/** A node that is lost, broken or silent. */
+export class NodeTrouble extends Error {
+  override name = 'NodeTrouble';
+}
+
+/** A node that did not answer in time. */
+export class NodeSilent extends NodeTrouble {
+  override name = 'NodeSilent';
+}
+
+/** Whether another node may answer what one has not. */
+export function mayDoBetterElsewhere(error: unknown): boolean {
+  return error instanceof NodeTrouble || (error instanceof AppError && ELSEWHERE.includes(error.code));
+}
+
+function refusal(node: LiveNode, response: Response, answer: unknown): Error {
+  const told = problemBody.safeParse(answer).data?.error;
+  const code = told && TOLD_AS.get(told.code);
+  if (code) {
+    const passes = ERROR_STATUS[code] === 429 || ERROR_STATUS[code] === 503;
+    const retryAfter = Number(response.headers.get('retry-after')) || DEFAULT_RETRY_SECONDS;
+    return new AppError(code, told.message, {
+      ...(told.param && { param: told.param }),
+      ...(passes && { retryAfter }),
+    });
+  }
+  if (response.status >= 500) return new NodeTrouble(`node ${node.id} answered ${response.status}`);
+  return new AppError('upstream_failed', 'The node refused the texts.', {
+    cause: new Error(`node ${node.id} answered ${response.status}: ${told?.message ?? ''}`),
+  });
+}
