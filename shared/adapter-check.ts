@@ -1,15 +1,15 @@
 import type { AdapterConfig } from './adapter-config.ts';
 import {
   type AdapterDescription,
-  type BaseShape,
   checkAgainstBase,
   checkLabels,
   describeAdapter,
 } from './adapter-description.ts';
 import { WEFT_FILE, type WeftFile, weftFile } from './adapter-format.ts';
 import { AppError } from './errors.ts';
-import { fail } from './formats/format.ts';
-import { formatOf } from './formats/index.ts';
+import { formatOf } from './methods/index.ts';
+import type { BaseShape } from './methods/places.ts';
+import { fail } from './methods/refusal.ts';
 import { type PackedMetrics, packedMetrics, unpackMetrics } from './packed-metrics.ts';
 import type { Pooling } from './peft-config.ts';
 import type { ScannedWeights } from './weights-scan.ts';

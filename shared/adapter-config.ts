@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from './errors.ts';
-import type { AnyConfigInput, FileConfig, MethodType } from './formats/index.ts';
-import { formatOf, METHOD_TYPES } from './formats/index.ts';
+import type { AnyConfigInput, FileConfig, MethodType } from './methods/index.ts';
+import { formatOf, METHOD_TYPES } from './methods/index.ts';
 
 /** What `adapter_config.json` says, which decides how an adapter's tensors are applied. */
 export type AdapterConfig = {
@@ -84,14 +84,10 @@ function parseWith<S extends z.ZodType>(schema: S, json: unknown, what: string):
   throw new AppError('invalid_adapter', `${what}: adapter_config.json: ${where}${issue?.message}`);
 }
 
-/**
- * The text of `adapter_config.json`: every key of PEFT's own file, sorted, indented by 2. `all-linear` is written out as the
- * modules' full names, as PEFT does.
- */
+/** The text of `adapter_config.json`: every key of PEFT's own file, sorted, indented by 2. */
 export function adapterConfigJson(input: AnyConfigInput): string {
-  const { method, modules, baseModel, revision } = input;
+  const { method, baseModel, revision } = input;
   const { peftType, write } = formatOf(method.type);
-  const targets = method.target_modules === 'all-linear' ? modules : method.target_modules;
   const config: Record<string, unknown> = {
     auto_mapping: null,
     base_model_name_or_path: baseModel,
@@ -99,7 +95,6 @@ export function adapterConfigJson(input: AnyConfigInput): string {
     modules_to_save: ['classifier', 'score'],
     peft_type: peftType,
     revision,
-    target_modules: [...targets].sort(),
     task_type: 'SEQ_CLS',
     ...write(input),
   };

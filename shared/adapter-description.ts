@@ -1,7 +1,9 @@
 import type { AdapterConfig } from './adapter-config.ts';
-import { FAMILIES, type Family, type FamilyName, type LinearKind } from './families.ts';
-import { fail, shown, type Target, tensor, tensorName } from './formats/format.ts';
-import { formatOf, type MethodType, type TargetOf } from './formats/index.ts';
+import { FAMILIES, type Family, type FamilyName } from './families.ts';
+import { tensor, tensorName } from './methods/format.ts';
+import { formatOf, type MethodType, type TargetOf } from './methods/index.ts';
+import type { BaseShape } from './methods/places.ts';
+import { fail, shown } from './methods/refusal.ts';
 import type { SafetensorsHeader, TensorEntry } from './safetensors.ts';
 
 /** One linear layer of the classification head: weight [out, in], bias [out]. */
@@ -26,28 +28,20 @@ export interface DescriptionOf<M extends MethodType> {
 }
 export type AdapterDescription = { [M in MethodType]: DescriptionOf<M> }[MethodType];
 
-/** What must be known of a base model to tell whether an adapter fits it. */
-export interface BaseShape {
-  family: FamilyName;
-  hidden_size: number;
-  num_layers: number;
-  /** Where unknown, feed-forward widths are checked only against each other. */
-  intermediate_size?: number;
-}
-
-/** The tensor of a layer of the head in PEFT's file: weight [out, in], bias [out]. */
+/** The tensor of a layer of the head in the files of most methods: weight [out, in], bias [out]. */
 export function classifierTensorName(part: 'weight' | 'bias', layer = 'classifier'): string {
   return tensorName(layer, part);
 }
 
 function describeClassifier(
   { head }: Family,
+  fileName: (name: string) => string,
   header: SafetensorsHeader,
   what: string,
 ): AdapterDescription['classifier'] {
   const layers = head.map((name): ClassifierLayer => {
-    const weight = tensor(header, classifierTensorName('weight', name), 2, what);
-    const bias = tensor(header, classifierTensorName('bias', name), 1, what);
+    const weight = tensor(header, fileName(`${name}.weight`), 2, what);
+    const bias = tensor(header, fileName(`${name}.bias`), 1, what);
     const [outFeatures = 0, inFeatures = 0] = weight.shape;
     if (bias.shape[0] !== outFeatures) {
       fail(what, `${name}.bias is [${bias.shape}], ${name}.weight is [${weight.shape}]`);
@@ -55,24 +49,6 @@ function describeClassifier(
     return { name, inFeatures, outFeatures, weight, bias };
   });
   return { labels: layers.at(-1)!.outFeatures, layers };
-}
-
-/** The family whose encoder a tensor of the method names first. */
-function familyOf(method: MethodType, header: SafetensorsHeader, what: string): Family {
-  const { tensorName: pattern, tensorTitle } = formatOf(method);
-  const families = Object.values(FAMILIES);
-  const first = [...header.tensors.keys()].find((name) => pattern.test(name));
-  if (first === undefined) fail(what, `it has no ${tensorTitle}`);
-  const [, module = ''] = pattern.exec(first) ?? [];
-  const family = families.find(({ root }) => module.startsWith(`${root}.`));
-  const known = families.map(({ title }) => title).join(', ');
-  return family ?? fail(what, `tensor ${shown(first)} belongs to none of the encoders there are: ${known}`);
-}
-
-/** `layer.10` after `layer.9`. */
-function byModule(a: string, b: string): number {
-  const padded = (name: string) => name.replace(/\d+/g, (digits) => digits.padStart(4, '0'));
-  return padded(a) < padded(b) ? -1 : 1;
 }
 
 /**
@@ -86,68 +62,21 @@ export function describeAdapter(
 ): AdapterDescription {
   const { method } = config;
   const format = formatOf(method);
-  const family = familyOf(method, header, what);
-  const classifier = describeClassifier(family, header, what);
-  const head = new Set(classifier.layers.flatMap(({ weight, bias }) => [weight, bias]));
-  const modules = new Set<string>();
+  const file = { config, header, what };
+  const family = format.familyOf(file);
+  const classifier = describeClassifier(family, format.fileName, header, what);
+  const targets = format.targets(file, family);
+  const known = new Set(classifier.layers.flatMap(({ weight, bias }) => [weight, bias]));
+  for (const { entry } of targets.flatMap((target) => format.tensorsOf(target))) known.add(entry);
   for (const [name, entry] of header.tensors) {
-    const [, module] = format.tensorName.exec(name) ?? [];
-    if (module?.startsWith(`${family.root}.`)) modules.add(module);
-    else if (!head.has(entry)) {
-      const { tensorTitle } = format;
-      fail(
-        what,
-        `tensor ${shown(name)} is neither a ${tensorTitle} of a ${family.title} encoder nor its classifier`,
-      );
-    }
-  }
-  const targets = [...modules].sort(byModule).map((module) => format.describe(module, config, header, what));
-  return { method, family: family.name, targets, classifier } as unknown as AdapterDescription;
-}
-
-type Side = 'hidden' | 'intermediate';
-
-/** The width of what goes into a linear layer and of what comes out. */
-const SIDES: Readonly<Record<LinearKind, readonly [Side, Side]>> = {
-  query: ['hidden', 'hidden'],
-  key: ['hidden', 'hidden'],
-  value: ['hidden', 'hidden'],
-  attentionOutput: ['hidden', 'hidden'],
-  intermediate: ['hidden', 'intermediate'],
-  output: ['intermediate', 'hidden'],
-};
-
-/** The layer that a module belongs to, undefined for the pooler, and its sides; undefined for what is no linear layer. */
-function placeOf({ layers, linears, pooler }: Family, module: string) {
-  if (module === pooler) return { layer: undefined, sides: ['hidden', 'hidden'] as const };
-  if (!module.startsWith(layers)) return undefined;
-  const [, layer, name] = /^(0|[1-9]\d{0,3})\.(.+)$/.exec(module.slice(layers.length)) ?? [];
-  const kind = (Object.keys(SIDES) as LinearKind[]).find((each) => linears[each] === name);
-  return kind && { layer, sides: SIDES[kind] };
-}
-
-function checkTarget(method: MethodType, target: Target, base: BaseShape, what: string): void {
-  const { module } = target;
-  const family = FAMILIES[base.family];
-  const place = placeOf(family, module);
-  if (!place) fail(what, `${shown(module)} is no linear layer of a ${family.title} encoder`);
-  const { layer, sides } = place;
-  if (layer !== undefined && Number(layer) >= base.num_layers) {
+    if (known.has(entry)) continue;
+    const { tensorTitle } = format;
     fail(
       what,
-      `${module} is changed, the base model has ${base.num_layers} layers, the last is ${base.num_layers - 1}`,
+      `tensor ${shown(name)} is neither a ${tensorTitle} of a ${family.title} encoder nor its classifier`,
     );
   }
-  const size = { hidden: base.hidden_size, intermediate: base.intermediate_size };
-  const [inFeatures, outFeatures] = [
-    size[sides[0]] ?? target.inFeatures,
-    size[sides[1]] ?? target.outFeatures,
-  ];
-  for (const { label, entry, shape } of formatOf(method).tensorsOf(target)) {
-    const needed = shape(inFeatures!, outFeatures!);
-    if (String(entry.shape) === String(needed)) continue;
-    fail(what, `${label} of ${module} is [${entry.shape}], the base model needs [${needed}]`);
-  }
+  return { method, family: family.name, targets, classifier } as unknown as AdapterDescription;
 }
 
 /** Throws `invalid_adapter`, naming tensor and shapes, where an adapter does not fit a base model. */
@@ -156,7 +85,12 @@ export function checkAgainstBase(description: AdapterDescription, base: BaseShap
     const [its, bases] = [FAMILIES[description.family].title, FAMILIES[base.family].title];
     fail(what, `it changes a ${its} encoder, the base model is a ${bases} encoder`);
   }
-  for (const target of description.targets) checkTarget(description.method, target, base, what);
+  const { tensorsOf } = formatOf(description.method);
+  for (const { label, entry, needed } of description.targets.flatMap(tensorsOf)) {
+    const shape = needed(base, what);
+    if (String(entry.shape) === String(shape)) continue;
+    fail(what, `${label} is [${entry.shape}], the base model needs [${shape}]`);
+  }
   const { layers, labels } = description.classifier;
   for (const [i, { name, weight }] of layers.entries()) {
     const needed = [i === layers.length - 1 ? labels : base.hidden_size, base.hidden_size];

@@ -18,9 +18,6 @@ export const MAX_FILE_BYTES: Readonly<Record<BundleFile, number>> = {
   [WEFT_FILE]: MAX_WEFT_BYTES,
 };
 
-/** Every tensor of a PEFT sequence classification adapter begins with this. */
-export const PEFT_PREFIX = 'base_model.model.';
-
 /** Bounds of `temperature`: nothing beyond them is a calibration, and a score stays a number. */
 export const MIN_TEMPERATURE = 0.05;
 export const MAX_TEMPERATURE = 20;

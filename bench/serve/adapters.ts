@@ -5,10 +5,10 @@ import { matchTargets } from '../../gpu-node/methods/targets.ts';
 import { type BaseModelSource, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { Random } from '../../gpu-node/random.ts';
 import { writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import { classifierTensorName } from '../../shared/adapter-description.ts';
-import { canonicalManifest, PEFT_PREFIX } from '../../shared/adapter-format.ts';
-import { loraTensorName } from '../../shared/formats/lora.ts';
+import { canonicalManifest } from '../../shared/adapter-format.ts';
+import { PEFT_PREFIX } from '../../shared/methods/format.ts';
+import { loraTensorName } from '../../shared/methods/lora.ts';
 import type { BasePrecision, LoraConfig } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 
@@ -50,12 +50,12 @@ export async function writeAdapters(
     return { shape: dims, data: pool.subarray(start, start + length) };
   };
   const plain = (name: string) => name.slice(PEFT_PREFIX.length);
-  const config = adapterConfigJson({
+  const about = {
     method: method(shape),
     modules: layers.map(({ name }) => name),
     baseModel: source.id,
     revision: null,
-  });
+  };
   const weft = {
     format: 1 as const,
     labels: Array.from({ length: shape.labels }, (_, i) => `label ${i}`),
@@ -78,7 +78,7 @@ export async function writeAdapters(
     tensors.set(plain(classifierTensorName('weight')), draw(shape.labels, architecture.hiddenSize));
     tensors.set(plain(classifierTensorName('bias')), draw(shape.labels));
     const partial = await mkdtemp(join(cache, 'partial-'));
-    const manifest = await writeAdapterFiles(partial, { config, tensors, weft });
+    const manifest = await writeAdapterFiles(partial, { ...about, tensors, weft });
     const bundle = createHash('sha256').update(canonicalManifest(manifest)).digest('hex');
     const folder = join(cache, bundle);
     await rm(folder, { recursive: true, force: true });

@@ -7,8 +7,8 @@ import { adapterName } from '../../shared/api/common.ts';
 import { givenLabel, MAX_LABELS } from '../../shared/api/rows.ts';
 import { AppError } from '../../shared/errors.ts';
 import { FAMILIES } from '../../shared/families.ts';
-import { formatOf } from '../../shared/formats/index.ts';
 import { areTooLong, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
+import { formatOf } from '../../shared/methods/index.ts';
 import { basePrecision, MAX_SEQUENCE_LENGTH, type PeftConfig, pooling } from '../../shared/peft-config.ts';
 import type { ImportBase } from '../base-models.ts';
 import { invalidRequest } from '../invalid-request.ts';
@@ -58,7 +58,7 @@ export function parseImport({ config, weights, weft: weftBytes, fields }: Receiv
     baseModel: parsed.data.base_model ?? peft.baseModel,
     description,
     method: {
-      ...formatOf(description.method).methodOf(peft, modulesOf(description), description.targets),
+      ...formatOf(description.method).methodOf(peft, description.targets, FAMILIES[description.family]),
       pooling: parsed.data.pooling,
       base_precision: parsed.data.base_precision,
     } as PeftConfig,
@@ -90,17 +90,6 @@ function parseLabels(given: string[]): unknown[] {
     // Said below.
   }
   throw new AppError('invalid_request', 'labels must be a JSON array of strings.', { param: 'labels' });
-}
-
-/** The kinds of module that are changed, such as `attention.self.query`. */
-function modulesOf({ family, targets }: AdapterDescription): string[] {
-  const { root, layers } = FAMILIES[family];
-  const kinds = targets.map(({ module }) =>
-    module.startsWith(layers)
-      ? module.slice(layers.length).replace(/^\d+\./, '')
-      : module.slice(root.length + 1),
-  );
-  return [...new Set(kinds)].sort();
 }
 
 /** `weft.json`, the one that came along or a new one, for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */

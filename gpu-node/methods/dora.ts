@@ -1,5 +1,5 @@
 import { MAX_GAIN } from '../../shared/adapter-check.ts';
-import type { LoraTarget } from '../../shared/formats/lora.ts';
+import type { LoraTarget } from '../../shared/methods/lora.ts';
 import type { TensorEntry } from '../../shared/safetensors.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';

@@ -15,13 +15,20 @@ const nameVector = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.ia3_l`;
  * feed-forward layer y = W(l⊙x) + b. The vectors start as ones.
  */
 export const ia3: PeftMethod<'ia3'> = {
-  resolve: ({ type, ...request }, { linears: { key, value, output } }) => ({
+  resolve: (
+    { type, ...request },
+    {
+      family: {
+        linears: { key, value, output },
+      },
+    },
+  ) => ({
     type,
     target_modules: given(request.target_modules, [key, value, output]),
     feedforward_modules: given(request.feedforward_modules, [output]),
   }),
   learningRate: 1e-2,
-  layers,
+  modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) => {
     const scalesInput = feedForward(config, architecture);
     return layers(config, architecture).map((layer): Trainable => {

@@ -1,9 +1,9 @@
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
-import type { MethodType } from '../../shared/formats/index.ts';
-import type { BaseModel } from '../models/model.ts';
-import type { LinearLayer } from '../models/sites.ts';
+import type { MethodType } from '../../shared/methods/index.ts';
+import type { Pooling } from '../../shared/peft-config.ts';
+import type { Architecture, BaseModel } from '../models/model.ts';
 import { headNumbers } from '../parts/head.ts';
-import { LINEAR_PART_NAMES, type Plan, type ServedAdapter } from '../parts/index.ts';
+import { PART_NAMES, PARTS, type Plan, type ServedAdapter } from '../parts/index.ts';
 import type { TensorBytes } from '../parts/part.ts';
 import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
@@ -20,12 +20,13 @@ export function methodOf({ type }: { type: MethodType }): AnyMethod {
   return METHODS[type] as unknown as AnyMethod;
 }
 
-/** What a session must be able to apply to serve an adapter; `layers` are those that its pooling leads through, in the order of the forward pass. */
-export function planOf(description: AdapterDescription, layers: readonly LinearLayer[]): Plan {
+/** What a session must be able to apply to serve an adapter of this pooling. */
+export function planOf(description: AdapterDescription, architecture: Architecture, pooling: Pooling): Plan {
   const plan = methodOf({ type: description.method }).plan(description);
-  const inOrder = LINEAR_PART_NAMES.map((part) => {
+  const inOrder = PART_NAMES.map((part) => {
     const named = new Set(plan[part]);
-    return [part, layers.map(({ name }) => name).filter((name) => named.has(name))] as const;
+    const places = named.size === 0 ? [] : PARTS[part].places(architecture, pooling);
+    return [part, places.filter((name) => named.has(name))] as const;
   });
   return Object.fromEntries(inOrder.filter(([, places]) => places.length > 0));
 }

@@ -37,7 +37,7 @@ export const lora: PeftMethod<'lora'> = {
     };
   },
   learningRate: 1e-3,
-  layers,
+  modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) =>
     layers(config, architecture).flatMap((layer): Trainable[] => [
       ...matrices(layer, config.r),

@@ -1,5 +1,5 @@
 import { AppError } from '../../shared/errors.ts';
-import { isMeantBy } from '../../shared/formats/format.ts';
+import { isMeantBy } from '../../shared/methods/format.ts';
 import type { LoraConfig } from '../../shared/peft-config.ts';
 import type { LinearLayer } from '../models/sites.ts';
 

@@ -10,6 +10,7 @@ import {
   embeddingsByToken,
   encode,
   encoderLinears,
+  encoderNorms,
   encoderSpecs,
   firstToken,
   linearSpecs,
@@ -17,6 +18,7 @@ import {
   norm,
   normSpecs,
   weightSpec,
+  wordEmbeddings,
 } from './encoder.ts';
 import { classificationHead } from './head.ts';
 import type { Architecture } from './model.ts';
@@ -58,6 +60,7 @@ export function bert(config: unknown): Architecture {
     hiddenSize: hidden,
     intermediateSize: c.intermediate_size,
     layers: c.num_hidden_layers,
+    heads: shape.heads,
     vocabSize: c.vocab_size,
     maxLength: Math.min(c.max_position_embeddings, MAX_SEQUENCE_LENGTH),
     head: classificationHead(FAMILY, hidden, c.initializer_range, tanh),
@@ -70,14 +73,15 @@ export function bert(config: unknown): Architecture {
       ...linearSpecs(FAMILY, pooler, 'pooled-matrix', true),
     ],
     linears: (pooling) => (pooling === 'cls' ? [...layers, pooler] : layers),
+    norms: [EMBEDDINGS_NORM, ...encoderNorms(shape)],
     encode: (weights, inputs, sites) =>
       encode(shape, weights, inputs, sites, () => {
         const { inputIds, positionIds, tokenTypeIds } = inputs;
         const table = (name: string) => weights.plain(inputIds.graph, name);
-        const words = embeddingsByToken(inputs, inputIds, (ids) => weights.rows(WORDS, ids));
+        const words = wordEmbeddings(inputs, WORDS, weights, sites);
         const positions = embeddingsByPosition(inputs, positionIds, table(POSITIONS));
         const types = embeddingsByToken(inputs, tokenTypeIds, (ids) => gather(table(TOKEN_TYPES), ids));
-        return norm(EMBEDDINGS_NORM, add(add(words, types), positions), weights, shape.normEpsilon);
+        return norm(EMBEDDINGS_NORM, add(add(words, types), positions), weights, shape.normEpsilon, sites);
       }),
     pool: (pooling, states, weights, inputs, sites) =>
       pooling === 'mean'

@@ -15,15 +15,16 @@ import {
 import {
   type EncoderShape,
   embeddingsByPosition,
-  embeddingsByToken,
   encode,
   encoderLinears,
+  encoderNorms,
   encoderSpecs,
   firstToken,
   meanOfTokens,
   norm,
   normSpecs,
   weightSpec,
+  wordEmbeddings,
 } from './encoder.ts';
 import { classificationHead } from './head.ts';
 import type { Architecture } from './model.ts';
@@ -73,6 +74,7 @@ export function distilbert(config: unknown): Architecture {
     hiddenSize: c.dim,
     intermediateSize: c.hidden_dim,
     layers: c.n_layers,
+    heads: shape.heads,
     vocabSize: c.vocab_size,
     maxLength: Math.min(c.max_position_embeddings, MAX_SEQUENCE_LENGTH),
     head: classificationHead(FAMILY, c.dim, c.initializer_range, relu),
@@ -83,13 +85,14 @@ export function distilbert(config: unknown): Architecture {
       ...encoderSpecs(shape),
     ],
     linears: () => layers,
+    norms: [EMBEDDINGS_NORM, ...encoderNorms(shape)],
     encode: (weights, inputs, sites) =>
       encode(shape, weights, inputs, sites, () => {
         const { inputIds, positionIds } = inputs;
-        const words = embeddingsByToken(inputs, inputIds, (ids) => weights.rows(WORDS, ids));
+        const words = wordEmbeddings(inputs, WORDS, weights, sites);
         const table = weights.plain(inputIds.graph, POSITIONS);
         const positions = embeddingsByPosition(inputs, positionIds, table);
-        return norm(EMBEDDINGS_NORM, add(words, positions), weights, shape.normEpsilon);
+        return norm(EMBEDDINGS_NORM, add(words, positions), weights, shape.normEpsilon, sites);
       }),
     pool: (pooling, states, _weights, inputs) =>
       pooling === 'mean' ? meanOfTokens(states, inputs) : firstToken(states, inputs),

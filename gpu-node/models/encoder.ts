@@ -2,6 +2,7 @@ import type { Family, LinearKind } from '../../shared/families.ts';
 import type { Value } from '../graph/ir.ts';
 import {
   add,
+  concat,
   div,
   gather,
   gelu,
@@ -19,7 +20,15 @@ import {
 } from '../ops/index.ts';
 import type { BaseWeights, WeightRole, WeightSpec } from '../precision/precision.ts';
 import type { EncoderInputs, HiddenLayout } from './model.ts';
-import { changedLinear, type LinearLayer, type Sites } from './sites.ts';
+import {
+  changedLinear,
+  changedNorm,
+  type KeysValues,
+  type LinearLayer,
+  type Sites,
+  type SublayerCall,
+  type SublayerKind,
+} from './sites.ts';
 
 /** Sizes of an encoder, and where its two norms a layer lie, which differs between families as its linear layers do. */
 export interface EncoderShape {
@@ -70,6 +79,14 @@ export function encode(
   return hidden;
 }
 
+/** The names of the norms of all layers, in the order of the forward pass. */
+export function encoderNorms({ family, layers, norms }: EncoderShape): string[] {
+  return Array.from({ length: layers }, (_, index) => [
+    `${family.layers}${index}.${norms.attention}`,
+    `${family.layers}${index}.${norms.output}`,
+  ]).flat();
+}
+
 /** The linear layers of all layers, in the order of the forward pass. */
 export function encoderLinears(shape: EncoderShape): LinearLayer[] {
   return Array.from({ length: shape.layers }, (_, index) => Object.values(layerLinears(shape, index))).flat();
@@ -93,14 +110,10 @@ function layerLinears({ family, hiddenSize, intermediateSize }: EncoderShape, in
 
 /** What the layers need of the weight file: linear layers, then norms. */
 export function encoderSpecs(shape: EncoderShape): WeightSpec[] {
-  const { family, hiddenSize, norms } = shape;
-  const layerNorms = Array.from({ length: shape.layers }, (_, index) => [
-    ...normSpecs(family, `${family.layers}${index}.${norms.attention}`, hiddenSize),
-    ...normSpecs(family, `${family.layers}${index}.${norms.output}`, hiddenSize),
-  ]);
+  const { family, hiddenSize } = shape;
   return [
     ...encoderLinears(shape).flatMap((layer) => linearSpecs(family, layer, 'matrix')),
-    ...layerNorms.flat(),
+    ...encoderNorms(shape).flatMap((name) => normSpecs(family, name, hiddenSize)),
   ];
 }
 
@@ -138,6 +151,17 @@ export function weightSpec(
   return { name, aliases, shape, role, optional: false };
 }
 
+/** The words' embeddings, float32 in the inputs' layout, as a method may have changed them. */
+export function wordEmbeddings(
+  inputs: EncoderInputs,
+  name: string,
+  weights: BaseWeights,
+  sites: Sites,
+): Value {
+  const words = embeddingsByToken(inputs, inputs.inputIds, (ids) => weights.rows(name, ids));
+  return sites.embeddings?.(words, inputs) ?? words;
+}
+
 /** Rows of a table of embeddings by token, float32 in the inputs' layout; `ids` is int32 `[batch, seq]`. */
 export function embeddingsByToken(
   inputs: EncoderInputs,
@@ -170,7 +194,12 @@ function encoderLayer(
   const { family, heads, norms, normEpsilon } = shape;
   const layers = layerLinears(shape, index);
   const apply = (layer: LinearLayer, input: Value) => applyLinear(layer, input, weights, sites);
-  const path = `${family.layers}${index}`;
+  const half = (kind: SublayerKind, input: Value, output: Value) => {
+    const name = `${family.layers}${index}.${norms[kind]}`;
+    const join = (y: Value) => norm(name, add(y, input), weights, normEpsilon, sites);
+    const call: SublayerCall = { kind, index, x: input, y: output, join };
+    return sites.sublayer ? sites.sublayer(call, ({ y }) => join(y)) : join(output);
+  };
   const context = attention(
     apply(layers.query, x),
     apply(layers.key, x),
@@ -178,14 +207,17 @@ function encoderLayer(
     mask,
     heads,
     layout,
+    (keys, values) => sites.attention?.({ index, x, keys, values }) ?? [],
   );
-  const attended = add(apply(layers.attentionOutput, context), x);
-  const middle = norm(`${path}.${norms.attention}`, attended, weights, normEpsilon);
+  const middle = half('attention', x, apply(layers.attentionOutput, context));
   const fed = apply(layers.output, gelu(apply(layers.intermediate, middle)));
-  return norm(`${path}.${norms.output}`, add(fed, middle), weights, normEpsilon);
+  return half('output', middle, fed);
 }
 
-/** Scaled dot-product attention over queries, keys and values in a layout, written out so that it differentiates. */
+/**
+ * Scaled dot-product attention over queries, keys and values in a layout, written out so that it differentiates; `before` gives the keys and
+ * values that stand before the text's own.
+ */
 function attention(
   query: Value,
   key: Value,
@@ -193,13 +225,23 @@ function attention(
   mask: Value,
   heads: number,
   layout: HiddenLayout,
+  before: (keys: Value, values: Value) => readonly KeysValues[],
 ): Value {
   const { toHeads, fromHeads } = AXES[layout];
   const [first, second, hidden] = query.shape as [string, string, number];
   const size = hidden / heads;
   const split = (x: Value) => transpose(reshape(x, [first, second, heads, size]), toHeads);
-  const scores = mul(matMul(split(query), swapLastAxes(split(key))), 1 / Math.sqrt(size));
-  const context = matMul(softmax(add(scores, mask)), split(value));
+  const [queries, ownKeys, ownValues] = [split(query), split(key), split(value)];
+  const prefixes = before(ownKeys, ownValues);
+  const joined = (of: (prefix: KeysValues) => Value, own: Value, axis: number) =>
+    concat([...prefixes.map(of), own], axis);
+  const keys = joined((prefix) => prefix.keys, ownKeys, 2);
+  const bias = joined((prefix) => prefix.bias, mask, 3);
+  const scores = mul(matMul(queries, swapLastAxes(keys)), 1 / Math.sqrt(size));
+  const context = matMul(
+    softmax(add(scores, bias)),
+    joined((prefix) => prefix.values, ownValues, 2),
+  );
   return reshape(transpose(context, fromHeads), query.shape);
 }
 
@@ -208,10 +250,10 @@ export function applyLinear(layer: LinearLayer, x: Value, weights: BaseWeights, 
   return changedLinear(call, sites.linear?.(call));
 }
 
-export function norm(name: string, x: Value, weights: BaseWeights, epsilon: number): Value {
+export function norm(name: string, x: Value, weights: BaseWeights, epsilon: number, sites: Sites): Value {
   const scale = weights.plain(x.graph, `${name}.weight`);
-  const shift = weights.plain(x.graph, `${name}.bias`);
-  return layerNormalization(x, scale, shift, epsilon);
+  const bias = weights.plain(x.graph, `${name}.bias`);
+  return changedNorm(layerNormalization(x, scale, bias, epsilon), sites.norm?.({ name, x, bias }));
 }
 
 /** `[batch, hidden]` of the token that begins a text, [CLS] or `<s>`. */

@@ -52,6 +52,7 @@ export interface Architecture {
   /** Width within a feed-forward network. */
   readonly intermediateSize: number;
   readonly layers: number;
+  readonly heads: number;
   readonly vocabSize: number;
   /** Most tokens a text may have, special tokens included. */
   readonly maxLength: number;
@@ -59,6 +60,8 @@ export interface Architecture {
   readonly weights: readonly WeightSpec[];
   /** Every linear layer that a method may change under the given pooling, in the order of the forward pass. */
   linears(pooling: Pooling): readonly LinearLayer[];
+  /** The names of its norms, each `[hidden]`, in the order of the forward pass. */
+  readonly norms: readonly string[];
   /** Last hidden states, float32, in the inputs' layout. */
   encode(weights: BaseWeights, inputs: EncoderInputs, sites: Sites): Value;
   /** What the head reads: one vector a row, float32 `[batch, hidden]`, from the last hidden states. */

@@ -6,15 +6,16 @@ import { bertFields, headsDivide } from './config-fields.ts';
 import {
   type EncoderShape,
   embeddingsByPosition,
-  embeddingsByToken,
   encode,
   encoderLinears,
+  encoderNorms,
   encoderSpecs,
   firstToken,
   meanOfTokens,
   norm,
   normSpecs,
   weightSpec,
+  wordEmbeddings,
 } from './encoder.ts';
 import { classificationHead } from './head.ts';
 import type { Architecture } from './model.ts';
@@ -69,6 +70,7 @@ export function roberta(config: unknown): Architecture {
     hiddenSize: hidden,
     intermediateSize: c.intermediate_size,
     layers: c.num_hidden_layers,
+    heads: shape.heads,
     vocabSize: c.vocab_size,
     maxLength: Math.min(c.max_position_embeddings - firstPosition(c), MAX_SEQUENCE_LENGTH),
     head: classificationHead(FAMILY, hidden, c.initializer_range, tanh),
@@ -80,15 +82,16 @@ export function roberta(config: unknown): Architecture {
       ...encoderSpecs(shape),
     ],
     linears: () => layers,
+    norms: [EMBEDDINGS_NORM, ...encoderNorms(shape)],
     encode: (weights, inputs, sites) =>
       encode(shape, weights, inputs, sites, () => {
         const { inputIds, positionIds } = inputs;
         const table = (name: string) => weights.plain(inputIds.graph, name);
-        const words = embeddingsByToken(inputs, inputIds, (ids) => weights.rows(WORDS, ids));
+        const words = wordEmbeddings(inputs, WORDS, weights, sites);
         const behindPadding = add(positionIds, firstPosition(c));
         const positions = embeddingsByPosition(inputs, behindPadding, table(POSITIONS));
         const everywhere = add(positions, slice(table(TOKEN_TYPES), 0, 0, 1));
-        return norm(EMBEDDINGS_NORM, add(words, everywhere), weights, shape.normEpsilon);
+        return norm(EMBEDDINGS_NORM, add(words, everywhere), weights, shape.normEpsilon, sites);
       }),
     pool: (pooling, states, _weights, inputs) =>
       pooling === 'mean' ? meanOfTokens(states, inputs) : firstToken(states, inputs),

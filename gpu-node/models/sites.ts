@@ -1,6 +1,7 @@
 import type { Value } from '../graph/ir.ts';
 import { add, asMatrix, gemm, matMul, mul, reshape, squeeze, sub, unsqueeze } from '../ops/index.ts';
 import type { FrozenLinear } from '../precision/precision.ts';
+import type { EncoderInputs } from './model.ts';
 
 /** A linear layer that a method may change; `name` is its dotted module name in transformers' classification model. */
 export interface LinearLayer {
@@ -51,13 +52,96 @@ export interface LinearCall {
   readonly frozen: FrozenLinear;
 }
 
+/** A norm being built: LN(x)⊙weight + bias, `name` its dotted module name. */
+export interface NormCall {
+  readonly name: string;
+  readonly x: Value;
+  /** Of the base model, `[size]`. */
+  readonly bias: Value;
+}
+
+/** What is added to a norm's output: `[size]`, or `[batch, size]`, one for each row. */
+export interface NormChange {
+  readonly shift?: Value;
+}
+
+/** Attention being built, after its heads were split. */
+export interface AttentionCall {
+  /** Which layer's, from 0. */
+  readonly index: number;
+  /** What the layer's queries, keys and values are made of, in the encoder's layout. */
+  readonly x: Value;
+  /** Of the text's own tokens, `[batch, heads, seq, size]`. */
+  readonly keys: Value;
+  readonly values: Value;
+}
+
+/** Keys and values that stand before the text's own, each `[batch, heads, prefix, size]`. */
+export interface KeysValues {
+  readonly keys: Value;
+  readonly values: Value;
+  /** What is added to their scores, `[batch, 1, 1, prefix]`: 0, or so low that a row has none of them. */
+  readonly bias: Value;
+}
+
+/** The two halves of a layer: attention with its output's linear layer, and the feed-forward network. */
+export type SublayerKind = 'attention' | 'output';
+
+/** The end of half a layer, between its last linear layer and its norm. */
+export interface SublayerCall {
+  readonly kind: SublayerKind;
+  /** Which layer's, from 0. */
+  readonly index: number;
+  /** What went into the half, which is added before the norm; in the encoder's layout, as y is. */
+  readonly x: Value;
+  /** What its last linear layer gave. */
+  readonly y: Value;
+  /** The norm of y + x, in the base model what the half gives. */
+  join(y: Value): Value;
+}
+
 /** The places of an encoder where methods act. Each answers what is changed there; absent is the base model. */
 export interface Sites {
   linear?(call: LinearCall): LinearChange | undefined;
+  norm?(call: NormCall): NormChange | undefined;
+  attention?(call: AttentionCall): readonly KeysValues[];
+  /** What half a layer gives; `next` is the rest of the chain, at its end the base model's `join`. */
+  sublayer?(call: SublayerCall, next: (call: SublayerCall) => Value): Value;
+  /** The word embeddings, in the encoder's layout, before positions are added. */
+  embeddings?(words: Value, inputs: EncoderInputs): Value;
 }
 
 /** The base model as it is. */
 export const NO_SITES: Sites = {};
+
+/** Several changes of one encoder as one. Two may meet at a place, but not in the same member of a linear layer's or a norm's change. */
+export function composeSites(sites: readonly Sites[]): Sites {
+  const [only] = sites;
+  if (only && sites.length === 1) return only;
+  return {
+    linear: (call) => merged(sites.map((each) => each.linear?.(call))),
+    norm: (call) => merged(sites.map((each) => each.norm?.(call))),
+    attention: (call) => sites.flatMap((each) => each.attention?.(call) ?? []),
+    sublayer: (call, next) =>
+      sites.reduceRight<typeof next>(
+        (rest, each) => (inner) => (each.sublayer ? each.sublayer(inner, rest) : rest(inner)),
+        next,
+      )(call),
+    embeddings: (words, inputs) => sites.reduce((x, each) => each.embeddings?.(x, inputs) ?? x, words),
+  };
+}
+
+function merged<C extends object>(changes: readonly (C | undefined)[]): C | undefined {
+  const all: Record<string, unknown> = {};
+  for (const change of changes) {
+    for (const [member, value] of Object.entries(change ?? {})) {
+      if (member in all && all[member] !== value)
+        throw new Error(`two methods change ${member} of one place`);
+      all[member] = value;
+    }
+  }
+  return all as C;
+}
 
 /** The output `[.., out]` of a linear layer under a change: the one formula of training, evaluation and serving. */
 export function changedLinear({ x: given, frozen }: LinearCall, change: LinearChange = {}): Value {
@@ -70,6 +154,11 @@ export function changedLinear({ x: given, frozen }: LinearCall, change: LinearCh
     const branch = withLowRank(frozen, dropped, dropped, 1, lowRank);
     y = add(y, mul(branch, mul(sub(gain, 1), dropout.scale)));
   }
+  return shift ? add(y, alongTokens(shift, y)) : y;
+}
+
+/** A norm's output `[.., size]` under a change. */
+export function changedNorm(y: Value, { shift }: NormChange = {}): Value {
   return shift ? add(y, alongTokens(shift, y)) : y;
 }
 

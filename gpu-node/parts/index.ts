@@ -1,49 +1,42 @@
-import type { LinearLayer, Sites } from '../models/sites.ts';
+import type { Architecture } from '../models/model.ts';
+import { composeSites, type Sites } from '../models/sites.ts';
 import { lowRank } from './low-rank.ts';
-import type { LinearPart, PartNumbers, RowsOf, Stack } from './part.ts';
+import type { Part, PartNumbers, RowsOf, Stack } from './part.ts';
 import { reach, scale } from './vectors.ts';
 
-/** Every way in which methods change linear layers. */
-export const LINEAR_PARTS = { lowRank, scale, reach } satisfies Readonly<Record<string, LinearPart>>;
-export type LinearPartName = keyof typeof LINEAR_PARTS;
-export const LINEAR_PART_NAMES = Object.keys(LINEAR_PARTS) as LinearPartName[];
+/** Every way in which methods change an encoder. */
+export const PARTS = { lowRank, scale, reach } satisfies Readonly<Record<string, Part>>;
+export type PartName = keyof typeof PARTS;
+export const PART_NAMES = Object.keys(PARTS) as PartName[];
 
-/** The head is a part too: every adapter brings its own, and it stands behind the encoder. */
-export type PartName = LinearPartName | 'head';
+/** The head is put into stacks too: every adapter brings its own, and it stands behind the encoder. */
+export type StackedName = PartName | 'head';
 
 /**
- * What a session can apply, or an adapter needs: for each part the names of the layers it acts on, in the order of the forward pass. A
+ * What a session can apply, or an adapter needs: for each part the names of the places it acts on, in the order of the forward pass. A
  * part that is absent acts nowhere.
  */
-export type Plan = { readonly [P in LinearPartName]?: readonly string[] };
+export type Plan = { readonly [P in PartName]?: readonly string[] };
 
-/** An adapter's numbers in memory, ready to be put into stacks; a part that it does not use is absent. */
-export type ServedAdapter = { readonly head: PartNumbers } & {
-  readonly [P in LinearPartName]?: PartNumbers;
-};
+/** An adapter's numbers in memory, by part; a part that it does not use is absent. */
+export type ServedParts = { readonly [P in PartName]?: PartNumbers };
+
+/** The same with its head, ready to be put into stacks. */
+export type ServedAdapter = ServedParts & { readonly head: PartNumbers };
 
 /** The stacks of each of a plan's parts, in the order of the table. */
-export function stacksOf(plan: Plan, layers: readonly LinearLayer[]): [LinearPartName, Stack[]][] {
-  return acting(plan).map(({ name, part, places }) => {
-    const changed = layers.filter((layer) => places.has(layer.name));
-    return [name, changed.flatMap((layer) => part.stacks(layer))];
-  });
+export function stacksOf(plan: Plan, architecture: Architecture): [PartName, readonly Stack[]][] {
+  return acting(plan).map(({ name, part, places }) => [name, part.stacks(places, architecture)]);
 }
 
 /** The sites of a serving graph: what each row's numbers do where its plan's parts act. */
-export function servingSites(plan: Plan, rowsOf: RowsOf): Sites {
-  const parts = acting(plan);
-  return {
-    linear: ({ layer }) => {
-      const changes = parts.filter(({ places }) => places.has(layer.name));
-      return Object.assign({}, ...changes.map(({ part }) => part.change(layer, rowsOf)));
-    },
-  };
+export function servingSites(plan: Plan, rowsOf: RowsOf, architecture: Architecture): Sites {
+  return composeSites(acting(plan).map(({ part, places }) => part.sites(places, rowsOf, architecture)));
 }
 
 function acting(plan: Plan) {
-  return LINEAR_PART_NAMES.flatMap((name) => {
+  return PART_NAMES.flatMap((name) => {
     const places = new Set(plan[name]);
-    return places.size > 0 ? [{ name, part: LINEAR_PARTS[name] as LinearPart, places }] : [];
+    return places.size > 0 ? [{ name, part: PARTS[name] as Part, places }] : [];
   });
 }

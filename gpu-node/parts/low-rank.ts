@@ -1,13 +1,13 @@
-import { fillTransposed, type LinearPart, type PartNumbers, SIZE, stackOf } from './part.ts';
+import { fillTransposed, linearPart, type PartNumbers, SIZE, stackOf } from './part.ts';
 
 /** A is held transposed, `[in, rank]`, and s·B transposed, `[rank, out]`; ranks below the stack's are padded with zeros. */
-export const lowRank: LinearPart = {
+export const lowRank = linearPart({
   stacks: ({ name, inFeatures, outFeatures }) => [
     stackOf(name, 'a', [inFeatures, SIZE]),
     stackOf(name, 'b', [SIZE, outFeatures]),
   ],
   change: ({ name }, rowsOf) => ({ lowRank: { a: rowsOf(name, 'a'), b: rowsOf(name, 'b'), scaling: 1 } }),
-};
+});
 
 /** The two factors of one layer. */
 export interface Factors {

@@ -1,6 +1,8 @@
+import type { Pooling } from '../../shared/peft-config.ts';
 import type { TensorEntry } from '../../shared/safetensors.ts';
 import type { Value } from '../graph/ir.ts';
-import type { LinearChange, LinearLayer } from '../models/sites.ts';
+import type { Architecture } from '../models/model.ts';
+import type { LinearChange, LinearLayer, Sites } from '../models/sites.ts';
 
 /** Stands in a stack's shape for what differs between the adapters of one part: the rank, the number of labels. */
 export const SIZE = 'size';
@@ -30,11 +32,35 @@ export type RowsOf = (place: string, tensor: string) => Value;
 /** Values by name: trainables or stacks, as graph inputs. */
 export type Parameters = Readonly<Record<string, Value>>;
 
-/** One of the ways in which methods change linear layers: the stacks that it takes, and what a row's numbers in them do. */
-export interface LinearPart {
+/** One of the ways in which methods change an encoder: where it can act, the stacks that it takes, and what a row's numbers in them do. */
+export interface Part {
+  /** The names of the places where it can act, in the order of the forward pass. */
+  places(architecture: Architecture, pooling: Pooling): readonly string[];
+  /** The stacks of some of these places. */
+  stacks(places: ReadonlySet<string>, architecture: Architecture): readonly Stack[];
+  /** What the rows' numbers do at these places, in a graph whose layout is `batch-first`. */
+  sites(places: ReadonlySet<string>, rowsOf: RowsOf, architecture: Architecture): Sites;
+}
+
+/** A part that acts on linear layers. */
+export function linearPart({
+  stacks,
+  change,
+}: {
   stacks(layer: LinearLayer): readonly Stack[];
-  /** What the rows' numbers do to the layer. */
   change(layer: LinearLayer, rowsOf: RowsOf): LinearChange;
+}): Part {
+  return {
+    places: (architecture, pooling) => architecture.linears(pooling).map(({ name }) => name),
+    stacks: (places, architecture) =>
+      architecture
+        .linears('cls')
+        .filter(({ name }) => places.has(name))
+        .flatMap(stacks),
+    sites: (places, rowsOf) => ({
+      linear: ({ layer }) => (places.has(layer.name) ? change(layer, rowsOf) : undefined),
+    }),
+  };
 }
 
 /** The bytes of a tensor of adapter_model.safetensors, which may change at the next call. */

@@ -111,7 +111,7 @@ async function check(files: BundleBytes, what: string): Promise<AdapterFacts> {
   const base = baseOf(readWeftFile(files, what).base_model);
   const outline = await base.outline;
   const { weft, description } = readAdapterFiles(files, adapterBase(base.source, outline), what);
-  const plan = planOf(description, outline.architecture.linears(weft.pooling));
+  const plan = planOf(description, outline.architecture, weft.pooling);
   const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
   const group = { base: weft.base_model, precision: weft.base_precision, plan };
   return { labels, pooling, maxLength, temperature, description: descriptions.shared(description), group };

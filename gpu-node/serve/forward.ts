@@ -6,7 +6,7 @@ import { encoderFeeds, encoderInputs, padToLongest } from '../models/inputs.ts';
 import type { BaseModel } from '../models/model.ts';
 import { gather, unsqueeze, where } from '../ops/index.ts';
 import { classify, headStacks, servedHead } from '../parts/head.ts';
-import { type PartName, type Plan, type ServedAdapter, servingSites, stacksOf } from '../parts/index.ts';
+import { type Plan, type ServedAdapter, type StackedName, servingSites, stacksOf } from '../parts/index.ts';
 import { type RowsOf, SIZE, type Stack, stackName } from '../parts/part.ts';
 import type { Device } from '../runtime/device.ts';
 import { type Feeds, floats, Session, tensor } from '../runtime/session.ts';
@@ -193,7 +193,7 @@ export class Forward {
   }
 }
 
-const slotsInput = (part: PartName) => `slots.${part}`;
+const slotsInput = (part: StackedName) => `slots.${part}`;
 
 /**
  * The graph: inputs of `encoderInputs`, for each part `slots.<part>` int32 `[batch]` and its stacks, `uses_cls` bool `[batch]` where the
@@ -202,17 +202,17 @@ const slotsInput = (part: PartName) => `slots.${part}`;
 export function servingGraph(
   base: BaseModel,
   plan: Plan,
-): { graph: Graph; stacks: ReadonlyMap<PartName, readonly Stack[]> } {
+): { graph: Graph; stacks: ReadonlyMap<StackedName, readonly Stack[]> } {
   const { architecture, weights } = base;
   const hasCls = base.poolings.includes('cls');
   const graph = new Graph('serve');
   const inputs = encoderInputs(graph, 'batch-first');
-  const stacks = new Map<PartName, readonly Stack[]>([
-    ...stacksOf(plan, architecture.linears(hasCls ? 'cls' : 'mean')),
+  const stacks = new Map<StackedName, readonly Stack[]>([
+    ...stacksOf(plan, architecture),
     ['head', headStacks(architecture.head)],
   ]);
   const rowsOf = rowsOfStacks(graph, stacks);
-  const sites = servingSites(plan, rowsOf);
+  const sites = servingSites(plan, rowsOf, architecture);
   const hidden = architecture.encode(weights, inputs, sites);
   const pool = (pooling: Pooling) => architecture.pool(pooling, hidden, weights, inputs, sites);
   const pooled = hasCls
@@ -223,7 +223,7 @@ export function servingGraph(
 }
 
 /** Declares the stacks and slots of all parts; gives what each row finds by its slot in the stack of a place's tensor. */
-function rowsOfStacks(graph: Graph, stacks: ReadonlyMap<PartName, readonly Stack[]>): RowsOf {
+function rowsOfStacks(graph: Graph, stacks: ReadonlyMap<StackedName, readonly Stack[]>): RowsOf {
   const inputs = new Map<string, { stacked: Value; slots: Value }>();
   for (const [part, each] of stacks) {
     const slots = graph.input(slotsInput(part), 'int32', ['batch']);

@@ -1,4 +1,4 @@
-import type { PartName, ServedAdapter } from '../parts/index.ts';
+import type { ServedAdapter, StackedName } from '../parts/index.ts';
 import type { PartNumbers, Stack } from '../parts/part.ts';
 import { StackTable, slotBytes, stackSize } from './stack-table.ts';
 
@@ -11,13 +11,13 @@ export interface PartLimits {
 
 /** A part of a session, and the tables of its stacks: one for each size that adapters have needed together. */
 export class PartStacks {
-  readonly name: PartName;
+  readonly name: StackedName;
   readonly #stacks: readonly Stack[];
   readonly #limits: PartLimits;
   /** By their size, least recently used first. */
   readonly #tables = new Map<number, StackTable>();
 
-  constructor(name: PartName, stacks: readonly Stack[], limits: PartLimits) {
+  constructor(name: StackedName, stacks: readonly Stack[], limits: PartLimits) {
     this.name = name;
     this.#stacks = stacks;
     this.#limits = limits;

@@ -1,5 +1,5 @@
 import type { BasePrecision } from '../../shared/peft-config.ts';
-import { LINEAR_PART_NAMES, type Plan } from '../parts/index.ts';
+import { PART_NAMES, type Plan } from '../parts/index.ts';
 
 /** What adapters must have in common for one session to serve them. */
 export interface SessionGroup {
@@ -13,6 +13,6 @@ export interface SessionGroup {
 
 /** A group's name, equal for equal groups alone: no part of it holds a blank. */
 export function groupKey({ base, precision, plan }: SessionGroup): string {
-  const parts = LINEAR_PART_NAMES.map((part) => [part, ...(plan[part] ?? [])].join(','));
+  const parts = PART_NAMES.map((part) => [part, ...(plan[part] ?? [])].join(','));
   return [base, precision, ...parts].join(' ');
 }

@@ -1,5 +1,4 @@
 import { AppError } from '../../shared/errors.ts';
-import type { Family } from '../../shared/families.ts';
 import type {
   BasePrecision,
   Hyperparameters,
@@ -10,14 +9,14 @@ import type {
 } from '../../shared/peft-config.ts';
 import { methodOf } from '../methods/index.ts';
 import { given } from '../methods/method.ts';
+import type { Architecture } from '../models/model.ts';
 
 /** What `"auto"` is decided from. */
 export interface TrainingFacts {
   /** Tokens of each training text, special tokens included, before truncation. */
   readonly lengths: readonly number[];
   /** What the base model takes and has. */
-  readonly family: Family;
-  readonly maxLength: number;
+  readonly architecture: Architecture;
   readonly poolings: readonly Pooling[];
   /** What trains fastest on this machine. */
   readonly fastestPrecision: BasePrecision;
@@ -30,7 +29,7 @@ const LENGTH_STEP = 16;
 /** Replaces every `"auto"` of a method. @throws AppError where the base model cannot pool as asked */
 export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftConfig {
   const config = {
-    ...methodOf(request).resolve(request, facts.family),
+    ...methodOf(request).resolve(request, facts.architecture),
     pooling: given(request.pooling, 'mean'),
     base_precision: given(request.base_precision, facts.fastestPrecision),
   } as PeftConfig;
@@ -52,10 +51,10 @@ export function resolveHyperparameters(
 ): Hyperparameters {
   const examples = facts.lengths.length;
   const max_length = given(request.max_length, autoMaxLength(facts));
-  if (max_length > facts.maxLength) {
+  if (max_length > facts.architecture.maxLength) {
     throw new AppError(
       'invalid_request',
-      `max_length ${max_length}: the base model takes at most ${facts.maxLength} tokens`,
+      `max_length ${max_length}: the base model takes at most ${facts.architecture.maxLength} tokens`,
       { param: 'hyperparameters.max_length' },
     );
   }
@@ -90,7 +89,7 @@ function autoEpochs(examples: number): number {
 }
 
 /** Room for 98 of 100 texts as they are. */
-function autoMaxLength({ lengths, maxLength }: TrainingFacts): number {
+function autoMaxLength({ lengths, architecture: { maxLength } }: TrainingFacts): number {
   const sorted = [...lengths].sort((a, b) => a - b);
   const length = sorted[Math.floor(0.98 * (sorted.length - 1))] ?? LENGTH_STEP;
   const rounded = Math.ceil(length / LENGTH_STEP) * LENGTH_STEP;

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import type { Progress } from '../../shared/api/jobs.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -13,7 +12,6 @@ import { TokenFile } from '../data/token-file.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import { writingInto } from '../disk-full.ts';
 import { methodOf } from '../methods/index.ts';
-import type { BaseModel } from '../models/model.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
 import { headTrainables } from '../parts/head.ts';
 import { describeMachine } from '../runtime/machine.ts';
@@ -22,8 +20,10 @@ import { peftBaseModel } from '../weights/base-models.ts';
 import { requireStorable } from './adapter-size.ts';
 import { resolveHyperparameters, resolveMethod, type TrainingFacts } from './auto.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
+import type { TrainingTask } from './graph.ts';
 import { type BackOff, type TrainingInput, type TrainingOutcome, train } from './loop.ts';
 import type { FromTrainer, TrainingEvent, TrainingSpec } from './protocol.ts';
+import { savedTensors } from './saved-tensors.ts';
 import type { EpochResult } from './state.ts';
 import {
   countLabels,
@@ -79,8 +79,9 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
     openBaseModel(source, method.base_precision),
   );
   const classWeights = classWeightsOf(hyperparameters, labels);
+  const task = { base, config: method, labels: labels.length, ...(classWeights && { classWeights }) };
   const outcome = await train({
-    task: { base, config: method, labels: labels.length, ...(classWeights && { classWeights }) },
+    task,
     hyperparameters,
     labels,
     training,
@@ -97,7 +98,7 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
   const { metrics } = outcome;
   if (metrics) hooks.onEvent(calibrationEvent(outcome, metrics));
   const manifest = await writingInto(spec.output_folder, "the adapter's files", () =>
-    writeAdapter(spec, base, resolved, outcome),
+    writeAdapter(spec, task, resolved, outcome),
   );
   return {
     type: 'done',
@@ -171,14 +172,13 @@ function resolve(
 ): ResolvedTraining {
   const facts: TrainingFacts = {
     lengths,
-    family: base.architecture.family,
-    maxLength: base.architecture.maxLength,
+    architecture: base.architecture,
     poolings: base.poolings,
     fastestPrecision: spec.auto_precision,
   };
   const method = resolveMethod(spec.method, facts);
   const { architecture } = base;
-  methodOf(method).layers(method, architecture);
+  methodOf(method).modules(method, architecture);
   const trained = [
     ...methodOf(method).trainables(method, architecture),
     ...headTrainables(architecture.head, labels.length),
@@ -247,19 +247,18 @@ function calibrationEvent(
   };
 }
 
-function writeAdapter(
+async function writeAdapter(
   spec: TrainingSpec,
-  base: BaseModel,
-  { method: config, hyperparameters, labels }: ResolvedTraining,
+  task: TrainingTask,
+  { hyperparameters, labels }: ResolvedTraining,
   { tensors, temperature, metrics }: TrainingOutcome,
 ) {
-  const { baseModel, revision } = peftBaseModel(spec.base_model.id);
-  const modules = methodOf(config)
-    .layers(config, base.architecture)
-    .map(({ name }) => name);
+  const { config, base } = task;
   return writeAdapterFiles(spec.output_folder, {
-    config: adapterConfigJson({ method: config, modules, baseModel, revision }),
-    tensors,
+    method: config,
+    modules: methodOf(config).modules(config, base.architecture),
+    ...peftBaseModel(spec.base_model.id),
+    tensors: await savedTensors(task, tensors),
     weft: {
       format: 1,
       labels,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AdapterBase, checkContents, checkFits, parseWeftFile } from '../../shared/adapter-check.ts';
-import { parseAdapterConfig } from '../../shared/adapter-config.ts';
+import { adapterConfigJson, parseAdapterConfig } from '../../shared/adapter-config.ts';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import {
   ADAPTER_CONFIG_FILE,
@@ -10,11 +10,11 @@ import {
   type BundleFile,
   type BundleManifest,
   MAX_FILE_BYTES,
-  PEFT_PREFIX,
   WEFT_FILE,
   type WeftFile,
 } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
+import { type AnyConfigInput, formatOf } from '../../shared/methods/index.ts';
 import { ADAPTER_HEADER_BYTES, type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
 import { scanWeights } from '../../shared/weights-scan.ts';
 
@@ -58,9 +58,7 @@ export function readWeftFile(files: Readonly<Record<BundleFile, Uint8Array>>, wh
   return parseWeftFile(files[WEFT_FILE], what);
 }
 
-export interface AdapterContents {
-  /** The text of adapter_config.json. */
-  config: string;
+export interface AdapterContents extends AnyConfigInput {
   /** By name in transformers' classification model, e.g. `bert.encoder.layer.0.attention.self.query.lora_A.weight`. */
   tensors: ReadonlyMap<string, Tensor>;
   weft: WeftFile;
@@ -68,9 +66,10 @@ export interface AdapterContents {
 
 /** Writes an adapter's three files into an existing folder. Equal contents give equal bytes and so an equal bundle id. */
 export async function writeAdapterFiles(folder: string, contents: AdapterContents): Promise<BundleManifest> {
-  const tensors = [...contents.tensors].map(([name, tensor]) => [PEFT_PREFIX + name, tensor] as const);
+  const { fileName } = formatOf(contents.method.type);
+  const tensors = [...contents.tensors].map(([name, tensor]) => [fileName(name), tensor] as const);
   const files: [BundleFile, Uint8Array][] = [
-    [ADAPTER_CONFIG_FILE, new TextEncoder().encode(contents.config)],
+    [ADAPTER_CONFIG_FILE, new TextEncoder().encode(adapterConfigJson(contents))],
     [ADAPTER_WEIGHTS_FILE, writeSafetensors(new Map(tensors))],
     [WEFT_FILE, new TextEncoder().encode(`${JSON.stringify(contents.weft)}\n`)],
   ];

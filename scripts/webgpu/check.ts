@@ -10,8 +10,9 @@ import { type Device, resolveDevice } from '../../gpu-node/runtime/device.ts';
 import { Forward } from '../../gpu-node/serve/forward.ts';
 import type { TrainingExample } from '../../gpu-node/train/parts.ts';
 import { TrainingRunner } from '../../gpu-node/train/runner.ts';
+import { savedTensors } from '../../gpu-node/train/saved-tensors.ts';
 import { writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import { adapterConfigJson, parseAdapterConfig } from '../../shared/adapter-config.ts';
+import { parseAdapterConfig } from '../../shared/adapter-config.ts';
 import { describeAdapter } from '../../shared/adapter-description.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
@@ -94,9 +95,6 @@ async function serve(
   on: Device,
 ) {
   const files = await mkdtemp(join(folder, 'adapter-'));
-  const modules = methodOf(config)
-    .layers(config, base.architecture)
-    .map(({ name }) => name);
   const weft = {
     format: 1 as const,
     labels: Array.from({ length: LABELS }, (_, i) => `label ${i}`),
@@ -108,8 +106,11 @@ async function serve(
     metrics: null,
   };
   await writeAdapterFiles(files, {
-    config: adapterConfigJson({ method: config, modules, baseModel: 'tiny', revision: null }),
-    tensors,
+    method: config,
+    modules: methodOf(config).modules(config, base.architecture),
+    baseModel: 'tiny',
+    revision: null,
+    tensors: await savedTensors({ base, config }, tensors),
     weft,
   });
   const weights = await readFile(join(files, ADAPTER_WEIGHTS_FILE));
@@ -124,7 +125,7 @@ async function serve(
   );
   const forward = await Forward.create({
     base,
-    plan: planOf(description, base.architecture.linears(config.pooling)),
+    plan: planOf(description, base.architecture, config.pooling),
     slots: 4,
 
     device: on,

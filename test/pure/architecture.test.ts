@@ -135,7 +135,7 @@ describe('a method', () => {
   it('is told from others by the tables alone', () => {
     const types = peftConfig.options.map(({ shape }) => shape.type.value).join('|');
     const tellsApart = new RegExp(`[!=]==? '(?:${types})'|case '(?:${types})'`);
-    const tables = ['gpu-node/methods', 'shared/formats'];
+    const tables = ['gpu-node/methods', 'shared/methods'];
     const files = ['shared', 'edge', 'gpu-node'].flatMap((folder) =>
       globSync(`${folder}/**/*.ts`, { cwd: ROOT }),
     );

@@ -7,9 +7,9 @@ import type { ServedAdapter } from '../../gpu-node/parts/index.ts';
 import { bytesIn } from '../../gpu-node/parts/part.ts';
 import { floats, Session, tensor } from '../../gpu-node/runtime/session.ts';
 import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.ts';
+import { savedTensors } from '../../gpu-node/train/saved-tensors.ts';
 import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
-import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import type { WeftFile } from '../../shared/adapter-format.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
@@ -32,12 +32,12 @@ function weftOf(labels: number, pooling: Pooling): WeftFile {
 /** Writes an adapter's files into an existing folder. */
 export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<string, Tensor>, folder: string) {
   const { config, base } = task;
-  const modules = methodOf(config)
-    .layers(config, base.architecture)
-    .map(({ name }) => name);
   await writeAdapterFiles(folder, {
-    config: adapterConfigJson({ method: config, modules, baseModel: 'tiny-bert', revision: null }),
-    tensors,
+    method: config,
+    modules: methodOf(config).modules(config, base.architecture),
+    baseModel: 'tiny-bert',
+    revision: null,
+    tensors: await savedTensors(task, tensors),
     weft: weftOf(task.labels, task.config.pooling),
   });
 }

@@ -12,7 +12,7 @@ import {
   WEFT_FILE,
   type WeftFile,
 } from '../../shared/adapter-format.ts';
-import { loraTensorName, magnitudeTensorName } from '../../shared/formats/lora.ts';
+import { loraTensorName, magnitudeTensorName } from '../../shared/methods/lora.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
 import { type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { PEFT_PREFIX } from '../../shared/adapter-format.ts';
+import { PEFT_PREFIX } from '../../shared/methods/format.ts';
 import { type PeftConfig, peftConfig } from '../../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/safetensors.ts';
 import type { FixtureBatch } from './tiny-bert.ts';

@@ -6,7 +6,7 @@ import { transposeMatrix } from '../../../gpu-node/graph/weight-file.ts';
 import { padToLongest } from '../../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
-import { LINEAR_PART_NAMES, type ServedAdapter } from '../../../gpu-node/parts/index.ts';
+import { PART_NAMES, PARTS, type ServedAdapter } from '../../../gpu-node/parts/index.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { runOnce } from '../../../gpu-node/runtime/run-once.ts';
 import { floats } from '../../../gpu-node/runtime/session.ts';
@@ -89,8 +89,9 @@ async function throughFiles(task: TrainingTask, tensors: Tensors, folder: string
 
 /** The session that a node serves with, open for whatever any method changes. */
 function open(base: BaseModel): Promise<Forward> {
-  const everywhere = base.architecture.linears('cls').map(({ name }) => name);
-  const plan = Object.fromEntries(LINEAR_PART_NAMES.map((part) => [part, everywhere]));
+  const plan = Object.fromEntries(
+    PART_NAMES.map((part) => [part, PARTS[part].places(base.architecture, 'cls')]),
+  );
   return Forward.create({ base, plan, slots: 16, device: 'cpu', threads: 1 });
 }
 

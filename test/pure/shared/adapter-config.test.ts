@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type AdapterConfig, adapterConfigJson, parseAdapterConfig } from '../../../shared/adapter-config.ts';
-import { loraScaling } from '../../../shared/formats/lora.ts';
+import { loraScaling } from '../../../shared/methods/lora.ts';
 import type { LoraConfig } from '../../../shared/peft-config.ts';
 
 /** What PEFT 0.21.2 wrote for `LoraConfig(task_type="SEQ_CLS", r=4, lora_alpha=8, target_modules=["query", "value"])`. */

@@ -6,7 +6,7 @@ import {
   classifierTensorName,
   describeAdapter,
 } from '../../../shared/adapter-description.ts';
-import { loraTensorName, magnitudeTensorName } from '../../../shared/formats/lora.ts';
+import { loraTensorName, magnitudeTensorName } from '../../../shared/methods/lora.ts';
 import { parseHeader, writeSafetensors } from '../../../shared/safetensors.ts';
 
 const WHAT = 'adapter spam@3';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { bert } from '../../../gpu-node/models/bert.ts';
 import { resolveHyperparameters, resolveMethod, type TrainingFacts } from '../../../gpu-node/train/auto.ts';
-import { FAMILIES } from '../../../shared/families.ts';
 import {
   hyperparameters,
   hyperparametersRequest,
@@ -8,10 +8,23 @@ import {
   peftRequest,
 } from '../../../shared/peft-config.ts';
 
+const BERT = bert({
+  model_type: 'bert',
+  vocab_size: 100,
+  hidden_size: 32,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  intermediate_size: 64,
+  max_position_embeddings: 512,
+  type_vocab_size: 2,
+  hidden_act: 'gelu',
+  layer_norm_eps: 1e-12,
+  initializer_range: 0.02,
+});
+
 const facts = (examples: number, length = 40): TrainingFacts => ({
   lengths: new Array<number>(examples).fill(length),
-  family: FAMILIES.bert,
-  maxLength: 512,
+  architecture: BERT,
   poolings: ['mean', 'cls'],
   fastestPrecision: 'fp32',
 });
@@ -65,13 +78,15 @@ describe('automatic settings', () => {
     expect(settings({}, facts(100, 33)).max_length).toBe(48);
     expect(settings({}, { ...facts(98), lengths: [...facts(98).lengths, 500, 500] }).max_length).toBe(48);
     expect(settings({}, facts(100, 512)).max_length).toBe(256);
-    expect(settings({}, { ...facts(100, 512), maxLength: 128 }).max_length).toBe(128);
+    expect(settings({}, { ...facts(100, 512), architecture: { ...BERT, maxLength: 128 } }).max_length).toBe(
+      128,
+    );
   });
 
   it('refuse what the base model cannot do', () => {
-    expect(() => settings({ max_length: 512 }, { ...facts(9), maxLength: 128 })).toThrow(
-      'at most 128 tokens',
-    );
+    expect(() =>
+      settings({ max_length: 512 }, { ...facts(9), architecture: { ...BERT, maxLength: 128 } }),
+    ).toThrow('at most 128 tokens');
     expect(() => method({ pooling: 'cls' }, { ...facts(9), poolings: ['mean'] })).toThrow('use mean');
   });
 });

@@ -9,14 +9,14 @@ import {
 } from '../../../gpu-node/weights/adapter-file.ts';
 import { bundleId } from '../../../gpu-node/weights/bundle-files.ts';
 import type { AdapterBase } from '../../../shared/adapter-check.ts';
-import { adapterConfigJson } from '../../../shared/adapter-config.ts';
 import {
   BUNDLE_FILES,
   type BundleFile,
   bundleManifest,
   canonicalManifest,
 } from '../../../shared/adapter-format.ts';
-import type { LoraTarget } from '../../../shared/formats/lora.ts';
+import type { LoraTarget } from '../../../shared/methods/lora.ts';
+import type { LoraConfig } from '../../../shared/peft-config.ts';
 import { type Tensor, toFloat32 } from '../../../shared/safetensors.ts';
 
 const BASE: AdapterBase = {
@@ -29,23 +29,22 @@ const BASE: AdapterBase = {
   max_length: 64,
 };
 const QUERY = 'bert.encoder.layer.1.attention.self.query';
+const METHOD: LoraConfig = {
+  type: 'lora',
+  r: 2,
+  alpha: 8,
+  dropout: 0,
+  use_rslora: false,
+  use_dora: false,
+  target_modules: ['query'],
+  pooling: 'mean',
+  base_precision: 'fp32',
+};
 const CONTENTS: AdapterContents = {
-  config: adapterConfigJson({
-    method: {
-      type: 'lora',
-      r: 2,
-      alpha: 8,
-      dropout: 0,
-      use_rslora: false,
-      use_dora: false,
-      target_modules: ['query'],
-      pooling: 'mean',
-      base_precision: 'fp32',
-    },
-    modules: [QUERY],
-    baseModel: 'tiny-bert',
-    revision: null,
-  }),
+  method: METHOD,
+  modules: [QUERY],
+  baseModel: 'tiny-bert',
+  revision: null,
   tensors: new Map([
     [`${QUERY}.lora_A.weight`, { shape: [2, 4], data: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8) }],
     [`${QUERY}.lora_B.weight`, { shape: [4, 2], data: new Float32Array(8).fill(0.5) }],
@@ -151,7 +150,7 @@ describe("an adapter's files", () => {
     ],
     [
       'with a scaling that makes one so',
-      { config: CONTENTS.config.replace('"lora_alpha": 8', '"lora_alpha": 1000000') },
+      { method: { ...METHOD, alpha: 1_000_000 } },
       `lora_B times lora_A of ${QUERY}, scaled by 500000, has a norm of 1.01e+7`,
     ],
     [
@@ -177,7 +176,7 @@ describe("an adapter's files", () => {
     [
       'with a magnitude too large to be used',
       {
-        config: CONTENTS.config.replace('"use_dora": false', '"use_dora": true'),
+        method: { ...METHOD, use_dora: true },
         tensors: withTensor(`${QUERY}.lora_magnitude_vector`, [4], 1e6),
       },
       `lora_magnitude_vector of ${QUERY} has a norm of 2.00e+6, at most 1000000 is served`,

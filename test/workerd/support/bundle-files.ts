@@ -1,6 +1,6 @@
 import { adapterConfigJson } from '../../../shared/adapter-config.ts';
 import { classifierTensorName } from '../../../shared/adapter-description.ts';
-import { loraTensorName, magnitudeTensorName } from '../../../shared/formats/lora.ts';
+import { loraTensorName, magnitudeTensorName } from '../../../shared/methods/lora.ts';
 import { type Tensor, writeSafetensors } from '../../../shared/safetensors.ts';
 
 /** Width of the base model that tests' nodes have. */

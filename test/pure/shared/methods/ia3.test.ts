@@ -5,7 +5,7 @@ import {
   classifierTensorName,
   describeAdapter,
 } from '../../../../shared/adapter-description.ts';
-import { tensorName } from '../../../../shared/formats/format.ts';
+import { tensorName } from '../../../../shared/methods/format.ts';
 import type { Ia3Config } from '../../../../shared/peft-config.ts';
 import { parseHeader, writeSafetensors } from '../../../../shared/safetensors.ts';
 

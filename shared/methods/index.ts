@@ -1,9 +1,9 @@
 import type { PeftConfig } from '../peft-config.ts';
-import type { AdapterFormat, ConfigInput, Target } from './format.ts';
+import type { AdapterFormat, ConfigInput } from './format.ts';
 import { type Ia3Target, ia3Format } from './ia3.ts';
 import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
 
-/** What the files of each method say, by its `type`: of adapter_config.json, and of one layer. */
+/** What the files of each method say, by its `type`: of adapter_config.json, and of one place that they change. */
 interface Files {
   lora: { config: LoraFileConfig; target: LoraTarget };
   ia3: { config: object; target: Ia3Target };
@@ -21,7 +21,7 @@ const FORMATS: {
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];
 
 /** A format as those use it who know nothing of its method. */
-type AnyFormat = AdapterFormat<PeftConfig, unknown, Target>;
+type AnyFormat = AdapterFormat<PeftConfig, unknown, unknown>;
 
 export function formatOf(method: MethodType): AnyFormat {
   return FORMATS[method] as unknown as AnyFormat;

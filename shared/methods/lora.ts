@@ -1,14 +1,39 @@
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
-import { type LoraConfig, MAX_RANK } from '../peft-config.ts';
 import type { TensorEntry } from '../safetensors.ts';
-import { type AdapterFormat, fail, shown, type Target, tensor, tensorName } from './format.ts';
+import { common, MAX_RANK, orAuto, targetModules } from './fields.ts';
+import { type AdapterFile, type AdapterFormat, byModule, moduleKinds, tensor, tensorName } from './format.ts';
+import { type BaseShape, type LinearTarget, linearSides } from './places.ts';
+import { fail, shown } from './refusal.ts';
+
+const fields = {
+  r: z.int().min(1).max(MAX_RANK),
+  alpha: z.number().positive().max(4096),
+  dropout: z.number().min(0).max(0.9),
+  use_rslora: z.boolean(),
+  use_dora: z.boolean(),
+  target_modules: targetModules,
+  ...common,
+};
+
+/**
+ * LoRA (Hu et al. 2021, arXiv:2106.09685): y = Wx + b + s·B·A·dropout(x), s = alpha / r, or alpha / sqrt(r) with
+ * `use_rslora` (arXiv:2312.03732). `use_dora` also trains the norm of each output's weights (Liu et al. 2024, arXiv:2402.09353).
+ */
+export const loraConfig = z.strictObject({ type: z.literal('lora'), ...fields });
+export type LoraConfig = z.infer<typeof loraConfig>;
+export const loraRequest = z.strictObject({ type: z.literal('lora').default('lora'), ...orAuto(fields) });
+
+/** QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is LoRA over a base model in NF4, and becomes that. */
+export const qloraRequest = loraRequest
+  .extend({ type: z.literal('qlora'), base_precision: z.enum(['auto', 'nf4']).default('auto') })
+  .transform((request): z.infer<typeof loraRequest> => ({ ...request, type: 'lora', base_precision: 'nf4' }));
 
 /**
  * One linear layer that an adapter changes: y = W'x + b with W' = W + scaling·B·A; with a magnitude (DoRA) each row of W' is
  * scaled to the norm that the magnitude says.
  */
-export interface LoraTarget extends Target {
+export interface LoraTarget extends LinearTarget {
   readonly r: number;
   readonly inFeatures: number;
   readonly outFeatures: number;
@@ -58,7 +83,7 @@ const keys = z.object({
 /** LoRA and DoRA as HF PEFT writes them (peft/tuners/lora/config.py, release 0.21). */
 export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> = {
   peftType: 'LORA',
-  tensorTitle: 'LoRA matrix',
+  ...byModule('LoRA matrix', /^base_model\.model\.(.+)\.lora_(?:[AB]\.weight|magnitude_vector)$/, describe),
   keys: keys.shape,
   withoutEffect: ['eva_config', 'megatron_core', 'qalora_group_size', 'runtime_config'],
   parse: (file, what) => {
@@ -73,28 +98,39 @@ export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> =
       alphaPattern: patterns(config.alpha_pattern, 'alpha_pattern', what),
     };
   },
-  tensorName: /^base_model\.model\.(.+)\.lora_(?:[AB]\.weight|magnitude_vector)$/,
-  describe,
-  tensorsOf: ({ r, a, b }) => [
-    { label: 'lora_A', entry: a, shape: (inFeatures) => [r, inFeatures] },
-    { label: 'lora_B', entry: b, shape: (_inFeatures, outFeatures) => [outFeatures, r] },
-  ],
+  tensorsOf: (target) => {
+    const { module, r, a, b, magnitude } = target;
+    const sides = (base: BaseShape, what: string) => linearSides(target, base, what);
+    return [
+      { label: `lora_A of ${module}`, entry: a, needed: (...on) => [r, sides(...on)[0]] },
+      { label: `lora_B of ${module}`, entry: b, needed: (...on) => [sides(...on)[1], r] },
+      ...(magnitude
+        ? [
+            {
+              label: `lora_magnitude_vector of ${module}`,
+              entry: magnitude,
+              needed: (...on: Parameters<typeof sides>) => [sides(...on)[1]],
+            },
+          ]
+        : []),
+    ];
+  },
   gainsOf: ({ module, a, b, scaling, magnitude }, normOf) => [
     [`lora_A of ${module}`, normOf(a)],
     [`lora_B of ${module}, scaled by ${scaling},`, scaling * normOf(b)],
     [`lora_B times lora_A of ${module}, scaled by ${scaling},`, scaling * normOf(b) * normOf(a)],
     ...(magnitude ? [[`lora_magnitude_vector of ${module}`, normOf(magnitude)] as const] : []),
   ],
-  methodOf: ({ r, alpha, dropout, rslora, dora }, target_modules) => ({
+  methodOf: ({ r, alpha, dropout, rslora, dora }, targets, family) => ({
     type: 'lora',
     r,
     alpha,
     dropout,
     use_rslora: rslora,
     use_dora: dora,
-    target_modules,
+    target_modules: moduleKinds(targets, family),
   }),
-  write: ({ method }) => ({
+  write: ({ method, modules }) => ({
     alpha_pattern: {},
     bias: 'none',
     fan_in_fan_out: false,
@@ -105,6 +141,10 @@ export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> =
     lora_dropout: method.dropout,
     r: method.r,
     rank_pattern: {},
+    target_modules: (method.target_modules === 'all-linear'
+      ? [...modules]
+      : [...method.target_modules]
+    ).sort(),
     use_dora: method.use_dora,
     use_rslora: method.use_rslora,
   }),
@@ -129,12 +169,7 @@ export function loraScaling(config: LoraFileConfig, module: string): { r: number
   return { r, scaling: scaledBy / (config.rslora ? Math.sqrt(r) : r) };
 }
 
-function describe(
-  module: string,
-  config: LoraFileConfig,
-  header: Parameters<typeof tensor>[0],
-  what: string,
-): LoraTarget {
+function describe(module: string, { config, header, what }: AdapterFile<LoraFileConfig>): LoraTarget {
   const a = tensor(header, loraTensorName(module, 'A'), 2, what);
   const b = tensor(header, loraTensorName(module, 'B'), 2, what);
   const [rows = 0, inFeatures = 0] = a.shape;

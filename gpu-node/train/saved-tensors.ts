@@ -1,0 +1,34 @@
+import type { Tensor } from '../../shared/safetensors.ts';
+import { Graph } from '../graph/builder.ts';
+import { methodOf } from '../methods/index.ts';
+import { runOnce } from '../runtime/run-once.ts';
+import { floats, tensor } from '../runtime/session.ts';
+import type { TrainingTask } from './graph.ts';
+
+/** What an adapter's file holds, from what was trained, by name: the head as it is, and what the method makes of its own tensors. */
+export async function savedTensors(
+  { base, config }: Pick<TrainingTask, 'base' | 'config'>,
+  trained: ReadonlyMap<string, Tensor>,
+): Promise<ReadonlyMap<string, Tensor>> {
+  const { architecture, weightsFolder } = base;
+  const { saved, trainables } = methodOf(config);
+  if (!saved) return trained;
+  const graph = new Graph('saved');
+  const own = trainables(config, architecture).map(({ name, shape }) => ({ name, shape }));
+  const parameters = own.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)] as const);
+  const values = Object.entries(saved(config, architecture, Object.fromEntries(parameters)));
+  // An output needs a name of its own, also where it is an input as it was.
+  for (const [name, value] of values) graph.output(`saved.${name}`, value);
+  const feeds = own.map(
+    ({ name, shape }) => [name, tensor('float32', shape, trained.get(name)!.data)] as const,
+  );
+  const outputs = await runOnce(graph, weightsFolder, Object.fromEntries(feeds));
+  const isOwn = new Set(own.map(({ name }) => name));
+  return new Map([
+    ...[...trained].filter(([name]) => !isOwn.has(name)),
+    ...values.map(([name, { shape }]): [string, Tensor] => [
+      name,
+      { shape: shape as number[], data: floats(outputs, `saved.${name}`).slice() },
+    ]),
+  ]);
+}

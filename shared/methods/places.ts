@@ -1,0 +1,61 @@
+import { FAMILIES, type Family, type FamilyName, type LinearKind } from '../families.ts';
+import { fail, shown } from './refusal.ts';
+
+/** What must be known of a base model to tell whether an adapter fits it. */
+export interface BaseShape {
+  family: FamilyName;
+  hidden_size: number;
+  num_layers: number;
+  /** Where unknown, feed-forward widths are checked only against each other. */
+  intermediate_size?: number;
+}
+
+/** One linear layer that an adapter changes. */
+export interface LinearTarget {
+  /** Name in transformers' classification model, e.g. `bert.encoder.layer.0.attention.self.query`. */
+  readonly module: string;
+  /** Its widths, as far as the adapter's tensors tell. */
+  readonly inFeatures?: number;
+  readonly outFeatures?: number;
+}
+
+type Side = 'hidden' | 'intermediate';
+
+/** The width of what goes into a linear layer and of what comes out. */
+const SIDES: Readonly<Record<LinearKind, readonly [Side, Side]>> = {
+  query: ['hidden', 'hidden'],
+  key: ['hidden', 'hidden'],
+  value: ['hidden', 'hidden'],
+  attentionOutput: ['hidden', 'hidden'],
+  intermediate: ['hidden', 'intermediate'],
+  output: ['intermediate', 'hidden'],
+};
+
+/** The layer that a module belongs to, undefined for the pooler, and its sides; undefined for what is no linear layer. */
+function placeOf({ layers, linears, pooler }: Family, module: string) {
+  if (module === pooler) return { layer: undefined, sides: ['hidden', 'hidden'] as const };
+  if (!module.startsWith(layers)) return undefined;
+  const [, layer, name] = /^(0|[1-9]\d{0,3})\.(.+)$/.exec(module.slice(layers.length)) ?? [];
+  const kind = (Object.keys(SIDES) as LinearKind[]).find((each) => linears[each] === name);
+  return kind && { layer, sides: SIDES[kind] };
+}
+
+/** The width of what goes into a linear layer of a base model, and of what comes out. @throws {AppError} `invalid_adapter` where it has no such layer */
+export function linearSides(
+  { module, inFeatures, outFeatures }: LinearTarget,
+  base: BaseShape,
+  what: string,
+): readonly [number, number] {
+  const family = FAMILIES[base.family];
+  const place = placeOf(family, module);
+  if (!place) fail(what, `${shown(module)} is no linear layer of a ${family.title} encoder`);
+  const { layer, sides } = place;
+  if (layer !== undefined && Number(layer) >= base.num_layers) {
+    fail(
+      what,
+      `${module} is changed, the base model has ${base.num_layers} layers, the last is ${base.num_layers - 1}`,
+    );
+  }
+  const size = { hidden: base.hidden_size, intermediate: base.intermediate_size };
+  return [size[sides[0]] ?? inFeatures!, size[sides[1]] ?? outFeatures!];
+}
