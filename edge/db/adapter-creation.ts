@@ -1,7 +1,7 @@
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { CreateAdapter } from '../../shared/api/adapters.ts';
 import type { BaseModel } from '../base-models.ts';
-import { type Db, statement } from './client.ts';
+import { batch, type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { claimObjects, expireUnwanted } from './objects.ts';
 import { hasRoom } from './queue.ts';
@@ -36,7 +36,7 @@ export async function createAdapter(
   const { tenant, jobId, request, baseModel, training, validation } = adapter;
   const { name, method, hyperparameters, seed, metadata } = request;
   const version = sql<number>`(SELECT last_version FROM ${adapterNames} WHERE tenant = ${tenant} AND name = ${name})`;
-  const created = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE id = ${jobId})`;
+  const isQueued = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE id = ${jobId})`;
   const common = sql`${tenant}, ${name}, ${version}, ${baseModel.id}, ${baseModel.sha256}, ${JSON.stringify(method)},
     ${JSON.stringify(hyperparameters)}, ${seed}, ${now}`;
   const datasets = [training, validation].filter((dataset) => dataset !== null);
@@ -44,13 +44,13 @@ export async function createAdapter(
   const allThere = sql`(SELECT count(*) FROM ${files} WHERE tenant = ${tenant} AND id IN
     (SELECT value FROM json_each(${JSON.stringify(given)}))) = ${new Set(given).size}`;
   const allowed = sql`${allThere} AND ${hasRoom(tenant, maxQueued)}`;
-  const [, , rows] = await db.batch([
-    statement(
+  const { adapter: created } = await batch(db, {
+    name: statement(
       db,
       sql`INSERT INTO ${adapterNames} (tenant, name, last_version) SELECT ${tenant}, ${name}, 1 WHERE ${allowed}
       ON CONFLICT (tenant, name) DO UPDATE SET last_version = last_version + 1`,
     ),
-    statement(
+    job: statement(
       db,
       sql`INSERT INTO ${jobs} (tenant, adapter_name, adapter_version, base_model, base_model_sha256, method,
         hyperparameters, seed, created_at, id, training_file, training_key, validation_file, validation_key,
@@ -59,17 +59,17 @@ export async function createAdapter(
         ${validation?.key ?? null}, ${JSON.stringify(request.validation_split)}
       WHERE ${allowed}`,
     ),
-    statement<{ version: number }>(
+    adapter: statement<{ version: number }>(
       db,
       sql`INSERT INTO ${adapters} (tenant, name, version, base_model, base_model_sha256,
         method, hyperparameters, seed, created_at, job_id, metadata)
-      SELECT ${common}, ${jobId}, ${JSON.stringify(metadata)} WHERE ${created}
+      SELECT ${common}, ${jobId}, ${JSON.stringify(metadata)} WHERE ${isQueued}
       RETURNING version`,
     ),
-    ...(training.file === null ? [claimObjects(db, [training.key])] : []),
-    noteEvents(db, eq(jobs.id, jobId), [{ level: 'info', message: 'The job is queued.' }], now),
-  ]);
-  return rows[0]?.version;
+    examples: training.file === null ? claimObjects(db, [training.key]) : undefined,
+    event: noteEvents(db, eq(jobs.id, jobId), [{ level: 'info', message: 'The job is queued.' }], now),
+  });
+  return created[0]?.version;
 }
 
 /** The tenant's files of these ids, as far as training needs them. */

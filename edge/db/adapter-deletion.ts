@@ -2,7 +2,7 @@ import { and, sql } from 'drizzle-orm';
 import { BUNDLE_FILES } from '../../shared/adapter-format.ts';
 import { matching } from './adapters.ts';
 import { isPending } from './changes.ts';
-import { type Db, statement } from './client.ts';
+import { batch, type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { adapters, deletions, jobs, objects } from './schema.ts';
 import { noteVacancies } from './vacancies.ts';
@@ -30,30 +30,30 @@ export async function deleteAdapters(
   const theirs = sql`${jobs.id} IN (SELECT job_id FROM ${adapters} WHERE ${doomed})
     AND ${jobs.status} IN ('queued', 'running')`;
   const places = sql`SELECT tenant, name || '@' || version AS id, seq FROM ${adapters} WHERE ${doomed}`;
-  const [, , , , , gone] = await db.batch([
-    noteVacancies(db, places, now),
-    noteEvents(db, theirs, [{ level: 'warn', message: 'The adapter was deleted.' }], now),
-    db.update(jobs).set({ status: 'cancelled', finishedAt: now, leaseUntil: null }).where(theirs),
-    statement(
+  const { gone } = await batch(db, {
+    vacancies: noteVacancies(db, places, now),
+    events: noteEvents(db, theirs, [{ level: 'warn', message: 'The adapter was deleted.' }], now),
+    jobs: db.update(jobs).set({ status: 'cancelled', finishedAt: now, leaseUntil: null }).where(theirs),
+    tombstones: statement(
       db,
       sql`INSERT INTO ${deletions} (bundle, created_at)
       SELECT DISTINCT ${adapters.bundle}, ${now} FROM ${adapters}
       WHERE ${doomed} AND ${adapters.bundle} IS NOT NULL`,
     ),
-    statement(
+    objects: statement(
       db,
       sql`UPDATE ${objects} SET expires_at = ${now} WHERE key IN (
       SELECT ${adapters.prefix} || f.value FROM ${adapters}, json_each(${JSON.stringify(BUNDLE_FILES)}) AS f
       WHERE ${doomed} AND ${adapters.prefix} IS NOT NULL)`,
     ),
-    db.delete(adapters).where(doomed).returning({ bundle: adapters.bundle, prefix: adapters.prefix }),
+    gone: db.delete(adapters).where(doomed).returning({ bundle: adapters.bundle, prefix: adapters.prefix }),
     // A bundle is its content, which another adapter may share: then nodes keep it.
-    statement(
+    shared: statement(
       db,
       sql`DELETE FROM ${deletions} WHERE created_at = ${now}
       AND EXISTS (SELECT 1 FROM ${adapters} WHERE ${adapters.bundle} = ${deletions}.bundle)`,
     ),
-  ]);
+  });
   if (gone.length === 0) return undefined;
   const keys = gone.flatMap(({ prefix }) =>
     prefix === null ? [] : BUNDLE_FILES.map((name) => prefix + name),

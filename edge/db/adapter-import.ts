@@ -5,7 +5,7 @@ import type { PackedMetrics } from '../../shared/packed-metrics.ts';
 import type { PeftConfig } from '../../shared/peft-config.ts';
 import type { ImportBase } from '../base-models.ts';
 import { isPending } from './changes.ts';
-import { type Db, statement } from './client.ts';
+import { batch, type Db, statement } from './client.ts';
 import { knownPrecisions } from './nodes.ts';
 import { claimObjects } from './objects.ts';
 import { adapterNames, adapters, deletions, nodeBaseModels, nodes, objects } from './schema.ts';
@@ -71,15 +71,15 @@ export async function insertImported(
   const keys = manifest.map((entry) => prefix + entry.name);
   const stored = sql`(SELECT count(*) FROM ${objects} WHERE sha256 IS NOT NULL
     AND key IN (SELECT value FROM json_each(${JSON.stringify(keys)})))`;
-  const [, rows] = await db.batch([
-    db
+  const { inserted } = await batch(db, {
+    name: db
       .insert(adapterNames)
       .values({ tenant, name, lastVersion: 1 })
       .onConflictDoUpdate({
         target: [adapterNames.tenant, adapterNames.name],
         set: { lastVersion: sql`${adapterNames.lastVersion} + 1` },
       }),
-    statement<{ version: number }>(
+    inserted: statement<{ version: number }>(
       db,
       sql`INSERT INTO ${adapters} (tenant, name, version, base_model, base_model_sha256,
         method, metadata, created_at, bundle, manifest, prefix, labels, metrics, ready_at)
@@ -90,13 +90,13 @@ export async function insertImported(
         AND ${isPending(change)}
       RETURNING version`,
     ),
-    claimObjects(db, keys),
+    objects: claimObjects(db, keys),
     // Equal files give an equal bundle: one that was deleted and is imported again must not be dropped as deleted.
-    db.delete(deletions).where(eq(deletions.bundle, bundle)),
-  ]);
-  if (!rows[0])
+    tombstone: db.delete(deletions).where(eq(deletions.bundle, bundle)),
+  });
+  if (!inserted[0])
     throw new Error(
       `the objects under ${prefix} were swept, or its change given up, before they were claimed`,
     );
-  return rows[0].version;
+  return inserted[0].version;
 }

@@ -42,17 +42,20 @@ export async function forgetChanges(db: Db, before: number): Promise<void> {
 /** The last change there is, as part of another statement, whose rows are then as of it. */
 export const head = sql<number>`(SELECT coalesce(max(seq), 0) FROM changes)`;
 
-/** Statements for a batch: the first and last change there are, and those after `after`. */
+/** Statements for a batch: `ends`, the first and last change there are, and `changes`, those after `after`. */
 export function changesAfter(db: Db, after: number | null) {
-  return [
-    statement<Ends>(db, sql`SELECT ${head} AS head, (SELECT coalesce(min(seq), 1) FROM ${changes}) AS first`),
-    db
+  return {
+    ends: statement<Ends>(
+      db,
+      sql`SELECT ${head} AS head, (SELECT coalesce(min(seq), 1) FROM ${changes}) AS first`,
+    ),
+    changes: db
       .select({ tenant: changes.tenant, name: changes.name, seq: changes.seq })
       .from(changes)
       .where(after === null ? sql`0` : gt(changes.seq, after))
       .orderBy(asc(changes.seq))
       .limit(MAX_NAME_CHANGES + 1),
-  ] as const;
+  };
 }
 
 interface Ends {

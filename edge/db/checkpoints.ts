@@ -1,5 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm';
-import type { Db } from './client.ts';
+import { batch, type Db } from './client.ts';
 import { leased } from './leases.ts';
 import { expireUnwanted } from './objects.ts';
 import { type JobCheckpoint, jobs, objects } from './schema.ts';
@@ -19,15 +19,15 @@ export async function keepCheckpoint(
   const stored = sql`EXISTS (SELECT 1 FROM ${objects} WHERE ${objects.key} = ${key} AND ${objects.sha256} IS NOT NULL)`;
   const earlier = sql`(SELECT ${jobs.checkpoint} ->> '$.key' FROM ${jobs} WHERE ${mine} AND ${stored})`;
   const kept = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE ${jobs.id} = ${job.id} AND ${jobs.checkpoint} ->> '$.key' = ${key})`;
-  const [, rows] = await db.batch([
-    db.update(objects).set({ expiresAt: now }).where(eq(objects.key, earlier)),
-    db.update(jobs).set({ checkpoint }).where(and(mine, stored)).returning({ id: jobs.id }),
-    db
+  const { named } = await batch(db, {
+    earlier: db.update(objects).set({ expiresAt: now }).where(eq(objects.key, earlier)),
+    named: db.update(jobs).set({ checkpoint }).where(and(mine, stored)).returning({ id: jobs.id }),
+    object: db
       .update(objects)
       .set({ expiresAt: null })
       .where(and(eq(objects.key, key), kept)),
-  ]);
-  return rows.length > 0;
+  });
+  return named.length > 0;
 }
 
 /** Saved states that no unfinished job would go on from are nobody's any more. `prefix` ends in a slash, a job's id follows. */

@@ -1,9 +1,10 @@
 import type { SQL } from 'drizzle-orm';
+import type { BatchItem } from 'drizzle-orm/batch';
 import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1';
 
 export type Db = DrizzleD1Database & { $client: D1Database };
 
-/** D1 has no interactive transactions: what belongs together goes into one statement or one `db.batch()`. */
+/** D1 has no interactive transactions: what belongs together goes into one statement or one `batch()`. */
 export function openDb(database: D1Database): Db {
   return drizzle(database);
 }
@@ -13,4 +14,29 @@ export function statement<Row>(db: Db, query: SQL) {
   const raw = db.all<Row>(query);
   // drizzle's batch binds parameters to `stmt`, which it does not make for raw queries.
   return Object.assign(raw, { stmt: db.$client.prepare(raw.getQuery().sql) });
+}
+
+type Statement = BatchItem<'sqlite'>;
+/** A statement, any number of them, or none. */
+type Entry = Statement | readonly Statement[] | undefined;
+/** What a statement gives; nothing is given of a list. */
+type Answer<E> = E extends Statement ? E['_']['result'] : undefined;
+
+/**
+ * Runs statements as one transaction, in the order in which they are named, and gives each one's rows by its name. No name may be a
+ * number: those come first in an object, whatever their order.
+ */
+export async function batch<Entries extends Readonly<Record<string, Entry>>>(
+  db: Db,
+  entries: Entries,
+): Promise<{ [Name in keyof Entries]: Answer<Entries[Name]> }> {
+  const statements = Object.values(entries).flatMap((entry) => entry ?? []) as [Statement, ...Statement[]];
+  const given: unknown[] = await db.batch(statements);
+  let at = 0;
+  const answers = Object.entries(entries).map(([name, entry]) => {
+    if (!Array.isArray(entry)) return [name, entry && given[at++]];
+    at += entry.length;
+    return [name, undefined];
+  });
+  return Object.fromEntries(answers);
 }

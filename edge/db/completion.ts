@@ -5,7 +5,7 @@ import type { ErrorCode } from '../../shared/errors.ts';
 import { packMetrics } from '../../shared/packed-metrics.ts';
 import { storable } from './adapters.ts';
 import { isPending } from './changes.ts';
-import type { Db } from './client.ts';
+import { batch, type Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { endAttempt, leased } from './leases.ts';
@@ -40,8 +40,8 @@ export async function completeJob(
   const finished = and(eq(jobs.id, id), eq(jobs.leaseToken, body.token), eq(jobs.status, 'succeeded'))!;
   const done = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE ${finished})`;
   const message = { level: 'info' as const, message: 'The adapter is ready.' };
-  const [completed] = await db.batch([
-    db
+  const { completed } = await batch(db, {
+    completed: db
       .update(jobs)
       .set({
         status: 'succeeded',
@@ -53,7 +53,7 @@ export async function completeJob(
       })
       .where(and(leased(id, body.token), eq(stored, keys.length), isPending(change)))
       .returning({ id: jobs.id }),
-    db
+    adapter: db
       .update(adapters)
       .set({
         bundle,
@@ -74,14 +74,14 @@ export async function completeJob(
           done,
         ),
       ),
-    db
+    objects: db
       .update(objects)
       .set({ expiresAt: null })
       .where(and(inArray(objects.key, keys), done)),
     // Equal files give an equal bundle: one that was deleted and is trained again must not be dropped as deleted.
-    db.delete(deletions).where(and(eq(deletions.bundle, bundle), done)),
-    noteEvents(db, finished, [...body.events, message], now),
-  ]);
+    tombstone: db.delete(deletions).where(and(eq(deletions.bundle, bundle), done)),
+    events: noteEvents(db, finished, [...body.events, message], now),
+  });
   return completed.length > 0;
 }
 
@@ -91,9 +91,9 @@ export async function failJob(db: Db, id: string, body: FailJob, now: number): P
   const mine: SQL = leased(id, body.token);
   const failures = error.code === HANDED_BACK ? 0 : 1;
   const level = retry ? ('warn' as const) : ('error' as const);
-  const [, ended] = await db.batch([
-    noteEvents(db, mine, [...body.events, { level, message: error.message }], now),
-    endAttempt(db, mine, { error, failures, retry }, now),
-  ]);
+  const { ended } = await batch(db, {
+    events: noteEvents(db, mine, [...body.events, { level, message: error.message }], now),
+    ended: endAttempt(db, mine, { error, failures, retry }, now),
+  });
   return ended[0]?.status;
 }

@@ -1,7 +1,7 @@
 import { and, asc, eq, gt } from 'drizzle-orm';
 import type { JobEvent } from '../../shared/api/jobs.ts';
 import { isFinished } from '../../shared/job-state.ts';
-import type { Db } from './client.ts';
+import { batch, type Db } from './client.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { jobEvents, jobs } from './schema.ts';
 
@@ -43,16 +43,16 @@ export async function eventsSince(
   jobId: string,
   number: number,
 ): Promise<{ events: JobEvent[]; isOver: boolean }> {
-  const [rows, [job]] = await db.batch([
-    db
+  const { rows, job } = await batch(db, {
+    rows: db
       .select()
       .from(jobEvents)
       .where(and(eq(jobEvents.jobId, jobId), gt(jobEvents.number, number)))
       .orderBy(asc(jobEvents.number))
       .limit(STREAM_CHUNK),
-    db.select({ status: jobs.status }).from(jobs).where(eq(jobs.id, jobId)),
-  ]);
-  const isOver = rows.length < STREAM_CHUNK && (!job || isFinished(job.status));
+    job: db.select({ status: jobs.status }).from(jobs).where(eq(jobs.id, jobId)),
+  });
+  const isOver = rows.length < STREAM_CHUNK && (!job[0] || isFinished(job[0].status));
   return { events: rows.map(viewEvent), isOver };
 }
 

@@ -1,6 +1,6 @@
 import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { File } from '../../shared/api/datasets.ts';
-import { type Db, statement } from './client.ts';
+import { batch, type Db, statement } from './client.ts';
 import { isAbridged, unlessLong } from './listed.ts';
 import { claimObjects } from './objects.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
@@ -19,8 +19,8 @@ const listedFiles = {
 
 /** Registers a file and claims its object, provided that it is there. Returns whether it did. */
 export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
-  const [inserted] = await db.batch([
-    statement(
+  const { inserted } = await batch(db, {
+    inserted: statement(
       db,
       sql`INSERT INTO ${files} (id, tenant, filename, bytes, examples, labels, warnings, skipped, object_key, created_at)
       SELECT ${file.id}, ${file.tenant}, ${file.filename}, ${file.bytes}, ${file.examples},
@@ -28,8 +28,8 @@ export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
       WHERE EXISTS (SELECT 1 FROM ${objects} WHERE key = ${file.objectKey} AND sha256 IS NOT NULL)
       RETURNING id`,
     ),
-    claimObjects(db, [file.objectKey]),
-  ]);
+    object: claimObjects(db, [file.objectKey]),
+  });
   return inserted.length > 0;
 }
 
@@ -90,15 +90,15 @@ export async function deleteFile(
   const needed = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE training_file = ${id} AND status IN ('queued', 'running'))
     OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${id} AND status IN ('queued', 'running'))`;
   const doomed = sql`${files.id} = ${id} AND ${files.tenant} = ${tenant} AND NOT (${needed})`;
-  const [, , gone] = await db.batch([
-    noteVacancies(db, sql`SELECT tenant, id, seq FROM ${files} WHERE ${doomed}`, now),
-    statement(
+  const { gone } = await batch(db, {
+    vacancy: noteVacancies(db, sql`SELECT tenant, id, seq FROM ${files} WHERE ${doomed}`, now),
+    object: statement(
       db,
       sql`UPDATE ${objects} SET expires_at = ${now}
       WHERE key = (SELECT object_key FROM ${files} WHERE ${doomed})`,
     ),
-    db.delete(files).where(doomed).returning({ key: files.objectKey }),
-  ]);
+    gone: db.delete(files).where(doomed).returning({ key: files.objectKey }),
+  });
   return gone[0]?.key;
 }
 

@@ -1,6 +1,6 @@
 import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { Job } from '../../shared/api/jobs.ts';
-import type { Db } from './client.ts';
+import { batch, type Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { unlessLong } from './listed.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
@@ -68,14 +68,14 @@ function noted([key, value]: [string, string]): SQL {
 /** Cancels a job that has not ended; returns whether it did. */
 export async function cancelJob(db: Db, tenant: string, id: string, now: number): Promise<boolean> {
   const open = sql`${jobs.id} = ${id} AND ${jobs.tenant} = ${tenant} AND ${jobs.status} IN ('queued', 'running')`;
-  const [, cancelled] = await db.batch([
-    noteEvents(db, open, [{ level: 'info', message: 'The job was cancelled.' }], now),
-    db
+  const { cancelled } = await batch(db, {
+    event: noteEvents(db, open, [{ level: 'info', message: 'The job was cancelled.' }], now),
+    cancelled: db
       .update(jobs)
       .set({ status: 'cancelled', finishedAt: now, leaseUntil: null })
       .where(open)
       .returning({ id: jobs.id }),
-  ]);
+  });
   return cancelled.length > 0;
 }
 

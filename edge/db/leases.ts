@@ -2,7 +2,7 @@ import { and, eq, inArray, lte, type SQL, sql } from 'drizzle-orm';
 import type { Heartbeat, ServingState } from '../../shared/api/nodes.ts';
 import { LEASE_SECONDS, MAX_ATTEMPTS } from '../../shared/job-state.ts';
 import { changesAfter, servingState } from './changes.ts';
-import type { Db } from './client.ts';
+import { batch, type Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { fairQueue, trainableBy } from './queue.ts';
@@ -37,36 +37,36 @@ export async function beat(
   now: number,
 ): Promise<Beat> {
   const ids = body.jobs.map((job) => job.job_id);
-  const [, known, held, [ends], changes, deleted, ...rest] = await db.batch([
-    db
+  const { known, held, ends, changes, deleted, lease } = await batch(db, {
+    seen: db
       .update(nodes)
       .set({ lastSeen: now })
       .where(and(eq(nodes.id, nodeId), lte(nodes.lastSeen, now - SEEN_SECONDS))),
-    db.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, nodeId)),
-    db
+    known: db.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, nodeId)),
+    held: db
       .select({ id: jobs.id, status: jobs.status, token: jobs.leaseToken })
       .from(jobs)
       .where(inArray(jobs.id, ids)),
     ...changesAfter(db, body.changes_after),
-    db
+    deleted: db
       .select({ seq: deletions.seq, bundle: deletions.bundle })
       .from(deletions)
       .where(sql`${deletions.seq} > ${body.deletions_after}`)
       .orderBy(deletions.seq)
       .limit(MAX_DELETIONS),
-    ...body.jobs.flatMap((job) => extendLease(db, job, now)),
-    ...(body.wants_job
-      ? [...requeueLost(db, lapsedOrForgotten(nodeId, ids, now), now), ...takeJob(db, nodeId, token, now)]
-      : []),
-  ]);
+    extended: body.jobs.flatMap((job) => extendLease(db, job, now)),
+    ...(body.wants_job && {
+      ...requeueLost(db, lapsedOrForgotten(nodeId, ids, now), now),
+      ...takeJob(db, nodeId, token, now),
+    }),
+  });
   const states = body.jobs.map(({ job_id, token: held_token }) => {
     const row = held.find((job) => job.id === job_id);
     if (row?.status === 'running' && row.token === held_token) return { job_id, state: 'ok' as const };
     return { job_id, state: row?.status === 'cancelled' ? ('cancelled' as const) : ('lost' as const) };
   });
-  const lease = body.wants_job ? (rest.at(-2) as JobRow[])[0] : undefined;
-  const serving = servingState(body.changes_after, ends!, changes);
-  return { known: known.length > 0, states, lease, deleted, serving };
+  const serving = servingState(body.changes_after, ends[0]!, changes);
+  return { known: known.length > 0, states, lease: lease?.[0], deleted, serving };
 }
 
 function extendLease(db: Db, job: Heartbeat['jobs'][number], now: number) {
@@ -97,10 +97,10 @@ function requeueLost(db: Db, which: SQL, now: number) {
     message: `The node stopped answering in each of ${MAX_ATTEMPTS} attempts.`,
   };
   const lost = { level: 'warn' as const, message: 'The node stopped answering; this attempt is lost.' };
-  return [
-    noteEvents(db, which, [lost], now),
-    endAttempt(db, which, { error, failures: 1, retry: true }, now),
-  ] as const;
+  return {
+    losses: noteEvents(db, which, [lost], now),
+    requeued: endAttempt(db, which, { error, failures: 1, retry: true }, now),
+  };
 }
 
 interface AttemptEnd {
@@ -129,10 +129,10 @@ export function endAttempt(db: Db, which: SQL, { error, failures, retry }: Attem
     .returning({ id: jobs.id, status: jobs.status });
 }
 
-/** Statements for a batch; the first gives the leased job, if there is one. */
+/** Statements for a batch; `lease` gives the leased job, if there is one. */
 function takeJob(db: Db, nodeId: string, token: string, now: number) {
   const next = sql`(SELECT seq FROM ${fairQueue(trainableBy([nodeId]), now)} LIMIT 1)`;
-  const take = db
+  const lease = db
     .update(jobs)
     .set({
       status: 'running',
@@ -146,11 +146,12 @@ function takeJob(db: Db, nodeId: string, token: string, now: number) {
     .where(sql`${jobs.seq} = ${next}`)
     .returning();
   const taken = sql`${jobs.status} = 'running' AND ${jobs.leaseToken} = ${token}`;
-  return [take, noteEvents(db, taken, [{ level: 'info', message: 'A node has taken the job.' }], now)];
+  const event = { level: 'info' as const, message: 'A node has taken the job.' };
+  return { lease, taken: noteEvents(db, taken, [event], now) };
 }
 
 /** Puts lapsed leases back; the cron's share of what every heartbeat that wants a job does too. */
 export async function requeueLapsed(db: Db, now: number): Promise<void> {
   const lapsed = sql`${jobs.status} = 'running' AND ${jobs.leaseUntil} < ${now}`;
-  await db.batch(requeueLost(db, lapsed, now));
+  await batch(db, requeueLost(db, lapsed, now));
 }

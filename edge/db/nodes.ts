@@ -3,7 +3,7 @@ import type { RegisterNode, ServingState } from '../../shared/api/nodes.ts';
 import { NODE_TTL_SECONDS } from '../../shared/job-state.ts';
 import type { BaseModel, LiveNode } from '../base-models.ts';
 import { changesAfter, servingState } from './changes.ts';
-import type { Db } from './client.ts';
+import { batch, type Db } from './client.ts';
 import { nodeBaseModels, nodes } from './schema.ts';
 
 /** Notes a node and what it has, in place of what was known of it; gives what it starts with. */
@@ -26,16 +26,16 @@ export async function registerNode(db: Db, node: RegisterNode, now: number): Pro
       peftName: model.peft_name ?? null,
     }),
   );
-  const [[ends]] = await db.batch([
+  const { ends } = await batch(db, {
     ...changesAfter(db, null),
-    db
+    node: db
       .insert(nodes)
       .values({ id, ...values })
       .onConflictDoUpdate({ target: nodes.id, set: values }),
-    db.delete(nodeBaseModels).where(eq(nodeBaseModels.nodeId, id)),
-    ...models,
-  ]);
-  return servingState(null, ends!, []);
+    earlier: db.delete(nodeBaseModels).where(eq(nodeBaseModels.nodeId, id)),
+    models,
+  });
+  return servingState(null, ends[0]!, []);
 }
 
 /** Notes that a node has ended: it gets no traffic, and nobody waits for it. Jobs for its base models wait on. */
@@ -110,8 +110,8 @@ export async function knownBaseModels(db: Db): Promise<string[]> {
 /** Forgets nodes silent since before `before`. */
 export async function forgetNodes(db: Db, before: number): Promise<void> {
   const owner = db.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, nodeBaseModels.nodeId));
-  await db.batch([
-    db.delete(nodes).where(lt(nodes.lastSeen, before)),
-    db.delete(nodeBaseModels).where(notExists(owner)),
-  ]);
+  await batch(db, {
+    nodes: db.delete(nodes).where(lt(nodes.lastSeen, before)),
+    models: db.delete(nodeBaseModels).where(notExists(owner)),
+  });
 }
