@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeId } from '../../shared/api/common.ts';
+import { isAlive } from '../process-alive.ts';
 
 const MAX_NODES_PER_HOME = 64;
 
@@ -68,16 +69,6 @@ async function createWhole(file: string, content: string): Promise<boolean> {
     return false;
   } finally {
     await rm(draft, { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

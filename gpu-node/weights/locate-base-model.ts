@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
 import { isDiskFull } from '../disk-full.ts';
 import { explain, type Log } from '../log.ts';
+import { isAlive } from '../process-alive.ts';
 import {
   BASE_MODEL_FILES,
   BASE_MODELS,
@@ -199,14 +200,5 @@ async function removeStale(folder: string): Promise<void> {
     const pid = Number(PARTIAL.exec(name)?.[1]);
     if (Number.isNaN(pid) || (pid !== process.pid && isAlive(pid))) continue;
     await rm(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

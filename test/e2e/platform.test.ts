@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isAlive } from '../../gpu-node/process-alive.ts';
 import { type Platform, type PlatformOptions, startPlatform } from '../../scripts/platform.ts';
 import { TINY_BERT } from '../support/tiny-bert.ts';
 
@@ -200,12 +201,3 @@ describe('npm start', () => {
     await again.stop();
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
