@@ -1,3 +1,4 @@
+import { BODY_IDLE_MS } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
 
 /** The chunks as one array; a single chunk is itself. */
@@ -41,9 +42,6 @@ export async function* limitBytes(
     yield chunk;
   }
 }
-
-/** Milliseconds for the next bytes of a body. A large one over a slow line is honest, so nothing bounds how long it takes in all. */
-export const BODY_IDLE_MS = 30_000;
 
 /** A request's body as it arrives; nothing where it has none. Throws `malformed_body` where the client breaks it off, or sends no more of it. */
 export async function* requestBytes(request: Request): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,5 @@
 import type { Server, ServerOptions } from 'node:http';
+import { BODY_IDLE_MS } from '../../shared/api/common.ts';
 
 /** Milliseconds for the headers of a request, and for the next bytes of its body. */
 export interface RequestBounds {
@@ -6,7 +7,7 @@ export interface RequestBounds {
   bodyIdle: number;
 }
 
-export const REQUEST_BOUNDS: RequestBounds = { headers: 20_000, bodyIdle: 30_000 };
+export const REQUEST_BOUNDS: RequestBounds = { headers: 20_000, bodyIdle: BODY_IDLE_MS };
 
 /** What the server has to be made with. */
 export function boundedServer({ headers }: RequestBounds = REQUEST_BOUNDS): ServerOptions {

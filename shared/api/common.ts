@@ -33,6 +33,12 @@ export const metadata = z
   .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs')
   .meta({ maxProperties: 16, propertyNames: { minLength: 1, maxLength: 64 } });
 
+/**
+ * Milliseconds for the next bytes of a request's body, at the edge and at a node. A large one over a slow line is honest, so nothing bounds
+ * how long it takes in all.
+ */
+export const BODY_IDLE_MS = 30_000;
+
 /** Most items of a page. */
 export const MAX_PAGE = 100;
 

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { boundBodies, boundedServer } from '../../../gpu-node/daemon/bound-requests.ts';
 
-const BOUNDS = { headers: 500, bodyIdle: 500 };
+const BOUNDS = { headers: 100, bodyIdle: 100 };
 const server = createServer(boundedServer(BOUNDS), async (request, response) => {
   response.end(await text(request).catch(() => ''));
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BODY_IDLE_MS, collectBytes, requestBytes } from '../../../edge/upload/bytes.ts';
+import { collectBytes, requestBytes } from '../../../edge/upload/bytes.ts';
+import { BODY_IDLE_MS } from '../../../shared/api/common.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
