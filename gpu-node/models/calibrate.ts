@@ -3,7 +3,7 @@ import { loadTokenizer } from '../data/tokenizer.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
 import { encodeModel } from '../graph/onnx.ts';
-import { bestRange, Histogram } from '../precision/input-range.ts';
+import { bestRange, ValueHistogram } from '../precision/input-range.ts';
 import type { InputRanges } from '../precision/precision.ts';
 import { floats, Session } from '../runtime/session.ts';
 import { encoderFeeds, encoderInputs } from './inputs.ts';
@@ -42,7 +42,9 @@ export async function calibrate(base: BaseModel, folder: string): Promise<InputR
   try {
     const ends = new Map<string, [number, number]>();
     await forEach((output, elements) => ends.set(output, endsOf(elements, ends.get(output))));
-    const histograms = new Map([...ends].map(([output, [low, high]]) => [output, new Histogram(low, high)]));
+    const histograms = new Map(
+      [...ends].map(([output, [low, high]]) => [output, new ValueHistogram(low, high)]),
+    );
     await forEach((output, elements) => histograms.get(output)!.add(elements));
     const ranges = new Map(
       [...histograms].map(([output, histogram]) => [output, bestRange(histogram)] as const),

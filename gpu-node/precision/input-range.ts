@@ -8,7 +8,7 @@ const SHRINK = 0.95;
 const CANDIDATES = 48;
 
 /** Counts of a stream of elements in bins of equal width between its ends, which are known beforehand. */
-export class Histogram {
+export class ValueHistogram {
   readonly low: number;
   readonly high: number;
   readonly counts = new Float64Array(BINS);
@@ -36,7 +36,7 @@ export class Histogram {
  * The range whose rounding to 8 bits loses least of the elements in the mean square: a few outliers are cut where that makes the steps of all
  * others finer (as OMSE, Choukroun et al. 2019, arXiv:1902.06822, with either end free). Zero is one of the steps.
  */
-export function bestRange(histogram: Histogram): InputRange {
+export function bestRange(histogram: ValueHistogram): InputRange {
   const ends = (end: number) =>
     end === 0 ? [0] : Array.from({ length: CANDIDATES }, (_, i) => end * SHRINK ** i);
   const below = tails(histogram, -1);
@@ -54,7 +54,7 @@ export function bestRange(histogram: Histogram): InputRange {
 }
 
 /** The mean square by which elements beyond an end are cut, for `side` -1 below and 1 above. */
-function tails(histogram: Histogram, side: -1 | 1): (end: number) => number {
+function tails(histogram: ValueHistogram, side: -1 | 1): (end: number) => number {
   const total = histogram.counts.reduce((sum, count) => sum + count, 0);
   return (end) => {
     let sum = 0;

@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import type { TokenBatch } from '../models/inputs.ts';
 import { serveCalls } from '../runtime/worker-thread.ts';
-import { Lane, type LaneSetup, type Part } from './lane.ts';
+import { type LaneSetup, type Part, TrainingLane } from './lane.ts';
 
 export interface StepCall {
   /** Of the step, among all of the training. */
@@ -16,7 +16,7 @@ export interface EvaluateCall {
   readonly batches: readonly TokenBatch[];
 }
 
-const lane = Lane.create(workerData as LaneSetup);
+const lane = TrainingLane.create(workerData as LaneSetup);
 // A failure is every call's answer; without this it would end the process before the first call came.
 lane.catch(() => {});
 

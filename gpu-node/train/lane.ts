@@ -35,7 +35,7 @@ export interface StepResult {
 }
 
 /** Computes parts of batches, one run each, on sessions of its own; parameters come with each call, in the setup's order. */
-export class Lane {
+export class TrainingLane {
   readonly #setup: LaneSetup;
   readonly #training: Session;
   /** Made when it is first asked for logits: training starts sooner. */
@@ -48,8 +48,11 @@ export class Lane {
     this.#masks = new DropoutMasks(setup.masks, setup.keep);
   }
 
-  static async create(setup: LaneSetup): Promise<Lane> {
-    return new Lane(setup, await Session.create(setup.training, { ...setup.options, name: 'training' }));
+  static async create(setup: LaneSetup): Promise<TrainingLane> {
+    return new TrainingLane(
+      setup,
+      await Session.create(setup.training, { ...setup.options, name: 'training' }),
+    );
   }
 
   /**

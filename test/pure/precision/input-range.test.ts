@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { bestRange, Histogram } from '../../../gpu-node/precision/input-range.ts';
+import { bestRange, ValueHistogram } from '../../../gpu-node/precision/input-range.ts';
 import { Random } from '../../../gpu-node/random.ts';
 
 const rangeOf = (elements: Float32Array) => {
-  const histogram = new Histogram(Math.min(0, ...elements), Math.max(...elements));
+  const histogram = new ValueHistogram(Math.min(0, ...elements), Math.max(...elements));
   histogram.add(elements);
   return bestRange(histogram);
 };
@@ -19,7 +19,7 @@ it('covers even elements whole', () => {
 });
 
 it('gives an outlier up where a million others gain more', () => {
-  const histogram = new Histogram(-5, 40);
+  const histogram = new ValueHistogram(-5, 40);
   for (let i = 0; i < 50; i++) histogram.add(normal);
   histogram.add(Float32Array.of(40));
   const { scale, zeroPoint } = bestRange(histogram);
