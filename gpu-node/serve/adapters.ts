@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import type { AdapterTier } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import type { Pooling } from '../../shared/peft-config.ts';
 import { explain, type Log } from '../log.ts';
 import { type AdapterMemory, bytesTaken, type StoredBytes } from './adapter-memory.ts';
 import type { AdapterStore } from './adapter-store.ts';
@@ -8,7 +10,9 @@ import type { CheckedAdapter } from './check-worker.ts';
 import { unlessAborted } from './deadline.ts';
 import type { ServeMetrics } from './metrics.ts';
 import { type Pin, type Resident, Residents } from './residents.ts';
-import type { SessionPool } from './session-pool.ts';
+import type { SessionGroup } from './session-group.ts';
+import type { Seat, SessionPool } from './session-pool.ts';
+import { SharedValues } from './shared-values.ts';
 import type { TierCounts } from './tier.ts';
 import { Warmer } from './warmer.ts';
 
@@ -25,25 +29,37 @@ export interface AdaptersOptions {
   log: Log;
 }
 
-/** An adapter in memory, as its rows need it. */
+/** An adapter in memory, as its rows and its sessions need it. */
 export interface LoadedAdapter extends Resident {
+  readonly description: AdapterDescription;
+  readonly pooling: Pooling;
   readonly weights: StoredBytes;
   /** Id of its base model. */
   readonly base: string;
+  /** Which sessions can serve it. */
+  readonly sort: SessionGroup;
   readonly labels: readonly string[];
   readonly maxLength: number;
   readonly temperature: number;
 }
 
+/** An adapter that has a place in sessions, and stays there and in memory until it is released. */
+export interface SeatedAdapter extends Seat {
+  readonly adapter: LoadedAdapter;
+}
+
 /**
  * The adapters of a node, tier by tier: each is brought from the edge to disk, from there to memory, and by a run into a
- * slot. Loads go on beside each other and beside the runs; those of one adapter are one.
+ * slot. Loads go on beside each other and beside the runs; those of one adapter are one. What is in memory is loaded into whichever
+ * sessions serve it then, and stays when they go.
  */
 export class Adapters {
   readonly #options: AdaptersOptions;
   readonly #residents: Residents<LoadedAdapter>;
   readonly #warmer: Warmer;
   readonly #loading = new Map<string, Promise<void>>();
+  readonly #descriptions = new SharedValues<AdapterDescription>();
+  readonly #sorts = new SharedValues<SessionGroup>();
   /** Those that were deleted while they are being loaded. */
   readonly #deleted = new Set<string>();
   #loads = 0;
@@ -51,14 +67,12 @@ export class Adapters {
   constructor(options: AdaptersOptions) {
     const { pool, memory } = options;
     this.#options = options;
-    this.#residents = new Residents(memory.maxBytes, ({ group, handle, weights }) => {
-      pool.drop(group, handle);
+    this.#residents = new Residents(memory.maxBytes, ({ handle, weights }) => {
+      pool.drop(handle);
       memory.free(weights);
     });
     this.#warmer = new Warmer({
-      load: async (bundle) => {
-        if (!this.#residents.get(bundle)) await this.#load(bundle);
-      },
+      load: (bundle) => this.#prepare(bundle),
       onFailure: (bundle, error) => this.#warnOf(bundle, error),
       rest: () => sleep(WARM_REST_MS),
     });
@@ -82,31 +96,19 @@ export class Adapters {
     return this.#residents.get(bundle);
   }
 
-  /** A group's session is gone. */
-  forget(group: string): void {
-    this.#residents.forget(group);
-  }
-
   /**
-   * Loads an adapter that is not in memory, and holds it there until it is released.
+   * Loads an adapter that is not in memory, or not in sessions, and holds it there until it is released.
    * @throws {AppError} `adapter_not_found`, `invalid_adapter`, `model_not_found`, `upstream_failed`, `no_capacity`, and of these
    * `SessionsInUse` where there is no room for sessions of its sort
    */
-  async pin(bundle: string, signal: AbortSignal): Promise<Pin<LoadedAdapter>> {
-    for (let attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
-      const group = this.#residents.get(bundle)?.group;
-      const hold = group === undefined ? undefined : this.#options.pool.hold(group);
-      const pin = this.#residents.pin(bundle, attempt === 0);
-      if (pin && hold) return { resident: pin.resident, release: () => [pin, hold].forEach(release) };
-      await unlessAborted(this.#load(bundle), signal);
-    }
-    throw noRoom();
+  async seat(bundle: string, signal: AbortSignal): Promise<SeatedAdapter> {
+    return this.#seat(bundle, signal, true);
   }
 
   /** Loads an adapter; whether it could be. */
   async tryLoad(bundle: string): Promise<boolean> {
     try {
-      await this.#load(bundle);
+      await this.#prepare(bundle);
       return true;
     } catch (error) {
       this.#warnOf(bundle, error);
@@ -123,8 +125,7 @@ export class Adapters {
   async tierOf(bundle: string): Promise<AdapterTier | null> {
     const resident = this.#residents.get(bundle);
     if (!resident) return this.#options.store.has(bundle) ? 'disk' : null;
-    const { group, handle } = resident;
-    return (await this.#options.pool.inSlot(group, handle)) ? 'slot' : 'memory';
+    return (await this.#options.pool.inSlot(resident.handle)) ? 'slot' : 'memory';
   }
 
   /** Drops bundles that were deleted, from memory and from disk. */
@@ -144,6 +145,43 @@ export class Adapters {
   #warnOf(bundle: string, error: unknown): void {
     const message = 'an adapter could not be loaded ahead of its use';
     this.#options.log.warn(message, { bundle, reason: explain(error) });
+  }
+
+  /** Brings an adapter as far as a run could use it. */
+  async #prepare(bundle: string): Promise<void> {
+    const seated = await this.#seat(bundle, new AbortController().signal, false);
+    seated.release();
+  }
+
+  async #seat(bundle: string, signal: AbortSignal, isUse: boolean): Promise<SeatedAdapter> {
+    for (let attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
+      const pin = this.#residents.pin(bundle, isUse && attempt === 0);
+      if (pin) return this.#seated(pin, signal);
+      await unlessAborted(this.#load(bundle), signal);
+    }
+    throw noRoom();
+  }
+
+  /** What is pinned stays in memory until its sessions have read it, also where the caller leaves before. */
+  async #seated({ resident, release }: Pin<LoadedAdapter>, signal: AbortSignal): Promise<SeatedAdapter> {
+    const { handle, description, pooling, weights, sort } = resident;
+    const seating = this.#options.pool.seat({ handle, description, pooling, weights }, sort).then(
+      (seat) => ({
+        adapter: resident,
+        submit: seat.submit,
+        release: () => [seat.release, release].forEach(call),
+      }),
+      (error) => {
+        release();
+        throw error;
+      },
+    );
+    try {
+      return await unlessAborted(seating, signal);
+    } catch (error) {
+      seating.then((seat) => seat.release()).catch(() => {});
+      throw error;
+    }
   }
 
   #load(bundle: string): Promise<void> {
@@ -172,16 +210,27 @@ export class Adapters {
   }
 
   async #loadOnce(bundle: string): Promise<void> {
-    const { store, memory } = this.#options;
-    const adapter = await store.read(bundle);
+    const adapter = await this.#options.store.read(bundle);
     if (adapter instanceof AppError) throw adapter;
+    if (this.#deleted.has(bundle)) throw new AppError('adapter_not_found', 'the adapter was just deleted');
+    const { pooling, labels, maxLength, temperature } = adapter;
     const weights = this.#keep(adapter.weights);
-    try {
-      await this.#intoSession(bundle, adapter, weights);
-    } catch (error) {
-      memory.free(weights);
-      throw error;
-    }
+    const isThere = this.#residents.add({
+      bundle,
+      handle: `${bundle} ${this.#loads++}`,
+      bytes: bytesTaken(weights),
+      weights,
+      description: this.#descriptions.shared(adapter.description),
+      sort: this.#sorts.shared(adapter.group),
+      base: adapter.group.base,
+      pooling,
+      labels,
+      maxLength,
+      temperature,
+    });
+    if (isThere) return;
+    this.#options.memory.free(weights);
+    throw noRoom();
   }
 
   /** Takes weights over into memory, where those give way to them that are worth least. */
@@ -195,29 +244,9 @@ export class Adapters {
     weights.buffer.transfer(0);
     return stored;
   }
-
-  async #intoSession(bundle: string, adapter: CheckedAdapter, weights: StoredBytes): Promise<void> {
-    const { pool } = this.#options;
-    const { description, pooling, labels, maxLength, temperature } = adapter;
-    const { base } = adapter.group;
-    const { key: group, ...hold } = await pool.open(adapter.group);
-    try {
-      const handle = `${bundle} ${this.#loads++}`;
-      await pool.load(group, { handle, description, pooling, weights });
-      const bytes = bytesTaken(weights);
-      const resident = { bundle, handle, base, group, bytes, weights, labels, maxLength, temperature };
-      const isDeleted = this.#deleted.has(bundle);
-      if (!isDeleted && this.#residents.add(resident)) return;
-      pool.drop(group, handle);
-      throw isDeleted ? new AppError('adapter_not_found', 'the adapter was just deleted') : noRoom();
-    } finally {
-      // After this turn of the event loop, in which whoever waits for the adapter holds it.
-      setImmediate(hold.release);
-    }
-  }
 }
 
-const release = (held: { release(): void }): void => held.release();
+const call = (each: () => void): void => each();
 
 function noRoom(): AppError {
   return new AppError('no_capacity', 'the adapters in use take all of the memory for them', {

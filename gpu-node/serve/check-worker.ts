@@ -10,7 +10,7 @@ import { Moved, serveCalls } from '../runtime/worker-thread.ts';
 import { readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
 import { type BundleBytes, bundleId, bundleSize, readBundleFiles } from '../weights/bundle-files.ts';
 import type { SessionGroup } from './session-group.ts';
-import { SharedDescriptions } from './shared-descriptions.ts';
+import { SharedValues } from './shared-values.ts';
 
 export interface CheckWorkerData {
   bases: readonly BaseModelSource[];
@@ -67,7 +67,7 @@ const MAX_KNOWN = 10_000;
  * is hashed anew, but not parsed and searched for NaN.
  */
 const known = new Map<string, AdapterFacts | Refusal>();
-const descriptions = new SharedDescriptions();
+const descriptions = new SharedValues<AdapterDescription>();
 
 const handlers = {
   /** Resolves when every base model can be used. */

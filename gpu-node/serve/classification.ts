@@ -1,17 +1,17 @@
 import type { NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { softmax } from '../../shared/metrics.ts';
-import type { Adapters, LoadedAdapter } from './adapters.ts';
+import type { Adapters, SeatedAdapter } from './adapters.ts';
 import type { Ticket } from './admission.ts';
 import { unlessAborted } from './deadline.ts';
+import type { RowResult } from './group.ts';
 import type { Timing } from './metrics.ts';
-import type { Pin } from './residents.ts';
-import { type RowResult, type SessionPool, SessionsInUse } from './session-pool.ts';
+import { type SessionPool, SessionsInUse } from './session-pool.ts';
 import type { Tokenizing } from './tokenizing.ts';
 
 type Row = NodeClassifyRequest['rows'][number];
 type Answer = NodeClassifyResponse['rows'][number];
-type Pins = ReadonlyMap<string, Pin<LoadedAdapter>>;
+type Seated = ReadonlyMap<string, SeatedAdapter>;
 
 export interface ClassificationOptions {
   rows: readonly Row[];
@@ -40,57 +40,57 @@ export class Classification {
 
   /**
    * Scores of every row, in the caller's order.
-   * @throws {AppError} as `Adapters.pin` does, `param` naming the first row at fault, or the signal's reason
+   * @throws {AppError} as `Adapters.seat` does, `param` naming the first row at fault, or the signal's reason
    */
   async answer(signal: AbortSignal): Promise<NodeClassifyResponse & { timing: Timing }> {
     const left = new Set(this.#options.rows.map(({ bundle }) => bundle));
     while (left.size > 0) {
       const start = performance.now();
-      const pins = await this.#pinSome([...left], signal);
+      const seated = await this.#seatSome([...left], signal);
       this.#timing.load += performance.now() - start;
       try {
         signal.throwIfAborted();
-        await this.#run(pins, signal);
+        await this.#run(seated, signal);
       } finally {
-        for (const { release } of pins.values()) release();
+        for (const { release } of seated.values()) release();
       }
-      for (const bundle of pins.keys()) left.delete(bundle);
+      for (const bundle of seated.keys()) left.delete(bundle);
     }
     return { labels: this.#labels, rows: this.#answers, timing: this.#timing };
   }
 
   /** Those of the adapters that there are sessions for at once, at least one. While it waits for a session it holds none, so that no two requests wait for each other. */
-  async #pinSome(bundles: readonly string[], signal: AbortSignal): Promise<Pins> {
-    let { pins, refused } = await this.#pinAll(bundles, signal);
-    while (pins.size === 0) {
+  async #seatSome(bundles: readonly string[], signal: AbortSignal): Promise<Seated> {
+    let { seated, refused } = await this.#seatAll(bundles, signal);
+    while (seated.size === 0) {
       const hold = await this.#options.pool.wait(refused!.sort, signal);
       try {
-        ({ pins, refused } = await this.#pinAll(bundles, signal));
+        ({ seated, refused } = await this.#seatAll(bundles, signal));
       } finally {
         hold.release();
       }
     }
-    return pins;
+    return seated;
   }
 
   /** Loads what is missing, all at once, and holds what has sessions until it is released. */
-  async #pinAll(
+  async #seatAll(
     bundles: readonly string[],
     signal: AbortSignal,
-  ): Promise<{ pins: Pins; refused: SessionsInUse | undefined }> {
+  ): Promise<{ seated: Seated; refused: SessionsInUse | undefined }> {
     const { rows, adapters } = this.#options;
-    const results = await Promise.allSettled(bundles.map((bundle) => adapters.pin(bundle, signal)));
-    const pins = new Map<string, Pin<LoadedAdapter>>();
+    const results = await Promise.allSettled(bundles.map((bundle) => adapters.seat(bundle, signal)));
+    const seated = new Map<string, SeatedAdapter>();
     let refused: SessionsInUse | undefined;
     let failed: { bundle: string; reason: unknown } | undefined;
     for (const [i, result] of results.entries()) {
       const bundle = bundles[i]!;
-      if (result.status === 'fulfilled') pins.set(bundle, result.value);
+      if (result.status === 'fulfilled') seated.set(bundle, result.value);
       else if (result.reason instanceof SessionsInUse) refused ??= result.reason;
       else failed ??= { bundle, reason: result.reason };
     }
-    if (!failed) return { pins, refused };
-    for (const { release } of pins.values()) release();
+    if (!failed) return { seated, refused };
+    for (const { release } of seated.values()) release();
     const { bundle, reason } = failed;
     if (reason === signal.reason) throw reason;
     throw atRow(
@@ -100,12 +100,12 @@ export class Classification {
   }
 
   /** Runs the rows of the adapters that are held. */
-  async #run(pins: Pins, signal: AbortSignal): Promise<void> {
-    const { rows, tenant, ticket, estimates, tokenizing, pool } = this.#options;
-    const turn = [...rows.keys()].filter((row) => pins.has(rows[row]!.bundle));
-    const adapters = turn.map((row) => pins.get(rows[row]!.bundle)!.resident);
+  async #run(seated: Seated, signal: AbortSignal): Promise<void> {
+    const { rows, tenant, ticket, estimates, tokenizing } = this.#options;
+    const turn = [...rows.keys()].filter((row) => seated.has(rows[row]!.bundle));
+    const adapters = turn.map((row) => seated.get(rows[row]!.bundle)!);
     const texts = turn.map((row, i) => {
-      const { base, maxLength } = adapters[i]!;
+      const { base, maxLength } = adapters[i]!.adapter;
       return { base, text: rows[row]!.text, maxLength };
     });
     const start = performance.now();
@@ -115,8 +115,7 @@ export class Classification {
     const estimated = turn.reduce((sum, row) => sum + estimates[row]!, 0);
     ticket.correct(ticket.tokens - estimated + exact);
     const submitted = tokens.map(async ({ ids }, i) => {
-      const { group, handle } = adapters[i]!;
-      const result = await pool.submit(group, { tenant, handle, ids }, signal);
+      const result = await adapters[i]!.submit({ tenant, ids }, signal);
       this.tokensRun += ids.length;
       return result;
     });
@@ -125,10 +124,10 @@ export class Classification {
     this.#timing.run += longest(results, 'run');
     for (const [i, { logits }] of results.entries()) {
       const { ids, truncated } = tokens[i]!;
-      const scores = scoresOf(logits, adapters[i]!.temperature, turn[i]!);
+      const scores = scoresOf(logits, adapters[i]!.adapter.temperature, turn[i]!);
       this.#answers[turn[i]!] = { scores, tokens: ids.length, truncated };
     }
-    for (const [bundle, { resident }] of pins) this.#labels[bundle] = [...resident.labels];
+    for (const [bundle, { adapter }] of seated) this.#labels[bundle] = [...adapter.labels];
   }
 }
 

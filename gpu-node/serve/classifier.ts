@@ -79,7 +79,7 @@ export class Classifier {
       runTokens: (precision) => batchTokens ?? lanes.runTokens(precision),
       maxBytes: sessionBytes,
       laneBytes: ({ base, precision }) => laneBytes(outlines.get(base)!.architecture, precision),
-      onGone: (group) => this.#adapters.forget(group),
+      layers: (base) => outlines.get(base)!.architecture.linears('mean').length,
       onRun: (report) => this.metrics.ran(report),
       onFailure: (error) => log.error('a serving worker ended', { reason: explain(error) }),
     });

@@ -9,7 +9,7 @@ import type { Device } from '../runtime/device.ts';
 import { serveCalls } from '../runtime/worker-thread.ts';
 import { type StoredBytes, StoredBytesReader } from './adapter-memory.ts';
 import { Forward, type ForwardRow } from './forward.ts';
-import { SharedDescriptions } from './shared-descriptions.ts';
+import { SharedValues } from './shared-values.ts';
 import type { TierCounts } from './tier.ts';
 
 /** What a worker is started with; it builds its session at once. */
@@ -46,7 +46,7 @@ const data = workerData as ForwardWorkerData;
 const memory = new StoredBytesReader(data.memory);
 const base = openBaseModel(data.base, data.precision);
 const forward = createForward(data);
-const descriptions = new SharedDescriptions();
+const descriptions = new SharedValues<AdapterDescription>();
 // A failure is every call's answer; without this it would end the process before the first call came.
 for (const start of [base, forward]) start.catch(() => {});
 

@@ -1,5 +1,5 @@
+import type { RunReport } from './group.ts';
 import { Histogram, type Samples } from './prometheus.ts';
-import type { RunReport } from './session-pool.ts';
 import { noCounts } from './tier.ts';
 
 /** Every metric of a node. */
@@ -40,7 +40,7 @@ export const NODE_METRICS = {
   session_bytes: { kind: 'gauge', help: 'Bytes of the serving sessions, with the adapters in their slots.' },
   sessions: {
     kind: 'gauge',
-    help: 'Serving sessions of each lane: one per base model, precision, kind and set of target layers.',
+    help: 'Serving sessions of each lane: one per base model, precision and set of layers that adapters change.',
   },
   training_jobs: { kind: 'gauge', help: 'Training jobs under way.' },
 } as const;

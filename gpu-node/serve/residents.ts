@@ -1,12 +1,10 @@
 import { Tier, type TierCounts } from './tier.ts';
 
-/** An adapter that a forward worker holds in memory. */
+/** An adapter in memory. */
 export interface Resident {
   readonly bundle: string;
-  /** What the worker knows it by: another one at each load, so that dropping an old load never drops a new one. */
+  /** What sessions know it by: another one at each load, so that dropping an old load never drops a new one. */
   readonly handle: string;
-  /** The group whose session serves it. */
-  readonly group: string;
   readonly bytes: number;
 }
 
@@ -81,13 +79,6 @@ export class Residents<R extends Resident> {
 
   remove(bundle: string): void {
     if (this.#tier.delete(bundle)) this.#leave(bundle);
-  }
-
-  /** Removes the adapters of a group, whose worker is gone. */
-  forget(group: string): void {
-    for (const [bundle, { resident }] of this.#entries) {
-      if (resident.group === group) this.remove(bundle);
-    }
   }
 
   readonly #isPinned = (bundle: string): boolean => this.#entries.get(bundle)!.pins > 0;

@@ -1,7 +1,8 @@
 import type { BasePrecision } from '../../shared/peft-config.ts';
-import { PART_NAMES, type Plan } from '../parts/index.ts';
+import type { Plan } from '../parts/index.ts';
+import { planName } from './plans.ts';
 
-/** What adapters must have in common for one session to serve them. */
+/** What a session is built for, or an adapter needs of one. */
 export interface SessionGroup {
   /** Id of the base model they were trained on. */
   readonly base: string;
@@ -11,8 +12,12 @@ export interface SessionGroup {
   readonly plan: Plan;
 }
 
-/** A group's name, equal for equal groups alone: no part of it holds a blank. */
-export function groupKey({ base, precision, plan }: SessionGroup): string {
-  const parts = PART_NAMES.map((part) => [part, ...(plan[part] ?? [])].join(','));
-  return [base, precision, ...parts].join(' ');
+/** Equal where one session might serve both, if its plan covered both plans. */
+export function baseKey({ base, precision }: Omit<SessionGroup, 'plan'>): string {
+  return `${base} ${precision}`;
+}
+
+/** A group's name, equal for equal groups alone. */
+export function groupKey(group: SessionGroup): string {
+  return `${baseKey(group)} ${planName(group.plan)}`;
 }

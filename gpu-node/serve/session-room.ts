@@ -9,6 +9,8 @@ export interface Hold {
 interface Entry {
   readonly key: string;
   holds: number;
+  /** Others serve its adapters now: it takes no more rows, and leaves when its last are answered. */
+  isRetired: boolean;
 }
 
 interface Waiter {
@@ -50,15 +52,28 @@ export class SessionRoom {
     return this.#tier.used;
   }
 
-  /** The group, held; undefined where it has no sessions, or makes way for one that waits. */
+  /** The group, held; undefined where it has no sessions, is retired, or makes way for one that waits. */
   hold(key: string): Hold | undefined {
     const entry = this.#entries.get(key);
-    return entry && !this.#closing.has(key) ? this.#held(entry) : undefined;
+    return entry && !entry.isRetired && !this.#closing.has(key) ? this.#held(entry) : undefined;
   }
 
-  /** Takes a group in that has no sessions, and holds it; undefined where it does not fit beside those that are held, or others wait. */
-  admit(key: string, bytes: number): Hold | undefined {
-    return this.#waiting.length === 0 ? this.#admit(key, bytes) : undefined;
+  /**
+   * Takes a group in that has no sessions, or was retired, and holds it; undefined where others wait, or it does not fit beside those that
+   * are held or must `stay`.
+   */
+  admit(key: string, bytes: number, stay: (key: string) => boolean = () => false): Hold | undefined {
+    if (this.#waiting.length > 0) return undefined;
+    this.#renew(key);
+    return this.hold(key) ?? this.#admit(key, bytes, stay);
+  }
+
+  /** Lets a group go whose adapters others serve from now on: at once, or when it is held no more. */
+  retire(key: string): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    entry.isRetired = true;
+    this.#leaveIfRetired(entry);
   }
 
   /** The group, held as soon as there is room for its sessions. The caller must hold no other. */
@@ -109,16 +124,17 @@ export class SessionRoom {
         held = false;
         entry.holds--;
         if (entry.holds > 0 || this.#entries.get(entry.key) !== entry) return;
+        this.#leaveIfRetired(entry);
         this.#trim();
         this.#advance();
       },
     };
   }
 
-  #admit(key: string, bytes: number): Hold | undefined {
-    const leaving = this.#tier.add(key, this.#counted(bytes), this.#isHeld);
+  #admit(key: string, bytes: number, stay: (key: string) => boolean = () => false): Hold | undefined {
+    const leaving = this.#tier.add(key, this.#counted(bytes), (each) => this.#isHeld(each) || stay(each));
     if (!leaving) return undefined;
-    const entry = { key, holds: 0 };
+    const entry = { key, holds: 0, isRetired: false };
     this.#entries.set(key, entry);
     const hold = this.#held(entry);
     this.#leave(leaving);
@@ -130,8 +146,15 @@ export class SessionRoom {
     this.#closing.delete(key);
     const entry = this.#entries.get(key);
     if (!entry) return;
+    entry.isRetired = false;
     this.#entries.delete(key);
     this.#entries.set(key, entry);
+  }
+
+  #leaveIfRetired({ key, holds, isRetired }: Entry): void {
+    if (!isRetired || holds > 0) return;
+    this.#tier.delete(key);
+    this.#leave([key]);
   }
 
   /** What was held while it grew leaves now. */

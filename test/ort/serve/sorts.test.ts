@@ -4,7 +4,7 @@ import { laneBytes } from '../../../gpu-node/serve/lanes.ts';
 import { problemOf, startTinyNode, type TinyNode } from '../../support/tiny-node.ts';
 
 /** Adapters of each of these target other layers, and need sessions of their own. */
-const SORTS = [['query'], ['key'], ['value'], ['query', 'key'], ['intermediate.dense']];
+const SORTS = [['query'], ['key'], ['value'], ['attention.output.dense'], ['intermediate.dense']];
 const ROOM = 2;
 
 let node: TinyNode;
@@ -69,9 +69,12 @@ describe('more sorts of adapters than there is room for sessions', () => {
       const ask = (bundle: string) => node.classify({ bundle, text: 'x' });
       for (const bundle of bundles.slice(0, ROOM)) await ask(bundle);
       const before = { threads: threads(), mappedWeights: mappedWeights() };
+      const loads = await node.metric('adapter_loads_total', '{outcome="ok"}');
       for (const bundle of bundles) await ask(bundle);
       await expect.poll(() => ({ threads: threads(), mappedWeights: mappedWeights() })).toEqual(before);
-      expect(node.classifier.resident).toBe(ROOM);
+      // The adapters themselves stay in memory, and are read from disk no more.
+      expect(node.classifier.resident).toBe(SORTS.length);
+      expect(await node.metric('adapter_loads_total', '{outcome="ok"}')).toBe(loads);
     },
   );
 

@@ -5,7 +5,6 @@ const MIB = 1024 * 1024;
 const resident = (bundle: string, bytes = 4 * MIB, load = 1): Resident => ({
   bundle,
   handle: `${bundle} ${load}`,
-  group: bundle < 'm' ? 'first half' : 'second half',
   bytes,
 });
 
@@ -55,15 +54,5 @@ describe('Residents', () => {
     expect(left).toEqual([]);
     pins[1]!.release();
     expect(left).toEqual(['a 1']);
-  });
-
-  it('forgets the adapters of a group whose session is gone, those in use when they are released', () => {
-    const { residents, left } = room();
-    for (const bundle of ['a', 'z']) residents.add(resident(bundle));
-    const pin = residents.pin('z')!;
-    residents.forget('second half');
-    expect([residents.size, residents.bytes, left]).toEqual([1, 4 * MIB, []]);
-    pin.release();
-    expect(left).toEqual(['z 1']);
   });
 });

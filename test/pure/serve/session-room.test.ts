@@ -122,6 +122,38 @@ describe('SessionRoom', () => {
     expect(left).toEqual([]);
   });
 
+  it('lets a group go that others serve from now on, when its last rows are answered', () => {
+    const { room: its, left } = room();
+    const a = its.admit('a', 4)!;
+    its.admit('b', 4)!.release();
+    its.retire('b');
+    its.retire('a');
+    expect([left, its.hold('a'), its.size]).toEqual([['b'], undefined, 1]);
+    a.release();
+    expect([left, its.bytes]).toEqual([['b', 'a'], 0]);
+    its.retire('a');
+  });
+
+  it('takes rows again for a group that was to go, where somebody asks for it after all', () => {
+    const { room: its, left } = room();
+    const a = its.admit('a', 4)!;
+    its.retire('a');
+    const again = its.admit('a', 4)!;
+    a.release();
+    expect([left, its.bytes]).toEqual([[], 4]);
+    again.release();
+    expect(its.hold('a')).toBeDefined();
+  });
+
+  it('takes a group in beside those that must stay, or not at all', () => {
+    const { room: its, left } = room();
+    for (const key of ['a', 'b']) its.admit(key, 4)!.release();
+    expect(its.admit('union', 4, () => true)).toBeUndefined();
+    expect(left).toEqual([]);
+    expect(its.admit('union', 4, (key) => key === 'a')).toBeDefined();
+    expect(left).toEqual(['b']);
+  });
+
   it('serves twelve sorts on room for three in turns, whoever asks: none starves', async () => {
     const { room: its } = room(12);
     const random = new Random(1, 'sorts');

@@ -1,0 +1,247 @@
+import { AppError } from '../../shared/errors.ts';
+import type { Plan } from '../parts/index.ts';
+import { WorkerThread } from '../runtime/worker-thread.ts';
+import { Batcher, type BatchLimits, type QueuedRow } from './batcher.ts';
+import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData, SlotReport } from './forward-worker.ts';
+import { groupKey, type SessionGroup } from './session-group.ts';
+
+const ENTRY = new URL('./forward-worker.ts', import.meta.url);
+
+export interface RowResult {
+  logits: Float32Array;
+  /** Milliseconds spent waiting, and in the run itself. */
+  queue: number;
+  run: number;
+}
+
+/** What a run was, for the metrics. */
+export interface RunReport {
+  rows: number;
+  tokens: number;
+  /** Tokens with their padding. */
+  padded: number;
+  /** Of the padded tokens that it might have had. */
+  fill: number;
+  /** Distinct ones. */
+  adapters: number;
+  runs: number;
+  slots: SlotReport;
+  milliseconds: number;
+}
+
+/** A text to run. */
+export interface TextToRun {
+  /** Who asks. */
+  tenant: string;
+  /** The adapter's handle. */
+  handle: string;
+  ids: Int32Array;
+}
+
+interface Row extends QueuedRow {
+  readonly plan: Plan;
+  readonly ids: Int32Array;
+  readonly since: number;
+  resolve(result: RowResult): void;
+  reject(error: Error): void;
+}
+
+/** A session, in a worker thread of its own, that runs one batch after the other. */
+interface Lane {
+  readonly worker: WorkerThread<ForwardHandlers>;
+  running: boolean;
+  slotsTaken: number;
+  stackBytes: number;
+}
+
+/** A batch that a lane has been given. */
+export interface Run {
+  readonly session: Plan;
+  /** The plans of its rows' adapters, each once. */
+  readonly plans: readonly Plan[];
+  /** Its padded tokens over those that it might have had. */
+  readonly fill: number;
+}
+
+interface Loaded {
+  readonly plan: Plan;
+  readonly done: Promise<unknown>;
+}
+
+export interface GroupOptions {
+  /** Of each lane's worker. */
+  worker: ForwardWorkerData;
+  lanes: number;
+  limits: BatchLimits;
+  /** Rows wait that no lane has been offered. */
+  onWaiting(): void;
+  /** A run is over, and its lane idle. */
+  onIdle(run: Run): void;
+  onRun(report: RunReport): void;
+  /** What the stacks of all lanes take has changed. */
+  onStacks(bytes: number): void;
+  /** A lane's worker ended unasked. */
+  onDeath(error: Error): void;
+}
+
+/** The sessions of a group of adapters: a lane each, which hold all of its adapters and take what is next as soon as they can. */
+export class Group {
+  readonly key: string;
+  readonly sort: SessionGroup;
+  /** Whether all lanes are there. */
+  isOpen = false;
+  /** Resolves then. */
+  readonly ready: Promise<void>;
+  readonly #options: GroupOptions;
+  readonly #batcher: Batcher<Row>;
+  readonly #lanes: Lane[] = [];
+  /** By their handles. */
+  readonly #adapters = new Map<string, Loaded>();
+  #closed: Error | undefined;
+
+  /** Begins to build the sessions once `after` has settled. */
+  constructor(sort: SessionGroup, after: Promise<unknown>, options: GroupOptions) {
+    this.key = groupKey(sort);
+    this.sort = sort;
+    this.#options = options;
+    this.#batcher = new Batcher<Row>(options.limits);
+    this.ready = this.#start(after);
+  }
+
+  get plan(): Plan {
+    return this.sort.plan;
+  }
+
+  /** Slots taken, over all lanes. */
+  get slotsTaken(): number {
+    return this.#lanes.reduce((sum, { slotsTaken }) => sum + slotsTaken, 0);
+  }
+
+  /** Loads an adapter, unless it is there, into all lanes, which read its weights until it is dropped. */
+  async load(adapter: AdapterToLoad, plan: Plan): Promise<void> {
+    const { handle } = adapter;
+    const before = this.#adapters.get(handle);
+    if (before) return void (await before.done);
+    const done = Promise.all(this.#lanes.map(({ worker }) => worker.call('load', adapter)));
+    this.#adapters.set(handle, { plan, done });
+    try {
+      await done;
+    } catch (error) {
+      this.drop(handle);
+      throw error;
+    }
+  }
+
+  drop(handle: string): void {
+    if (!this.#adapters.delete(handle)) return;
+    for (const { worker } of this.#lanes) worker.call('drop', handle).catch(() => {});
+  }
+
+  /** Whether an adapter lies in a slot of one of the lanes. */
+  async inSlot(handle: string): Promise<boolean> {
+    if (!this.#adapters.has(handle)) return false;
+    return (await Promise.all(this.#lanes.map(({ worker }) => worker.call('inSlot', handle)))).includes(true);
+  }
+
+  /** Queues a text of an adapter that was loaded. Where the signal is aborted before its run it is dropped without an answer. */
+  submit({ tenant, handle, ids }: TextToRun, signal: AbortSignal): Promise<RowResult> {
+    const loaded = this.#adapters.get(handle);
+    if (this.#closed || !loaded) return Promise.reject(this.#closed ?? closed());
+    return new Promise((resolve, reject) => {
+      this.#batcher.add({
+        tenant,
+        adapter: handle,
+        plan: loaded.plan,
+        cost: ids.length,
+        ids,
+        since: performance.now(),
+        abandoned: () => signal.aborted,
+        resolve,
+        reject,
+      });
+      this.#options.onWaiting();
+    });
+  }
+
+  /** Gives each lane that is idle a part of what waits; says what it gave. */
+  fill(): Run[] {
+    const idle = this.#lanes.filter(({ running }) => !running);
+    const runs: Run[] = [];
+    for (const [i, lane] of idle.entries()) {
+      const rows = this.#batcher.take(idle.length - i);
+      if (rows.length === 0) break;
+      const run = {
+        session: this.plan,
+        plans: [...new Set(rows.map(({ plan }) => plan))],
+        fill: measure(rows).padded / this.#options.limits.tokens,
+      };
+      runs.push(run);
+      void this.#run(lane, rows, run);
+    }
+    return runs;
+  }
+
+  /** Ends the lanes after the runs under way; what waits is rejected. */
+  async stop(error: Error = closed()): Promise<void> {
+    this.#closed = error;
+    for (let rows = this.#batcher.take(); rows.length > 0; rows = this.#batcher.take()) {
+      for (const row of rows) row.reject(error);
+    }
+    await Promise.all(this.#lanes.map(({ worker }) => worker.stop()));
+  }
+
+  /** One, then the others: where nobody has yet, the first writes the base model's weights in the precision that is wanted. */
+  async #start(after: Promise<unknown>): Promise<void> {
+    const { worker: data, lanes, onDeath } = this.#options;
+    await after;
+    const start = async () => {
+      if (this.#closed) throw this.#closed;
+      const worker = new WorkerThread<ForwardHandlers>(ENTRY, data, onDeath);
+      this.#lanes.push({ worker, running: false, slotsTaken: 0, stackBytes: 0 });
+      await worker.call('ready', null);
+    };
+    await start();
+    await Promise.all(Array.from({ length: lanes - 1 }, start));
+    this.isOpen = true;
+  }
+
+  async #run(lane: Lane, rows: readonly Row[], run: Run): Promise<void> {
+    const { onRun, onIdle } = this.#options;
+    lane.running = true;
+    const start = performance.now();
+    try {
+      const batch = rows.map(({ ids, adapter }) => ({ ids, adapter }));
+      const { logits, milliseconds, runs, slots } = await lane.worker.call('run', batch);
+      lane.slotsTaken = slots.taken;
+      this.#noteStacks(lane, slots.bytes);
+      onRun({ ...measure(rows), fill: run.fill, runs, slots, milliseconds });
+      for (const [i, row] of rows.entries()) {
+        row.resolve({ logits: logits[i]!, queue: start - row.since, run: milliseconds });
+      }
+    } catch (error) {
+      for (const row of rows) row.reject(error as Error);
+    }
+    lane.running = false;
+    onIdle(run);
+  }
+
+  #noteStacks(lane: Lane, bytes: number): void {
+    if (bytes === lane.stackBytes) return;
+    lane.stackBytes = bytes;
+    this.#options.onStacks(this.#lanes.reduce((sum, { stackBytes }) => sum + stackBytes, 0));
+  }
+}
+
+export function closed(): AppError {
+  return new AppError('no_capacity', 'the sessions of this adapter were closed', { retryAfter: 1 });
+}
+
+function measure(rows: readonly Row[]): Pick<RunReport, 'rows' | 'tokens' | 'padded' | 'adapters'> {
+  const lengths = rows.map(({ ids }) => ids.length);
+  return {
+    rows: rows.length,
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    padded: rows.length * Math.max(...lengths),
+    adapters: new Set(rows.map(({ adapter }) => adapter)).size,
+  };
+}
