@@ -26,6 +26,8 @@ export const ERROR_STATUS = {
   invalid_request: 422,
   invalid_dataset: 422,
   invalid_adapter: 422,
+  /** An adapter whose method changes more than the base model's own weights can hold. */
+  not_mergeable: 422,
   /** A request that takes longer than its client waits, whoever else asks. */
   deadline_too_short: 422,
   queue_full: 429,

@@ -243,33 +243,53 @@ export function readTensors(file: Uint8Array, header: SafetensorsHeader): Map<st
   return new Map([...header.tensors.values()].map((entry) => [entry.name, read(entry)]));
 }
 
+/** A file of F32 tensors before their elements are known. */
+export interface SafetensorsLayout {
+  /** What the file begins with: the header's length and the header. */
+  head: Uint8Array<ArrayBuffer>;
+  /** The tensors in the order in which their elements follow. */
+  names: readonly string[];
+  /** Of the whole file. */
+  bytes: number;
+}
+
 /**
- * A safetensors file of F32 tensors: sorted by name, header padded to 8 bytes, metadata `{"format":"pt"}` unless said otherwise, as
- * upstream's `save_file` writes it. Equal tensors give equal bytes.
+ * Lays a file of F32 tensors out: sorted by name, header padded to 8 bytes, metadata `{"format":"pt"}` unless said otherwise, as
+ * upstream's `save_file` writes it.
  */
-export function writeSafetensors(
-  tensors: ReadonlyMap<string, Tensor>,
+export function layOutSafetensors(
+  tensors: ReadonlyMap<string, Pick<Tensor, 'shape'>>,
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
-): Uint8Array<ArrayBuffer> {
+): SafetensorsLayout {
   const sorted = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));
   const header = new Map<string, unknown>([['__metadata__', metadata]]);
   let end = 0;
-  for (const [name, { shape, data }] of sorted) {
-    if (shape.reduce((product, size) => product * size, 1) !== data.length) {
-      throw new RangeError(`tensor ${name} of shape [${shape}] holds ${data.length} values`);
-    }
+  for (const [name, { shape }] of sorted) {
     const begin = end;
-    end += data.byteLength;
+    end += shape.reduce((product, size) => product * size, BYTES_PER_ELEMENT.F32);
     header.set(name, { dtype: 'F32', shape, data_offsets: [begin, end] });
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const dataBegin = PREFIX_BYTES + Math.ceil(json.byteLength / 8) * 8;
-  const file = new Uint8Array(dataBegin + end);
-  new DataView(file.buffer).setBigUint64(0, BigInt(dataBegin - PREFIX_BYTES), true);
-  file.fill(SPACE, PREFIX_BYTES, dataBegin);
-  file.set(json, PREFIX_BYTES);
-  let at = dataBegin;
-  for (const [, { data }] of sorted) {
+  const head = new Uint8Array(PREFIX_BYTES + Math.ceil(json.byteLength / 8) * 8).fill(SPACE);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.byteLength - PREFIX_BYTES), true);
+  head.set(json, PREFIX_BYTES);
+  return { head, names: sorted.map(([name]) => name), bytes: head.byteLength + end };
+}
+
+/** A safetensors file of F32 tensors, laid out as above. Equal tensors give equal bytes. */
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata?: Readonly<Record<string, string>>,
+): Uint8Array<ArrayBuffer> {
+  const { head, names, bytes } = layOutSafetensors(tensors, metadata);
+  const file = new Uint8Array(bytes);
+  file.set(head);
+  let at = head.byteLength;
+  for (const name of names) {
+    const { shape, data } = tensors.get(name)!;
+    if (shape.reduce((product, size) => product * size, 1) !== data.length) {
+      throw new RangeError(`tensor ${name} of shape [${shape}] holds ${data.length} values`);
+    }
     file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }

@@ -74,7 +74,7 @@ function tooLate(): AppError {
 }
 
 /** What the client is told of nodes that have not answered. */
-function asProblem(error: unknown, baseModel: string): unknown {
+export function asProblem(error: unknown, baseModel: string): unknown {
   if (error instanceof AppError) return error.code === 'model_not_found' ? noNode(baseModel, error) : error;
   const message = `No node that serves the base model ${baseModel} has answered; try again shortly.`;
   return new AppError('no_capacity', message, { retryAfter: RETRY_AFTER_SECONDS, cause: error });

@@ -10,6 +10,8 @@ import {
 import { AppError, ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
 import type { LiveNode } from '../base-models.ts';
 
+/** Until a node begins to send an archive: it may have to fetch the adapter, and to write the base model's weights in fp32. */
+const EXPORT_TIMEOUT_MS = 120_000;
 const TELL_TIMEOUT_MS = 2_000;
 /** A client waits for it: a node that is slower is left out. */
 const TIER_TIMEOUT_MS = 500;
@@ -21,6 +23,7 @@ const TOLD_AS: ReadonlyMap<string, ErrorCode> = new Map<ErrorCode, ErrorCode>([
   ['adapter_not_found', 'adapter_not_found'],
   ['adapter_stale', 'adapter_stale'],
   ['invalid_adapter', 'invalid_adapter'],
+  ['not_mergeable', 'not_mergeable'],
   ['deadline_too_short', 'deadline_too_short'],
   // Started again with other base models than were known of it.
   ['model_not_found', 'model_not_found'],
@@ -69,6 +72,23 @@ export class NodeClient {
     throw new NodeTrouble(`node ${node.id} answered in another shape than agreed`);
   }
 
+  /**
+   * The archive of an adapter merged into its base model, as the node makes it; the node ends its work where the body is cancelled.
+   * @throws as `classify`
+   */
+  async export(node: LiveNode, bundle: string): Promise<Response> {
+    const begins = new AbortController();
+    const timer = setTimeout(() => begins.abort(new DOMException('', 'TimeoutError')), EXPORT_TIMEOUT_MS);
+    try {
+      const call = { path: '/internal/export', body: { bundle }, timeoutMs: EXPORT_TIMEOUT_MS };
+      const response = await this.#call(node, call, begins.signal);
+      if (response.ok) return response;
+      throw refusal(node, response, await response.json().catch(() => undefined));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Tells a node what to refuse; returns whether it has acknowledged it. */
   tellChanges(node: LiveNode, changes: NameChange[]): Promise<boolean> {
     return this.#tell(node, '/internal/changes', { changes });
@@ -105,7 +125,11 @@ export class NodeClient {
     }
   }
 
-  async #call(node: LiveNode, { path, body, timeoutMs }: Call): Promise<Response> {
+  async #call(
+    node: LiveNode,
+    { path, body, timeoutMs }: Call,
+    signal = AbortSignal.timeout(timeoutMs),
+  ): Promise<Response> {
     try {
       return await fetch(new URL(path, node.url), {
         headers: {
@@ -115,7 +139,7 @@ export class NodeClient {
         },
         ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
         redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMs),
+        signal,
       });
     } catch (cause) {
       const silent = cause instanceof Error && cause.name === 'TimeoutError';
@@ -152,7 +176,7 @@ function refusal(node: LiveNode, response: Response, answer: unknown): Error {
     });
   }
   if (response.status >= 500) return new NodeTrouble(`node ${node.id} answered ${response.status}`);
-  return new AppError('upstream_failed', 'The node refused the texts.', {
+  return new AppError('upstream_failed', 'The node refused the call.', {
     cause: new Error(`node ${node.id} answered ${response.status}: ${told?.message ?? ''}`),
   });
 }

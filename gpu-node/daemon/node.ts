@@ -12,6 +12,7 @@ import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '.
 import { autoPrecision as measuredPrecision } from '../precision/auto-precision.ts';
 import { resolveDevice } from '../runtime/device.ts';
 import { Classifier } from '../serve/classifier.ts';
+import { Exporter } from '../serve/exporter.ts';
 import { nodeApp } from '../serve/http.ts';
 import { ServingLease } from '../serve/serving-lease.ts';
 import type { SessionGroup } from '../serve/session-group.ts';
@@ -123,9 +124,11 @@ async function open(parts: Parts): Promise<RunningNode> {
   const serving = new ServingLease();
   let draining = false;
   const training = () => Number(jobs.busy);
+  const exporter = new Exporter({ bases: bases.map(({ source }) => source), store: classifier.store });
   const app = nodeApp({
     secret: config.nodeSecret,
     classifier,
+    exporter,
     serving,
     log,
     health: () => ({
@@ -137,7 +140,7 @@ async function open(parts: Parts): Promise<RunningNode> {
       training: training(),
       queue: classifier.queue,
     }),
-    samples: () => ({ ...classifier.samples, training_jobs: training() }),
+    samples: () => ({ ...classifier.samples, exports: exporter.running, training_jobs: training() }),
   });
   const { server, port } = await listen(app.fetch, config);
   const url = config.nodeUrl ?? `http://127.0.0.1:${port}`;
@@ -165,6 +168,7 @@ async function open(parts: Parts): Promise<RunningNode> {
     stop: async () => {
       draining = true;
       end.abort();
+      exporter.stop();
       // A lease may still be in the answer under way: the job it starts is handed back too.
       await beating;
       await Promise.all([presence.leave(), jobs.shutdown()]);

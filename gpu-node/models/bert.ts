@@ -56,6 +56,7 @@ export function bert(config: unknown): Architecture {
   const pooler: LinearLayer = { name: FAMILY.pooler!, inFeatures: hidden, outFeatures: hidden };
   return {
     type: c.model_type,
+    classifierClass: 'BertForSequenceClassification',
     family: FAMILY,
     hiddenSize: hidden,
     intermediateSize: c.intermediate_size,

@@ -70,6 +70,7 @@ export function distilbert(config: unknown): Architecture {
   const layers = encoderLinears(shape);
   return {
     type: c.model_type,
+    classifierClass: 'DistilBertForSequenceClassification',
     family: FAMILY,
     hiddenSize: c.dim,
     intermediateSize: c.hidden_dim,

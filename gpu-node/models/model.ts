@@ -47,6 +47,8 @@ export interface Head {
 export interface Architecture {
   /** `model_type` of its config.json. */
   readonly type: string;
+  /** The class of transformers that classifies with it. */
+  readonly classifierClass: string;
   readonly family: Family;
   readonly hiddenSize: number;
   /** Width within a feed-forward network. */

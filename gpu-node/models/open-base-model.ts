@@ -2,7 +2,14 @@ import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
 import type { BasePrecision } from '../../shared/peft-config.ts';
-import { headerLength, parseHeader, type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
+import {
+  BYTES_PER_ELEMENT,
+  headerLength,
+  parseHeader,
+  type TensorEntry,
+  toFloat32,
+} from '../../shared/safetensors.ts';
+import { elementCount } from '../graph/shapes.ts';
 import { openWeightFile, type WeightFile, type WeightSource, writeWeightFile } from '../graph/weight-file.ts';
 import { openPrecision } from '../precision/index.ts';
 import type { InputRanges, Precision, WeightSpec } from '../precision/precision.ts';
@@ -24,6 +31,20 @@ export interface BaseModelSource {
   readonly weightsFolder: string;
 }
 
+/** The tensors of a base model's own file, in the order of its architecture; to be closed. */
+export interface BaseTensors {
+  readonly found: readonly FoundTensor[];
+  /** Elements of a tensor, from one to before another, as fp32. */
+  read(entry: TensorEntry, from?: number, to?: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** A tensor that an architecture needs, and where the file has it. */
+export interface FoundTensor {
+  readonly spec: WeightSpec;
+  readonly entry: TensorEntry;
+}
+
 /** What is known of a base model before its weights are opened in a precision. */
 export type BaseModelOutline = Pick<BaseModel, 'architecture' | 'poolings'>;
 
@@ -33,13 +54,32 @@ export type BaseModelOutline = Pick<BaseModel, 'architecture' | 'poolings'>;
  */
 export async function outlineBaseModel(source: BaseModelSource): Promise<BaseModelOutline> {
   const architecture = await readArchitecture(source);
-  const file = await open(join(source.folder, 'model.safetensors'));
+  const { found, close } = await openBaseTensors(source, architecture);
+  await close();
+  const held = new Set(found.map(({ spec }) => spec));
+  return { architecture, poolings: poolingsOf(architecture, (spec) => held.has(spec)) };
+}
+
+/** @throws AppError naming a tensor that is missing, or its shapes */
+export async function openBaseTensors(
+  { id, folder }: Pick<BaseModelSource, 'id' | 'folder'>,
+  { weights }: Architecture,
+): Promise<BaseTensors> {
+  const file = await open(join(folder, 'model.safetensors'));
   try {
-    const entries = await readEntries(file, source.id);
-    const holds = (spec: WeightSpec) => findTensor(spec, entries, source.id) !== undefined;
-    return { architecture, poolings: poolingsOf(architecture, holds) };
-  } finally {
+    const entries = await readEntries(file, id);
+    return {
+      found: weights.flatMap((spec) => findTensor(spec, entries, id) ?? []),
+      read: async (entry, from = 0, to = elementCount(entry.shape)) => {
+        const size = BYTES_PER_ELEMENT[entry.dtype];
+        const bytes = await readBytes(file, entry.begin + from * size, entry.begin + to * size);
+        return toFloat32(bytes, entry);
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 
@@ -109,14 +149,12 @@ async function convert(
   const ranges: InputRanges = form.calibrated
     ? await calibrate(await openBaseModel(source), source.folder)
     : new Map();
-  const file = await open(join(source.folder, 'model.safetensors'));
+  const tensors = await openBaseTensors(source, architecture);
   try {
-    const entries = await readEntries(file, source.id);
-    const found = architecture.weights.flatMap((spec) => findTensor(spec, entries, source.id) ?? []);
     await mkdir(source.weightsFolder, { recursive: true });
-    return await writeWeightFile(path, readSources(file, found, form, ranges));
+    return await writeWeightFile(path, readSources(tensors, form, ranges));
   } finally {
-    await file.close();
+    await tensors.close();
   }
 }
 
@@ -127,11 +165,6 @@ async function readEntries(file: FileHandle, id: string): Promise<ReadonlyMap<st
   const length = headerLength(prefix, size, { ...limits, code: 'internal_error' });
   const head = await readBytes(file, 0, 8 + length);
   return parseHeader(head, size, { ...limits, code: 'internal_error' }).tensors;
-}
-
-interface FoundTensor {
-  readonly spec: WeightSpec;
-  readonly entry: TensorEntry;
 }
 
 function findTensor(
@@ -152,17 +185,12 @@ function findTensor(
 }
 
 async function* readSources(
-  file: FileHandle,
-  found: readonly FoundTensor[],
+  { found, read }: BaseTensors,
   form: Precision,
   ranges: InputRanges,
 ): AsyncIterable<WeightSource> {
   for (const { spec, entry } of found) {
-    const elements = form.store(
-      spec,
-      toFloat32(await readBytes(file, entry.begin, entry.end), entry),
-      ranges,
-    );
+    const elements = form.store(spec, await read(entry), ranges);
     for (const [i, stored] of form.stored(spec).entries()) yield { ...stored, data: elements[i]! };
   }
 }

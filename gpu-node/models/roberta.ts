@@ -26,6 +26,11 @@ const POSITIONS = 'roberta.embeddings.position_embeddings.weight';
 const TOKEN_TYPES = 'roberta.embeddings.token_type_embeddings.weight';
 const EMBEDDINGS_NORM = 'roberta.embeddings.LayerNorm';
 
+const CLASSIFIER_CLASSES = {
+  roberta: 'RobertaForSequenceClassification',
+  'xlm-roberta': 'XLMRobertaForSequenceClassification',
+} as const;
+
 /** Positions that the shortest text takes. */
 const FEWEST_POSITIONS = 8;
 
@@ -66,6 +71,7 @@ export function roberta(config: unknown): Architecture {
   const layers = encoderLinears(shape);
   return {
     type: c.model_type,
+    classifierClass: CLASSIFIER_CLASSES[c.model_type],
     family: FAMILY,
     hiddenSize: hidden,
     intermediateSize: c.intermediate_size,

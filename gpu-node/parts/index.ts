@@ -34,6 +34,11 @@ export function servingSites(plan: Plan, rowsOf: RowsOf, architecture: Architect
   return composeSites(acting(plan).map(({ part, places }) => part.sites(places, rowsOf, architecture)));
 }
 
+/** Why the base model's own weights cannot do what a plan does; undefined where they can. */
+export function whyUnmergeable(plan: Plan): string | undefined {
+  return acting(plan).find(({ part }) => part.unmergeable !== null)?.part.unmergeable ?? undefined;
+}
+
 function acting(plan: Plan) {
   return PART_NAMES.flatMap((name) => {
     const places = new Set(plan[name]);

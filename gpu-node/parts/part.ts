@@ -40,6 +40,11 @@ export interface Part {
   stacks(places: ReadonlySet<string>, architecture: Architecture): readonly Stack[];
   /** What the rows' numbers do at these places, in a graph whose layout is `batch-first`. */
   sites(places: ReadonlySet<string>, rowsOf: RowsOf, architecture: Architecture): Sites;
+  /**
+   * Why weights of the base model cannot do what it does, beginning with a verb: `puts keys and values before those of a text`. Null where they
+   * can, because it only makes other linear layers and norms of those there are, the same ones for every text.
+   */
+  readonly unmergeable: string | null;
 }
 
 /** A part that acts on linear layers. */
@@ -60,6 +65,7 @@ export function linearPart({
     sites: (places, rowsOf) => ({
       linear: ({ layer }) => (places.has(layer.name) ? change(layer, rowsOf) : undefined),
     }),
+    unmergeable: null,
   };
 }
 

@@ -182,7 +182,7 @@ export class Classifier {
   }
 
   /** What is to be seen of it from outside, now. */
-  get samples(): Omit<NodeSamples, 'training_jobs'> {
+  get samples(): Omit<NodeSamples, 'training_jobs' | 'exports'> {
     const { metrics } = this;
     const [slot, memory, disk] = [metrics.slots, this.#adapters.counts, this.store.counts];
     return {

@@ -7,6 +7,7 @@ import {
   type adapterTierResponse,
   changesRequest,
   evictRequest,
+  exportRequest,
   nodeClassifyRequest,
   type nodeHealth,
   REQUEST_ID_HEADER,
@@ -17,6 +18,7 @@ import {
 import { AppError, problem } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
 import type { Classifier } from './classifier.ts';
+import type { Exporter } from './exporter.ts';
 import { NODE_METRICS, type NodeSamples } from './metrics.ts';
 import { prometheusText } from './prometheus.ts';
 import type { ServingLease } from './serving-lease.ts';
@@ -30,6 +32,7 @@ const CLIENT_CLOSED_REQUEST = 499;
 export interface NodeHttpOptions {
   secret: string;
   classifier: Classifier;
+  exporter: Exporter;
   serving: ServingLease;
   health(): z.infer<typeof nodeHealth>;
   samples(): NodeSamples;
@@ -43,7 +46,15 @@ interface NodeEnv {
 export type NodeApp = Hono<NodeEnv>;
 
 /** The node's HTTP interface: what the edge calls, health, and metrics. */
-export function nodeApp({ secret, classifier, serving, health, samples, log }: NodeHttpOptions): NodeApp {
+export function nodeApp({
+  secret,
+  classifier,
+  exporter,
+  serving,
+  health,
+  samples,
+  log,
+}: NodeHttpOptions): NodeApp {
   const app: NodeApp = new Hono();
   app.use(async (c, next) => {
     const id = requestId.safeParse(c.req.header(REQUEST_ID_HEADER)).data ?? randomUUID();
@@ -79,8 +90,7 @@ export function nodeApp({ secret, classifier, serving, health, samples, log }: N
   });
   app.use('/internal/*', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.post('/internal/classify', async (c) => {
-    if (health().status !== 'ok')
-      throw new AppError('shutting_down', 'the node is shutting down', { retryAfter: 1 });
+    requireUp(health());
     const request = await readBody(c.req.raw, nodeClassifyRequest);
     serving.admit(request);
     const answer = await classifier.classify(request, c.req.raw.signal);
@@ -101,12 +111,22 @@ export function nodeApp({ secret, classifier, serving, health, samples, log }: N
     const answer: z.infer<typeof warmResponse> = { accepted: classifier.warm(bundles) };
     return c.json(answer, 202);
   });
+  app.post('/internal/export', async (c) => {
+    requireUp(health());
+    const { bundle } = await readBody(c.req.raw, exportRequest);
+    const { bytes, body } = await exporter.export(bundle, c.req.raw.signal);
+    return c.body(body, 200, { 'content-type': 'application/x-tar', 'content-length': String(bytes) });
+  });
   app.get('/internal/adapters/:bundle', async (c) => {
     const bundle = parse(sha256Hex, c.req.param('bundle'), 'bundle');
     const answer: z.infer<typeof adapterTierResponse> = { tier: await classifier.tierOf(bundle) };
     return c.json(answer);
   });
   return app;
+}
+
+function requireUp({ status }: z.infer<typeof nodeHealth>): void {
+  if (status !== 'ok') throw new AppError('shutting_down', 'the node is shutting down', { retryAfter: 1 });
 }
 
 function tooLarge(): never {

@@ -42,6 +42,7 @@ export const NODE_METRICS = {
     kind: 'gauge',
     help: 'Serving sessions of each lane: one per base model, precision and set of layers that adapters change.',
   },
+  exports: { kind: 'gauge', help: 'Archives of merged models under way.' },
   training_jobs: { kind: 'gauge', help: 'Training jobs under way.' },
 } as const;
 

@@ -1,7 +1,8 @@
 """The Python half of the parity check: HF PEFT, torch and the Rust tokenizers, with a base model's own files.
 
 - Every FOLDER/ours/NAME, an adapter that Weft trained, is loaded in PEFT; difference.json says how far its log
-  probabilities are from those that Weft served (expected.json).
+  probabilities are from those that Weft served (expected.json). Its subfolder `merged`, which Weft merged it into, is
+  loaded in transformers; merged-difference.json says the same of that.
 - For each case of FOLDER/plan.json an adapter is trained with PEFT and saved as FOLDER/theirs/NAME, with an
   expected.json for Weft to match.
 
@@ -16,7 +17,7 @@ import torch
 from peft import IA3Config, LoraConfig, PeftModel, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "fixtures"))
 from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
@@ -48,6 +49,19 @@ def log_probabilities(
         return torch.log_softmax(model.eval()(**batch).logits / temperature, dim=-1)
 
 
+def merged_log_probabilities(folder: Path, texts: list[str]) -> torch.Tensor:
+    """As the folder's README.md says, with its own tokenizer."""
+    weft = json.loads((folder / "weft.json").read_text())
+    trusted = {"trust_remote_code": True} if weft["pooling"] == "mean" else {}
+    tokenizer = AutoTokenizer.from_pretrained(folder, **trusted)
+    model, info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True, **trusted)
+    unfit = {what: keys for what, keys in info.items() if keys}
+    assert not unfit, f"{folder}: {unfit}"
+    assert [model.config.id2label[i] for i in range(model.config.num_labels)] == weft["labels"]
+    inputs = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+    return log_probabilities(model, inputs, weft["temperature"])
+
+
 def check(folder: Path, plan: dict) -> None:
     for ours in sorted((folder / "ours").iterdir()):
         weft = json.loads((ours / "weft.json").read_text())
@@ -57,6 +71,8 @@ def check(folder: Path, plan: dict) -> None:
         batch = encode(plan["base"], plan["texts"], weft["max_length"])
         actual = log_probabilities(model, batch, weft.get("temperature", 1.0))
         (ours / "difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
+        actual = merged_log_probabilities(ours / "merged", plan["texts"])
+        (ours / "merged-difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
 
 
 def save(model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:

@@ -11,7 +11,7 @@ import { type PeftRequest, type Pooling, peftRequest } from '../../shared/peft-c
 import { homeFolder } from '../home.ts';
 import { quickstartTasks } from '../quickstart/data.ts';
 import { peftPython, runCommand } from './python.ts';
-import { adopt, type ParityBase, serve, trainHere } from './weft.ts';
+import { adopt, exportMerged, type ParityBase, serve, trainHere } from './weft.ts';
 
 /** Largest difference of a log probability. */
 const TOLERANCE = 1e-4;
@@ -183,10 +183,13 @@ async function checkBase(name: string, theirCases: readonly TheirCase[]): Promis
   await writeFile(join(folder, 'plan.json'), JSON.stringify(plan));
   const servedOurs = await serve(base, ours, texts, join(folder, 'cache'));
   await writeExpected(ours, servedOurs);
+  await exportMerged(base, ours, join(folder, 'cache'));
   await runCommand(python, ['scripts/parity/parity.py', folder]);
   for (const [i, adapter] of ours.entries()) {
     const difference = await readJson(join(adapter, 'difference.json'));
     report(adapter, 'trained by Weft, loaded by PEFT', difference, servedOurs[i]!);
+    const merged = await readJson(join(adapter, 'merged-difference.json'));
+    report(adapter, 'merged by Weft, loaded by transformers', merged, servedOurs[i]!);
   }
 
   const theirs = theirCases.map((each) => join(folder, 'theirs', each.name));

@@ -1,8 +1,11 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { unpackTar } from 'modern-tar/fs';
 import { trainInProcess } from '../../gpu-node/daemon/train-process.ts';
 import { createLog } from '../../gpu-node/log.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
+import { Exporter } from '../../gpu-node/serve/exporter.ts';
 import { bundleId } from '../../gpu-node/weights/bundle-files.ts';
 import type { LocatedBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
 import { BUNDLE_FILES, type BundleFile, WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
@@ -71,9 +74,41 @@ export async function serve(
   texts: readonly string[],
   cache: string,
 ): Promise<number[][][]> {
+  const { classifier, bundles } = await openNode(base, folders, cache);
+  try {
+    const rows = texts.flatMap((text) => bundles.map((bundle) => ({ bundle, text })));
+    const answer = await classifier.classify({ rows }, new AbortController().signal);
+    return folders.map((_, adapter) =>
+      texts.map((_, text) => answer.rows[text * folders.length + adapter]!.scores.map(Math.log)),
+    );
+  } finally {
+    await classifier.stop();
+  }
+}
+
+/** Writes each adapter's transformers folder, as a node exports it, into the folder `merged` beside the adapter's files. */
+export async function exportMerged(
+  base: ParityBase,
+  folders: readonly string[],
+  cache: string,
+): Promise<void> {
+  const { classifier, bundles } = await openNode(base, folders, cache);
+  const exporter = new Exporter({ bases: [base], store: classifier.store });
+  try {
+    for (const [i, bundle] of bundles.entries()) {
+      const { body } = await exporter.export(bundle, new AbortController().signal);
+      await pipeline(body, unpackTar(join(folders[i]!, 'merged')));
+    }
+  } finally {
+    await classifier.stop();
+  }
+}
+
+/** A node's serving engine, and the bundles of the adapters in some folders. */
+async function openNode(base: ParityBase, folders: readonly string[], cache: string) {
   const log = createLog(process.stderr, true);
-  const byBundle = new Map<string, string>();
-  for (const folder of folders) byBundle.set(await bundleOf(folder), folder);
+  const bundles = await Promise.all(folders.map(bundleOf));
+  const byBundle = new Map(bundles.map((bundle, i) => [bundle, folders[i]!]));
   const source = {
     downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
       copyFile(join(byBundle.get(bundle)!, name), file),
@@ -93,15 +128,7 @@ export async function serve(
     ...limits,
     log,
   });
-  try {
-    const rows = texts.flatMap((text) => [...byBundle.keys()].map((bundle) => ({ bundle, text })));
-    const answer = await classifier.classify({ rows }, new AbortController().signal);
-    return folders.map((_, adapter) =>
-      texts.map((_, text) => answer.rows[text * folders.length + adapter]!.scores.map(Math.log)),
-    );
-  } finally {
-    await classifier.stop();
-  }
+  return { classifier, bundles };
 }
 
 async function bundleOf(folder: string): Promise<string> {

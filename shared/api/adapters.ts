@@ -90,6 +90,9 @@ export const adapterWarming = z.object({
   node: nodeId,
 });
 
+/** `POST /v1/adapters/ID/export`: what to make of an adapter and its base model. */
+export const exportAdapter = z.strictObject({ format: z.literal('merged') });
+
 export const listAdaptersQuery = pageQuery.extend({
   status: adapterStatus.optional(),
   name: adapterName.optional(),

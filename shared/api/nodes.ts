@@ -231,6 +231,9 @@ export const warmRequest = z.strictObject({ bundles: z.array(sha256Hex).min(1).m
 /** 202: how many of them, from the first, the node is to load or has; it had no room for the rest. */
 export const warmResponse = z.object({ accepted: z.int().nonnegative() });
 
+/** `POST {node.url}/internal/export`: answered with a tar archive, a transformers folder of the adapter and its base model. */
+export const exportRequest = z.strictObject({ bundle: sha256Hex });
+
 /** Where a node has an adapter: ready to run, in memory, or on disk. */
 export const adapterTier = z.enum(['slot', 'memory', 'disk']);
 export type AdapterTier = z.infer<typeof adapterTier>;

@@ -90,6 +90,7 @@ describe('the layers', () => {
       ['models'],
       ['parts'],
       ['methods'],
+      ['export'],
       ['train', 'serve'],
       ['daemon'],
       ['main.ts'],

@@ -14,7 +14,7 @@ import type { WeftFile } from '../../shared/adapter-format.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 
-const SHA256 = '0'.repeat(64);
+export const SHA256 = '0'.repeat(64);
 
 function weftOf(labels: number, pooling: Pooling): WeftFile {
   return {

@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import type { AdapterSource } from '../../gpu-node/serve/adapter-store.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
+import { Exporter } from '../../gpu-node/serve/exporter.ts';
 import { nodeApp } from '../../gpu-node/serve/http.ts';
 import { ServingLease } from '../../gpu-node/serve/serving-lease.ts';
 import { type BundleBytes, bundleId } from '../../gpu-node/weights/bundle-files.ts';
@@ -75,9 +76,11 @@ export async function startTinyNode({ threads = 1, sessionBytes = 1e9 } = {}) {
   // Its lease never ends.
   const serving = new ServingLease(() => 0);
   serving.renew(0, { lease_seconds: 10, head: 0, changes: null });
+  const exporter = new Exporter({ bases: [source, otherSource], store: classifier.store });
   const app = nodeApp({
     secret: NODE_SECRET,
     classifier,
+    exporter,
     serving,
     log,
     health: () => ({
@@ -89,7 +92,7 @@ export async function startTinyNode({ threads = 1, sessionBytes = 1e9 } = {}) {
       training: 0,
       queue: classifier.queue,
     }),
-    samples: () => ({ ...classifier.samples, training_jobs: 0 }),
+    samples: () => ({ ...classifier.samples, exports: exporter.running, training_jobs: 0 }),
   });
 
   const post = async (path: string, body: unknown, init: RequestInit = {}): Promise<Response> =>
@@ -107,6 +110,7 @@ export async function startTinyNode({ threads = 1, sessionBytes = 1e9 } = {}) {
     shelf,
     store: classifier.store,
     classifier,
+    exporter,
     /** What it has logged. */
     lines,
     base,

@@ -49,6 +49,7 @@ describe('a tenant', () => {
     ['deleting a version', () => stranger.call('/v1/adapters/mine@1', { method: 'DELETE' })],
     ['paging after an adapter', () => stranger.call('/v1/adapters?after=mine@1')],
     ['downloading weights', () => stranger.call('/v1/adapters/mine/files/adapter_model.safetensors')],
+    ['exporting an adapter', () => stranger.call('/v1/adapters/mine/export', { json: { format: 'merged' } })],
     ['classifying', () => stranger.call('/v1/classify', { json: { model: 'mine', input: 'x' } })],
     [
       'a mixed batch',
