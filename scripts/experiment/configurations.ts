@@ -58,6 +58,16 @@ const PUBLISHED_TRAINING = {
   max_grad_norm: 0.3,
 };
 
+/** What a request that names no method gets. */
+const DEFAULT_METHOD = 'lora';
+
+/** Every method, all its fields `"auto"`, the default first. */
+export const METHODS: readonly Configuration[] = peftConfig.options.map(({ shape }) => {
+  const type = shape.type.value;
+  const settings = type === DEFAULT_METHOD ? AUTO : { ...AUTO, method: { type } };
+  return { name: `auto-${type}`, title: `Weft, ${type}`, engine: 'weft', settings };
+});
+
 export const CONFIGURATIONS: readonly Configuration[] = [
   { name: 'auto', title: 'Weft, everything "auto"', engine: 'weft', settings: AUTO },
   {
@@ -109,6 +119,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     engine: 'logistic',
     settings: { ...AUTO, peer: { normalized: true } },
   },
+  ...METHODS,
 ];
 
 /** Values that an ablation gives a field, all others being its centre's; the centre's own is added where it is none of them. */
@@ -132,7 +143,7 @@ export function requestOf(settings: Settings): {
   method: PeftRequest;
   hyperparameters: HyperparametersRequest;
 } {
-  const method = peftRequest.safeParse({ type: 'lora', ...settings.method });
+  const method = peftRequest.safeParse({ type: DEFAULT_METHOD, ...settings.method });
   const hyperparameters = hyperparametersRequest.safeParse(settings.hyperparameters);
   const issue = method.error?.issues[0] ?? hyperparameters.error?.issues[0];
   if (issue) throw new Error(`${issue.path.join('.')}: ${issue.message}`);

@@ -2,7 +2,14 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { DEVICES, type Device } from '../../gpu-node/runtime/device.ts';
 import { BASE_PRECISIONS } from '../../shared/peft-config.ts';
-import { CONFIGURATIONS, type Configuration, FACTORS, onPrecisions, parseVariant } from './configurations.ts';
+import {
+  CONFIGURATIONS,
+  type Configuration,
+  FACTORS,
+  METHODS,
+  onPrecisions,
+  parseVariant,
+} from './configurations.ts';
 import { PROTOCOLS, type Protocol } from './result.ts';
 import { SETS } from './sets.ts';
 
@@ -10,17 +17,25 @@ export const MODES = {
   accuracy: 'configurations beside each other on every set',
   ablation: 'one configuration, one of its settings changed at a time',
   'few-shot': 'few examples of each label, against logistic regression',
+  methods: 'every method beside each other, with few examples and with all, and what each costs',
 } as const;
 export type Mode = keyof typeof MODES;
 
 /** Without `--seeds`: trainings of each row, or draws of each number of examples. */
-const SEEDS: Readonly<Record<Mode, number>> = { accuracy: 5, ablation: 3, 'few-shot': 10 };
+const SEEDS: Readonly<Record<Mode, number>> = { accuracy: 5, ablation: 3, 'few-shot': 10, methods: 3 };
 const CONFIGURED: Readonly<Record<Mode, readonly string[]>> = {
   accuracy: ['auto', 'peft', 'peft-mean', 'logistic'],
   ablation: ['lora'],
   'few-shot': ['auto', 'logistic', 'logistic-normalized'],
+  methods: METHODS.map(({ name }) => name),
 };
-const SHOTS = [8, 16, 32, 64, null];
+/** Without `--shots`: examples of each label, null for all. */
+const SHOTS: Readonly<Record<Mode, readonly (number | null)[]>> = {
+  accuracy: [null],
+  ablation: [null],
+  'few-shot': [8, 16, 32, 64, null],
+  methods: [16, null],
+};
 const QUICK = { rows: 64, seeds: 1 };
 
 const list = (names: readonly string[]) => names.join(', ');
@@ -38,9 +53,9 @@ what is run
   --precisions P,P      each of Weft's configurations on each of ${list(BASE_PRECISIONS)}
   --protocol NAME       how the epoch is chosen and what the figure is taken on (held-out where not given)
 ${table(PROTOCOLS, '                        ')}
-  --seeds N             trainings of each, seeds 1 to N (accuracy 5, ablation 3, few-shot 10)
+  --seeds N             trainings of each, seeds 1 to N (accuracy 5, ablation 3, few-shot 10, methods 3)
   --factors F,F         ablation: ${list(Object.keys(FACTORS))}
-  --shots N,N,all       few-shot: examples of each label (8,16,32,64,all)
+  --shots N,N,all       few-shot, methods: examples of each label (8,16,32,64,all; methods 16,all)
   --limit N             at most N rows of each file
   --quick               a smoke test: --limit ${QUICK.rows} --seeds ${QUICK.seeds}
 
@@ -88,6 +103,7 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
   const named = configured(values.configs, variants, mode as Mode);
   const jobs = count('--jobs', values.jobs ?? '1');
   const limit = values.limit ? count('--limit', values.limit) : null;
+  const shots = values.shots?.split(',').map(shotsOf);
   const seeds = values.seeds ? count('--seeds', values.seeds) : SEEDS[mode as Mode];
   return {
     mode: mode as Mode,
@@ -97,7 +113,7 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
     protocol: oneOf('--protocol', values.protocol ?? 'held-out', Object.keys(PROTOCOLS)) as Protocol,
     seeds: firstSeeds(values.quick && !values.seeds ? QUICK.seeds : seeds),
     factors: values.factors ? each('--factors', values.factors, Object.keys(FACTORS)) : Object.keys(FACTORS),
-    shots: values.shots ? values.shots.split(',').map(shotsOf) : SHOTS,
+    shots: SHOTS[mode as Mode].length > 1 && shots ? shots : SHOTS[mode as Mode],
     limit: values.quick && limit === null ? QUICK.rows : limit,
     name: folderName(values.name ?? 'main'),
     sameCode: values['same-code'] ?? false,

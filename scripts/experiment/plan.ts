@@ -53,8 +53,7 @@ function configurationsOf({ mode, configurations, factors }: Options): readonly 
   return [...new Map(all.map(({ configuration }) => [configuration.name, configuration])).values()];
 }
 
-function shotsOf({ mode, shots }: Options, seed: number): readonly (number | null)[] {
-  if (mode !== 'few-shot') return [null];
+function shotsOf({ shots }: Options, seed: number): readonly (number | null)[] {
   return seed <= SEEDS_OF_ALL ? shots : shots.filter((each) => each !== null);
 }
 

@@ -8,6 +8,7 @@ import { ablationReport } from './report/ablation.ts';
 import { accuracyReport } from './report/accuracy.ts';
 import { fewShotReport } from './report/few-shot.ts';
 import { markdownTable } from './report/markdown.ts';
+import { methodsReport } from './report/methods.ts';
 import type { Report, ReportInput } from './report/report.ts';
 import { Results } from './report/results.ts';
 import { titleOf } from './report/titles.ts';
@@ -19,6 +20,7 @@ const REPORTS: Readonly<Record<Mode, (input: ReportInput) => Report>> = {
   accuracy: accuracyReport,
   ablation: ablationReport,
   'few-shot': fewShotReport,
+  methods: methodsReport,
 };
 
 export interface ReportSource {

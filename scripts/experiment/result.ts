@@ -52,6 +52,10 @@ export const measured = z.strictObject({
   /** Wall time, starting the process included. */
   training_seconds: z.number(),
   tokens_per_second: z.number().nullable(),
+  /** Of the adapter's weights as they are stored. */
+  adapter_bytes: z.int().optional(),
+  /** To answer a text alone of the tested ones, the adapter in its slot: the median of some. */
+  serving_milliseconds: z.number().optional(),
   /** Most memory that the training process had resident; files it maps count. Null where the system does not say. */
   peak_bytes: z.int().nullable(),
 });

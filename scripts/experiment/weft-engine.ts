@@ -45,10 +45,11 @@ export class WeftEngine implements Engine {
     const training_seconds = (performance.now() - start) / 1000;
     return {
       resolved: done.resolved,
-      metrics: await this.#test(job, done),
+      ...(await this.#test(job, done)),
       epochs,
       losses: losses.points,
       trainable_parameters: await countParameters(join(job.folder, ADAPTER_WEIGHTS_FILE)),
+      adapter_bytes: done.manifest.find(({ name }) => name === ADAPTER_WEIGHTS_FILE)!.bytes,
       trained_tokens: done.trained_tokens,
       training_seconds,
       tokens_per_second: rate,
@@ -60,12 +61,15 @@ export class WeftEngine implements Engine {
     await (await this.#served)?.stop();
   }
 
-  async #test(job: Job, { manifest }: TrainingResult): Promise<Measured['metrics']> {
+  async #test(
+    job: Job,
+    { manifest }: TrainingResult,
+  ): Promise<Pick<Measured, 'metrics' | 'serving_milliseconds'>> {
     this.#served ??= ServedAdapters.open(job, this.#cache);
-    const { labels, scores } = await (await this.#served).classify(job, manifest);
+    const { labels, scores, milliseconds } = await (await this.#served).classify(job, manifest);
     const actual = job.data.test.rows.map(({ label }) => labels.indexOf(label));
     const logits = scores.map((row) => row.map((score) => Math.log(Math.max(LEAST_SCORE, score))));
-    return computeMetrics(labels, actual, logits);
+    return { metrics: computeMetrics(labels, actual, logits), serving_milliseconds: milliseconds };
   }
 }
 

@@ -38,6 +38,8 @@ export function resultOf({ f1, ...given }: Partial<Run> & { f1: number }): Resul
       ],
       trainable_parameters: 50,
       trained_tokens: 1000,
+      adapter_bytes: 2 ** 20,
+      serving_milliseconds: 4,
       training_seconds: 60,
       tokens_per_second: 100,
       peak_bytes: 2 ** 28,

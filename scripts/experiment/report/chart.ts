@@ -10,6 +10,8 @@ export interface Series {
   readonly name: string;
   readonly points: readonly Point[];
   readonly dashed?: boolean;
+  /** Its points are dots with its name beside them instead of a line with an entry in the legend. */
+  readonly dots?: boolean;
 }
 
 export interface Panel {
@@ -59,13 +61,15 @@ const STYLE = `
 /** Panels of lines as an SVG that follows the reader's light or dark ground. Panels without points are left out. */
 export function chartSvg({ title, xLabel, yLabel, panels }: Chart): string {
   const shown = panels.filter(({ series }) => series.some(({ points }) => points.length > 0));
-  const names = [...new Set(shown.flatMap(({ series }) => series.map(({ name }) => name)))];
+  const all = shown.flatMap(({ series }) => series);
+  const names = [...new Set(all.map(({ name }) => name))];
+  const inLegend = [...new Set(all.filter(({ dots }) => !dots).map(({ name }) => name))];
   const colourOf = (name: string) => COLOURS[names.indexOf(name) % COLOURS.length]!;
   const columns = Math.max(1, Math.min(COLUMNS, shown.length));
-  const top = LEGEND_TOP + names.length * LEGEND_ROW;
+  const top = LEGEND_TOP + inLegend.length * LEGEND_ROW;
   const width = Math.max(LEAST_WIDTH, columns * CELL.width);
   const height = top + Math.ceil(shown.length / columns) * CELL.height;
-  const legend = names.map((name, i) => {
+  const legend = inLegend.map((name, i) => {
     const y = LEGEND_TOP + i * LEGEND_ROW;
     const line = `<line class="line" stroke="${colourOf(name)}" x1="14" x2="40" y1="${y - 4}" y2="${y - 4}"/>`;
     return `${line}<text x="48" y="${y}">${escaped(name)}</text>`;
@@ -125,12 +129,21 @@ function drawPanel(panel: Panel, { xLabel, yLabel, colourOf }: Look): string {
 
 type Scale = (value: number) => number;
 
-function drawSeries({ points, dashed }: Series, xOf: Scale, yOf: Scale, colour: string): string {
-  const path = points.map(({ x, y }, i) => `${i === 0 ? 'M' : 'L'}${xOf(x)} ${yOf(y)}`).join('');
+function drawSeries({ name, points, dashed, dots }: Series, xOf: Scale, yOf: Scale, colour: string): string {
+  const line = points.map(({ x, y }, i) => `${i === 0 ? 'M' : 'L'}${xOf(x)} ${yOf(y)}`).join('');
+  const path = dots ? '' : line;
   const bars = points
     .filter(({ error }) => error !== undefined)
     .map(({ x, y, error = 0 }) => `M${xOf(x)} ${yOf(y - error)}V${yOf(y + error)}`);
-  return `<path class="line${dashed ? ' dashed' : ''}" stroke="${colour}" d="${path}${bars.join('')}"/>`;
+  const marks = dots ? points.map(({ x, y }) => drawDot(name, xOf(x), yOf(y), colour)) : [];
+  return `<path class="line${dashed ? ' dashed' : ''}" stroke="${colour}" d="${path}${bars.join('')}"/>${marks.join('')}`;
+}
+
+/** A dot, its name on the side that has room. */
+function drawDot(name: string, x: number, y: number, colour: string): string {
+  const isRight = x > PLOT.width / 2;
+  const text = `<text text-anchor="${isRight ? 'end' : 'start'}" x="${isRight ? x - 6 : x + 6}" y="${y + 4}">${escaped(name)}</text>`;
+  return `<circle cx="${x}" cy="${y}" r="3.5" fill="${colour}"/>${text}`;
 }
 
 /** Maps the range of the values onto that of the plot, to a tenth of a pixel. */

@@ -4,7 +4,7 @@ import { type Chart, chartSvg, type Series } from './chart.ts';
 import { differenceCell, markdownTable, meanCell } from './markdown.ts';
 import type { Report, ReportInput } from './report.ts';
 import { type BySeed, differences, type Results } from './results.ts';
-import { titleOf } from './titles.ts';
+import { shotsLabel, titleOf } from './titles.ts';
 
 const CURVE_FILE = 'few-shot.svg';
 type Shots = number | null;
@@ -84,8 +84,4 @@ function setTable(set: string, rows: readonly Row[], shots: readonly Shots[]): s
     table.push(['difference', ...shots.map(by)]);
   }
   return `## ${titleOf(set)}\n\n${markdownTable(head, table)}`;
-}
-
-function shotsLabel(shots: Shots): string {
-  return shots === null ? 'all' : String(shots);
 }

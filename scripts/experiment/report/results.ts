@@ -45,8 +45,8 @@ export class Results {
   }
 
   /** F1 averaged over the sets, for each seed that has finished all of them. */
-  meanF1(configuration: string): BySeed {
-    const bySeed = [...Map.groupBy(this.of({ configuration }), ({ run }) => run.seed)];
+  meanF1(configuration: string, shots: number | null = null): BySeed {
+    const bySeed = [...Map.groupBy(this.of({ configuration, shots }), ({ run }) => run.seed)];
     const whole = bySeed.filter(([, { length }]) => length === this.sets.length);
     const meanOf = (results: readonly Result[]) =>
       mean(results.map(({ measured }) => 100 * measured.metrics.f1));

@@ -4,3 +4,8 @@ import { SETS } from '../sets.ts';
 export function titleOf(set: string): string {
   return SETS.find(({ name }) => name === set)?.title ?? set;
 }
+
+/** A number of examples of each label, null being all. */
+export function shotsLabel(shots: number | null): string {
+  return shots === null ? 'all' : String(shots);
+}

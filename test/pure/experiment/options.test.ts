@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { requestOf } from '../../../scripts/experiment/configurations.ts';
 import { type Options, parseOptions } from '../../../scripts/experiment/options.ts';
 import { runsOf } from '../../../scripts/experiment/plan.ts';
+import { peftConfig } from '../../../shared/peft-config.ts';
 
 const parse = (...args: string[]) => parseOptions(['--data', 'FOLDER', ...args]) as Options;
 const namesOf = (options: Options) => [...new Set(runsOf(options).map(({ configuration }) => configuration))];
@@ -10,6 +12,13 @@ describe('the command line', () => {
     const options = parse();
     expect(options).toMatchObject({ mode: 'accuracy', protocol: 'held-out', seeds: [1, 2, 3, 4, 5] });
     expect(options.sets).toHaveLength(6);
+  });
+
+  it('compares every method there is, with few examples and with all', () => {
+    const options = parseOptions(['methods', '--data', 'FOLDER']) as Options;
+    const types = options.configurations.map(({ settings }) => requestOf(settings).method.type);
+    expect(types).toEqual(peftConfig.options.map(({ shape }) => shape.type.value));
+    expect(options.shots).toEqual([16, null]);
   });
 
   it.each([

@@ -149,6 +149,20 @@ describe('the report', () => {
     expect(cells('**8**').slice(3, 5)).toEqual(['65.0 ± 5.0', '']);
   });
 
+  it('of methods has a table for few examples and one for all, what each costs, and a picture', async () => {
+    const f1 = ({ configuration, shots }: Run) =>
+      (configuration === 'auto-ia3' ? 0.6 : 0.7) + (shots === null ? 0.1 : 0);
+    const { files, text, cells } = await reportOf(
+      ['methods', ...TWO_SETS, '--configs', 'auto-lora,auto-ia3'],
+      f1,
+    );
+    expect(files).toEqual(['methods.md', 'methods.svg']);
+    expect(text).toContain('## 16 examples of each label');
+    expect(cells('Weft, ia3').slice(1)).toEqual(['60.0 ± 0.0', '60.0 ± 0.0', '60.0 ± 0.0', '−10.0 ± 0.0']);
+    expect(text).toMatch(/\| Weft, ia3 +\| +50 \| +1024 \| +1\.0 \| +4\.00 \|/);
+    expect(await readFile(join(folder, 'methods.svg'), 'utf8')).toMatch(/<circle.*>ia3</);
+  });
+
   it('of few shots takes the stronger logistic regression at each point', async () => {
     const f1 = ({ configuration, shots }: Run) => {
       if (configuration === 'auto') return 0.6;
