@@ -1,6 +1,6 @@
 /** Weft's side of the batch benchmarks: reads a setup line, then a batch a line; answers each with its time and logits. */
 import { createInterface } from 'node:readline';
-import { matchTargets } from '../../gpu-node/methods/targets.ts';
+import { planOf } from '../../gpu-node/methods/index.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { RUNTIME_VERSION } from '../../gpu-node/runtime/session.ts';
@@ -10,6 +10,7 @@ import { Batcher, type QueuedRow } from '../../gpu-node/serve/batcher.ts';
 import type { ForwardRow } from '../../gpu-node/serve/forward.ts';
 import type { ForwardHandlers, ForwardWorkerData } from '../../gpu-node/serve/forward-worker.ts';
 import { lanesOf } from '../../gpu-node/serve/lanes.ts';
+import { unionOf } from '../../gpu-node/serve/plans.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
 import { basePrecision } from '../../shared/peft-config.ts';
@@ -18,12 +19,16 @@ import type { BareHandlers, BareWorkerData } from './bare-worker.ts';
 
 const FORWARD = new URL('../../gpu-node/serve/forward-worker.ts', import.meta.url);
 const BARE = new URL('./bare-worker.ts', import.meta.url);
-const ADAPTER_BYTES = 256 * 1024 * 1024;
+const ADAPTER_BYTES = 512 * 1024 * 1024;
+/** Room for 64 adapters of r 8 on all layers, or as many of r 64 on query and value. */
+const STACK_BYTES = 512 * 1024 * 1024;
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const setup = JSON.parse((await lines.next()).value ?? '') as BatchSetup;
 const precision = basePrecision.parse(setup.precision);
 const lanes = lanesOf('cpu', setup.threads);
+/** Widths of each adapter's rows. */
+const widths: (readonly number[])[] = [];
 const runs = await (setup.adapters.length > 0 ? mixed() : bare());
 answer({ versions: `node ${process.version}, onnxruntime ${RUNTIME_VERSION}` });
 for await (const line of { [Symbol.asyncIterator]: () => lines }) {
@@ -45,7 +50,15 @@ async function runAll(rows: readonly ForwardRow[]): Promise<Float32Array[]> {
   const batcher = new Batcher<QueuedRow & { row: ForwardRow; index: number }>(limits);
   for (const [index, row] of rows.entries()) {
     const { ids, adapter } = row;
-    batcher.add({ row, index, adapter: adapter!, cost: ids.length, tenant: '', abandoned: () => false });
+    batcher.add({
+      row,
+      index,
+      adapter: adapter!,
+      cost: ids.length,
+      widths: widths[Number(adapter)] ?? [],
+      tenant: '',
+      abandoned: () => false,
+    });
   }
   const logits: Float32Array[] = [];
   const work = async (run: Run) => {
@@ -61,25 +74,25 @@ async function runAll(rows: readonly ForwardRow[]): Promise<Float32Array[]> {
 /** Every row on the adapter it names. */
 async function mixed(): Promise<Run[]> {
   const outline = await outlineBaseModel(setup.base);
-  const layers = matchTargets(['query', 'value'], outline.architecture.linears('mean'));
   const memory = new AdapterMemory(ADAPTER_BYTES);
   const base = adapterBase(setup.base, outline);
+  const files = setup.adapters.map((folder) => readAdapterFiles(readBundleFiles(folder), base, folder));
+  const plans = files.map(({ description }) => planOf(description, outline.architecture, 'mean'));
   const data: ForwardWorkerData = {
     base: setup.base,
     precision,
-    plan: { lowRank: layers.map(({ name }) => name) },
+    plan: unionOf(plans),
     memory: memory.buffer,
-    stackBytes: 2 ** 28,
+    stackBytes: STACK_BYTES,
     slots: setup.adapters.length,
     device: 'cpu',
     threads: lanes.threads,
   };
   const workers = startWorkers<ForwardHandlers>(FORWARD, data);
-  for (const [i, folder] of setup.adapters.entries()) {
-    const { description, weights } = readAdapterFiles(readBundleFiles(folder), base, folder);
+  for (const [i, { description, weights }] of files.entries()) {
     const stored = memory.store(weights)!;
     const loaded = { handle: String(i), description, pooling: 'mean' as const, weights: stored };
-    await Promise.all(workers.map((worker) => worker.call('load', loaded)));
+    [widths[i] = []] = await Promise.all(workers.map((worker) => worker.call('load', loaded)));
   }
   return workers.map((worker) => async (rows) => (await worker.call('run', rows)).logits);
 }

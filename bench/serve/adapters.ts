@@ -14,7 +14,9 @@ import type { Tensor } from '../../shared/safetensors.ts';
 
 export interface AdapterShape {
   readonly precision: BasePrecision;
-  readonly r: number;
+  /** Ranks, which the adapters have in turn. */
+  readonly ranks: readonly number[];
+  readonly targets: LoraConfig['target_modules'];
   readonly labels: number;
   /** Tokens that a text is cut to. */
   readonly maxLength: number;
@@ -27,7 +29,6 @@ export interface WrittenAdapter {
   readonly folder: string;
 }
 
-const TARGETS = ['query', 'value'];
 /** Small enough that a layer's output stays near the base model's. */
 const DEVIATION = 0.02;
 /** Weights are windows of one pool of random numbers: drawing each would take a minute for a thousand adapters. */
@@ -41,7 +42,7 @@ export async function writeAdapters(
   shape: AdapterShape,
 ): Promise<WrittenAdapter[]> {
   const { architecture } = await outlineBaseModel(source);
-  const layers = matchTargets(TARGETS, architecture.linears('mean'));
+  const layers = matchTargets(shape.targets, architecture.linears('mean'));
   const random = new Random(1, `adapters ${Object.values(shape)}`);
   const pool = Float32Array.from({ length: POOL }, () => DEVIATION * random.normal());
   const draw = (...dims: number[]): Tensor => {
@@ -51,7 +52,6 @@ export async function writeAdapters(
   };
   const plain = (name: string) => name.slice(PEFT_PREFIX.length);
   const about = {
-    method: method(shape),
     modules: layers.map(({ name }) => name),
     baseModel: source.id,
     revision: null,
@@ -69,16 +69,17 @@ export async function writeAdapters(
   await mkdir(cache, { recursive: true });
   const written: WrittenAdapter[] = [];
   for (let i = 0; i < count; i++) {
+    const r = shape.ranks[i % shape.ranks.length]!;
     const tensors = new Map<string, Tensor>(
       layers.flatMap(({ name, inFeatures, outFeatures }) => [
-        [plain(loraTensorName(name, 'A')), draw(shape.r, inFeatures)],
-        [plain(loraTensorName(name, 'B')), draw(outFeatures, shape.r)],
+        [plain(loraTensorName(name, 'A')), draw(r, inFeatures)],
+        [plain(loraTensorName(name, 'B')), draw(outFeatures, r)],
       ]),
     );
     tensors.set(plain(classifierTensorName('weight')), draw(shape.labels, architecture.hiddenSize));
     tensors.set(plain(classifierTensorName('bias')), draw(shape.labels));
     const partial = await mkdtemp(join(cache, 'partial-'));
-    const manifest = await writeAdapterFiles(partial, { ...about, tensors, weft });
+    const manifest = await writeAdapterFiles(partial, { ...about, method: method(shape, r), tensors, weft });
     const bundle = createHash('sha256').update(canonicalManifest(manifest)).digest('hex');
     const folder = join(cache, bundle);
     await rm(folder, { recursive: true, force: true });
@@ -88,7 +89,7 @@ export async function writeAdapters(
   return written;
 }
 
-function method({ precision, r }: AdapterShape): LoraConfig {
+function method({ precision, targets }: AdapterShape, r: number): LoraConfig {
   return {
     type: 'lora',
     r,
@@ -96,7 +97,7 @@ function method({ precision, r }: AdapterShape): LoraConfig {
     dropout: 0,
     use_rslora: false,
     use_dora: false,
-    target_modules: TARGETS,
+    target_modules: targets,
     pooling: 'mean',
     base_precision: precision,
   };

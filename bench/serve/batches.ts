@@ -2,7 +2,7 @@
 import { loadTokenizer } from '../../gpu-node/data/tokenizer.ts';
 import { installTransformersJs } from '../peers/install.ts';
 import { median, quartiles } from '../statistics.ts';
-import type { WrittenAdapter } from './adapters.ts';
+import type { AdapterShape, WrittenAdapter } from './adapters.ts';
 import { type BatchRow, BatchRunner, type BatchSetup } from './batch-runner.ts';
 import { type Bench, freshAdapters } from './bench.ts';
 import type { Measured } from './figure.ts';
@@ -20,11 +20,12 @@ export async function againstPeft(bench: Bench, length: number): Promise<Measure
   return compared(ours, peers, `logits in fp32 differ by at most ${difference.toExponential(1)}`);
 }
 
-/** The same batch beside encoder and pooling alone, in each precision; the bare base model's time over Weft's. */
-export async function againstBareBase(bench: Bench): Promise<Measured> {
-  const setup = setupFor(bench, await freshAdapters(bench, 32));
-  const ours = await startAll(bench, 'weft', setup, ['fp32']);
-  const bare = await startAll(bench, 'weft', { ...setup, adapters: [] }, ['fp32']);
+/** The same batch, 64 tokens, beside encoder and pooling alone; the bare base model's time over Weft's. */
+export async function againstBareBase(bench: Bench, shape: Partial<AdapterShape> = {}): Promise<Measured> {
+  const { precision = 'fp32' } = shape;
+  const setup = setupFor(bench, await freshAdapters(bench, 32, shape));
+  const ours = await startAll(bench, 'weft', setup, [precision]);
+  const bare = await startAll(bench, 'weft', { ...setup, adapters: [] }, [precision]);
   await takeTurns([...ours, ...bare], await batchesOfTexts(bench, { rows: 32, length: 64, adapters: 32 }));
   return compared(ours, bare);
 }
@@ -42,9 +43,10 @@ export async function againstTransformersJs(bench: Bench): Promise<Measured> {
 }
 
 /** 64 rows on 64 adapters beside the same rows on one of them. */
-export async function distinctAgainstOne(bench: Bench): Promise<Measured> {
-  const setup = setupFor(bench, await freshAdapters(bench, 64));
-  const [distinct, one] = (await startAll(bench, 'weft', setup, ['fp32', 'fp32'])) as [
+export async function distinctAgainstOne(bench: Bench, shape: Partial<AdapterShape> = {}): Promise<Measured> {
+  const { precision = 'fp32' } = shape;
+  const setup = setupFor(bench, await freshAdapters(bench, 64, shape));
+  const [distinct, one] = (await startAll(bench, 'weft', setup, [precision, precision])) as [
     BatchRunner,
     BatchRunner,
   ];
@@ -58,6 +60,22 @@ export async function distinctAgainstOne(bench: Bench): Promise<Measured> {
   await Promise.all([distinct.stop(), one.stop()]);
   const ratios = one.times.map((ms, i) => ms / distinct.times[i]!);
   return { value: median(ratios), detail: [`64 adapters ${show(distinct)}`, `one ${show(one)}`] };
+}
+
+/** 32 rows on 32 adapters, half of them of r 64, beside the same rows on adapters of r 8. */
+export async function mixedRanks(bench: Bench, shape: Partial<AdapterShape> = {}): Promise<Measured> {
+  const { precision = 'fp32' } = shape;
+  const adapters = await freshAdapters(bench, 64, { ...shape, ranks: [8, 64] });
+  const [mixed] = await startAll(bench, 'weft', setupFor(bench, adapters.slice(0, 32)), [precision]);
+  const narrow = adapters.filter((_, i) => i % 2 === 0);
+  const [uniform] = await startAll(bench, 'weft', setupFor(bench, narrow), [precision]);
+  const batches = await batchesOfTexts(bench, { rows: 32, length: 64, adapters: 32 });
+  await takeTurns([mixed!, uniform!], batches);
+  const ratios = uniform!.times.map((ms, i) => ms / mixed!.times[i]!);
+  return {
+    value: median(ratios),
+    detail: [`half at r 64 ${show(mixed!)}`, `all at r 8 ${show(uniform!)}`],
+  };
 }
 
 type Setup = Omit<BatchSetup, 'precision'>;

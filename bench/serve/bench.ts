@@ -44,7 +44,13 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   };
 }
 
-const SHAPE: AdapterShape = { precision: 'fp32', r: 8, labels: 4, maxLength: 128 };
+export const USUAL_SHAPE: AdapterShape = {
+  precision: 'fp32',
+  ranks: [8],
+  targets: ['query', 'value'],
+  labels: 4,
+  maxLength: 128,
+};
 
 /** Adapters in the daemon's cache folder, where nothing else lies then. */
 export async function freshAdapters(
@@ -54,5 +60,5 @@ export async function freshAdapters(
 ): Promise<WrittenAdapter[]> {
   const cache = join(home, 'cache', 'adapters');
   await rm(cache, { recursive: true, force: true });
-  return writeAdapters(cache, source, count, { ...SHAPE, ...shape });
+  return writeAdapters(cache, source, count, { ...USUAL_SHAPE, ...shape });
 }

@@ -6,7 +6,7 @@ import { type Platform, startPlatform } from '../../scripts/platform.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import { median } from '../statistics.ts';
 import { writeAdapters } from './adapters.ts';
-import { type Bench, freshAdapters } from './bench.ts';
+import { type Bench, freshAdapters, USUAL_SHAPE } from './bench.ts';
 import type { Served } from './daemon.ts';
 import type { Measured } from './figure.ts';
 import { LoadProcess } from './load.ts';
@@ -73,7 +73,7 @@ async function singleTexts(bench: Bench): Promise<Record<'edge' | 'node', number
 
 /** Gives the platform an adapter of random weights, as the adapter `bench`. */
 async function importAdapter({ home, source }: Bench, { url, key }: Platform): Promise<void> {
-  const shape = { precision: 'int8', r: 8, labels: 4, maxLength: 128 } as const;
+  const shape = { ...USUAL_SHAPE, precision: 'int8' } as const;
   const [adapter] = await writeAdapters(join(home, 'import'), source, 1, shape);
   const form = new FormData();
   for (const name of [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE]) {

@@ -1,9 +1,18 @@
-import { againstBareBase, againstPeft, againstTransformersJs, distinctAgainstOne } from './batches.ts';
+import {
+  againstBareBase,
+  againstPeft,
+  againstTransformersJs,
+  distinctAgainstOne,
+  mixedRanks,
+} from './batches.ts';
 import { aboveNode, shortText } from './edge.ts';
 import type { Figure } from './figure.ts';
 import { coldAboveWarm, hotBesideCold, quietBesideFlood } from './latency.ts';
 import { ofManyAdapters } from './memory.ts';
 import { againstPeftServer, againstTransformersJsServer, manyAgainstFew } from './throughput.ts';
+
+/** As `"auto"` trains them. */
+const ALL_LAYERS = { targets: 'all-linear' } as const;
 
 /** Every figure, in the order in which it is measured. */
 export const FIGURES: readonly Figure[] = [
@@ -23,13 +32,37 @@ export const FIGURES: readonly Figure[] = [
     name: 'bare',
     what: '32 rows on 32 adapters, times as fast as the bare base model',
     aim: { atLeast: 0.95 },
-    measure: againstBareBase,
+    measure: (bench) => againstBareBase(bench),
+  },
+  {
+    name: 'bare-all',
+    what: 'the same in int8 with adapters of all linear layers',
+    aim: { atLeast: 0.9 },
+    measure: (bench) => againstBareBase(bench, { ...ALL_LAYERS, precision: 'int8' }),
   },
   {
     name: 'distinct',
     what: '64 rows on 64 adapters, times as fast as on one',
     aim: { atLeast: 0.95 },
-    measure: distinctAgainstOne,
+    measure: (bench) => distinctAgainstOne(bench),
+  },
+  {
+    name: 'distinct-all',
+    what: 'the same with adapters of all linear layers',
+    aim: { atLeast: 0.95 },
+    measure: (bench) => distinctAgainstOne(bench, ALL_LAYERS),
+  },
+  {
+    name: 'ranks',
+    what: '32 rows, half of them on adapters of r 64, times as fast as all on r 8',
+    aim: { atLeast: 0.85 },
+    measure: (bench) => mixedRanks(bench),
+  },
+  {
+    name: 'ranks-all',
+    what: 'the same with adapters of all linear layers',
+    aim: { atLeast: 0.85 },
+    measure: (bench) => mixedRanks(bench, ALL_LAYERS),
   },
   {
     name: 'transformers-js',

@@ -7,6 +7,8 @@ export interface QueuedRow {
   readonly adapter: string;
   /** Tokens, padding not counted. */
   readonly cost: number;
+  /** For each part of its session the bytes of its adapter's numbers that its run gathers for it, in stacks of its own size. */
+  readonly widths: readonly number[];
   /** True once nobody waits for the answer. */
   abandoned(): boolean;
 }
@@ -20,6 +22,13 @@ export interface BatchLimits {
 
 /** Tokens of padding of one batch: about what one run more costs, 0.7 ms (int8, one thread). */
 const MAX_PADDING = 16;
+/**
+ * Bytes of one batch that its rows gather only because others in it have adapters of a higher rank or more labels: about what one run more
+ * costs (bench/README.md, Mixed ranks).
+ */
+const MAX_EXCESS = 4 * 1024 * 1024;
+/** Gathering so many bytes, and multiplying by them, takes as long as a token. */
+const BYTES_PER_TOKEN = 160 * 1024;
 /**
  * A batch is chosen from the next rows in fair order, as many as fill this many batches: with more of them it is padded
  * less, with fewer a tenant's newcomer among its adapters waits less. Other tenants' newcomers wait for none of them.
@@ -37,9 +46,9 @@ const ABOUT_BATCHES = 256;
 
 /**
  * Rows in fair order (between tenants, and within each between its adapters, by their tokens), handed out as batches of
- * similar length. The row whose turn it is is in every batch, so that none starves; of the next ones in fair order those
- * nearest to it in length join it, whoever they are for, while the padded size stays in bounds (text-embeddings-inference's token
- * budget, `core/src/queue.rs`, plus the rule on padding).
+ * similar length and width. The row whose turn it is is in every batch, so that none starves; of the next ones in fair order those
+ * nearest to it in both join it, whoever they are for, while the padded size stays in bounds (text-embeddings-inference's token
+ * budget, `core/src/queue.rs`, plus the rules on padding and excess).
  */
 export class Batcher<Row extends QueuedRow> {
   readonly limits: BatchLimits;
@@ -134,7 +143,9 @@ export class Batcher<Row extends QueuedRow> {
     const tokensOf = new Map([[first.tenant, first.cost]]);
     let longest = first.cost;
     let tokens = first.cost;
-    for (const row of byDistance(candidates.slice(1), first.cost)) {
+    let widest = first.widths;
+    let gathered = sum(widest);
+    for (const row of byDistance(candidates.slice(1), first)) {
       const longestThen = Math.max(longest, row.cost);
       const padded = (batch.size + 1) * longestThen;
       if (padded > this.limits.tokens || tokens + row.cost > part) continue;
@@ -142,17 +153,34 @@ export class Batcher<Row extends QueuedRow> {
       if (!adapters.has(row.adapter) && adapters.size >= this.limits.adapters) continue;
       const ofTenant = (tokensOf.get(row.tenant) ?? 0) + row.cost;
       if (ofTenant > this.#tokensOf(row.tenant)) continue;
+      const widestThen = widest.map((width, part) => Math.max(width, row.widths[part]!));
+      const gatheredThen = gathered + sum(row.widths);
+      if ((batch.size + 1) * sum(widestThen) - gatheredThen > MAX_EXCESS) continue;
       batch.add(row);
       adapters.add(row.adapter);
       tokensOf.set(row.tenant, ofTenant);
       longest = longestThen;
       tokens += row.cost;
+      widest = widestThen;
+      gathered = gatheredThen;
     }
     return batch;
   }
 }
 
 /** Stable: of rows equally near, the one whose turn is earlier comes first. */
-function byDistance<Row extends QueuedRow>(rows: Row[], length: number): Row[] {
-  return rows.sort((a, b) => Math.abs(a.cost - length) - Math.abs(b.cost - length));
+function byDistance<Row extends QueuedRow>(rows: readonly Row[], to: QueuedRow): Row[] {
+  const measured = rows.map((row) => ({ row, distance: distance(row, to) }));
+  return measured.sort((a, b) => a.distance - b.distance).map(({ row }) => row);
+}
+
+/** How unlike two rows are, in tokens. */
+function distance(one: QueuedRow, other: QueuedRow): number {
+  let bytes = 0;
+  for (const [part, width] of one.widths.entries()) bytes += Math.abs(width - other.widths[part]!);
+  return Math.abs(one.cost - other.cost) + bytes / BYTES_PER_TOKEN;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

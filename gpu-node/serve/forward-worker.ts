@@ -55,10 +55,11 @@ const handlers = {
   ready: async (_: null) => {
     await forward;
   },
+  /** Gives the widths of its rows. */
   load: async ({ handle, description, pooling, weights }: AdapterToLoad) => {
     const bytes = ({ begin, end }: TensorEntry) => memory.read(weights, begin, end);
     const served = await loadAdapter(descriptions.shared(description), bytes, await base);
-    (await forward).load(handle, served, pooling);
+    return (await forward).load(handle, served, pooling);
   },
   drop: async (handle: string) => {
     (await forward).drop(handle);

@@ -90,9 +90,10 @@ export class Forward {
     return new Forward(session, parts, base.poolings.includes('cls'));
   }
 
-  /** Keeps an adapter in memory; it gets slots when a run first needs it. */
-  load(adapter: string, served: ServedAdapter, pooling: Pooling): void {
+  /** Keeps an adapter in memory; it gets slots when a run first needs it. Gives the bytes that a run gathers for a row of it, by part. */
+  load(adapter: string, served: ServedAdapter, pooling: Pooling): readonly number[] {
     this.#adapters.set(adapter, { served, pooling });
+    return this.#parts.map((part) => part.widthOf(served));
   }
 
   drop(adapter: string): void {

@@ -66,6 +66,8 @@ export interface Run {
 interface Loaded {
   readonly plan: Plan;
   readonly done: Promise<unknown>;
+  /** Of its rows, once it is done. */
+  widths: readonly number[];
 }
 
 export interface GroupOptions {
@@ -123,9 +125,10 @@ export class Group {
     const before = this.#adapters.get(handle);
     if (before) return void (await before.done);
     const done = Promise.all(this.#lanes.map(({ worker }) => worker.call('load', adapter)));
-    this.#adapters.set(handle, { plan, done });
+    const loaded: Loaded = { plan, done, widths: [] };
+    this.#adapters.set(handle, loaded);
     try {
-      await done;
+      [loaded.widths = []] = await done;
     } catch (error) {
       this.drop(handle);
       throw error;
@@ -153,6 +156,7 @@ export class Group {
         adapter: handle,
         plan: loaded.plan,
         cost: ids.length,
+        widths: loaded.widths,
         ids,
         since: performance.now(),
         abandoned: () => signal.aborted,

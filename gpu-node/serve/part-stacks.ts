@@ -42,6 +42,12 @@ export class PartStacks {
     return table;
   }
 
+  /** Bytes that a run gathers for a row of this adapter, where no other's are larger. */
+  widthOf(served: ServedAdapter): number {
+    const own = served[this.name];
+    return slotBytes(this.#stacks, stackSize(own ? [own] : []));
+  }
+
   drop(adapter: string): void {
     for (const table of this.#tables.values()) table.drop(adapter);
   }
@@ -62,6 +68,7 @@ export class PartStacks {
   }
 
   #newTable(size: number): StackTable {
+    if (size === 0) return new StackTable(this.#stacks, size, 1);
     const { slots, maxBytes } = this.#limits;
     const capacity = Math.floor(maxBytes / slotBytes(this.#stacks, size)) - 1;
     return new StackTable(this.#stacks, size, Math.max(1, Math.min(slots, capacity)));

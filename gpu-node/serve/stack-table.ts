@@ -5,10 +5,13 @@ import { type Placement, SlotTable } from './slots.ts';
 /** Ranks and label counts are rounded up to powers of two, so that few shapes of stack serve all adapters. */
 const SMALLEST_SIZE = 8;
 
-/** The size of stacks that hold all these adapters. */
+/** The size of stacks that hold all these adapters; 0 where there are none, so that a part that no row of a run has costs next to nothing. */
 export function stackSize(adapters: Iterable<PartNumbers>): number {
-  let size = SMALLEST_SIZE;
-  for (const adapter of adapters) while (size < adapter.size) size *= 2;
+  let size = 0;
+  for (const adapter of adapters) {
+    size ||= SMALLEST_SIZE;
+    while (size < adapter.size) size *= 2;
+  }
   return size;
 }
 

@@ -132,6 +132,18 @@ describe('slots', () => {
     expect(bare!.every((logit) => logit === 0)).toBe(true);
   });
 
+  it('take no room, and gather nothing, of a part that no adapter of the run has', async () => {
+    const plan = { lowRank: base.architecture.linears('cls').map(({ name }) => name) };
+    const idle = await Forward.create({ base, plan, slots: 4, device: 'cpu', threads: 1 });
+    expect(await idle.run([row(null, 5), row(null, 3)])).toHaveLength(2);
+    expect(idle.bytes).toBe(0);
+    const narrow = { seed: 5, r: 2, labels: 2 };
+    await load(idle, 'narrow', narrow);
+    const rows = [row('narrow', 6)];
+    expectClose(await idle.run(rows), await oneByOne(rows, new Map([['narrow', narrow]])));
+    await idle.release();
+  });
+
   it('refuse an adapter that was dropped', async () => {
     await load(forward, 'gone', { seed: 4 });
     await forward.run([row('gone', 5)]);

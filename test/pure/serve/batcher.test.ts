@@ -7,7 +7,7 @@ interface Row extends QueuedRow {
 }
 
 function row(name: string, cost: number, options: Partial<QueuedRow> = {}): Row {
-  return { name, tenant: 't', adapter: 'a', cost, abandoned: () => false, ...options };
+  return { name, tenant: 't', adapter: 'a', cost, widths: [], abandoned: () => false, ...options };
 }
 
 function batcherOf(rows: Row[], limits = { tokens: 4096, adapters: 64 }): Batcher<Row> {
@@ -150,5 +150,41 @@ describe('Batcher', () => {
     gone = true;
     expect(names(batcher.take())).toBe('b');
     expect(batcher.size).toBe(0);
+  });
+});
+
+describe('rows of different widths', () => {
+  const MIB = 1024 * 1024;
+  /** Rows of rank 8 and 64 on all layers of a small encoder, in turn. */
+  const mixed = (count: number, cost = 16) =>
+    Array.from({ length: count }, (_, i) =>
+      row(i % 2 ? 'W' : 'n', cost, { adapter: `${i}`, widths: [(i % 2 ? 10 : 1.25) * MIB, MIB] }),
+    );
+
+  it('are run apart, as full as they would be together, where many wait', () => {
+    const batcher = batcherOf(mixed(32), { tokens: 64, adapters: 64 });
+    const batches = Array.from({ length: 8 }, () => names(batcher.take()));
+    expect(batches.toSorted()).toEqual([...Array(4).fill('WWWW'), ...Array(4).fill('nnnn')]);
+    expect(batcher.size).toBe(0);
+  });
+
+  it('begin with the row whose turn it is, so that neither width keeps the other waiting', () => {
+    const batcher = batcherOf(mixed(32), { tokens: 64, adapters: 64 });
+    expect([0, 1, 2, 3].map(() => names(batcher.take())[0])).toEqual(['n', 'W', 'n', 'W']);
+  });
+
+  it('share a run where what the narrow ones carry for the wide ones takes less than one run more', () => {
+    const few = [
+      row('a', 16, { widths: [MIB] }),
+      row('b', 16, { widths: [2 * MIB] }),
+      row('c', 16, { widths: [0] }),
+    ];
+    expect(names(batcherOf(few).take())).toBe('abc');
+    expect(names(batcherOf([...few, row('W', 16, { widths: [4 * MIB] })]).take())).toBe('abc');
+  });
+
+  it('are measured part by part: two that are wide in different parts carry twice as much', () => {
+    const rows = [row('a', 16, { widths: [4 * MIB, 0] }), row('b', 16, { widths: [0, 4 * MIB] })];
+    expect(names(batcherOf(rows).take())).toBe('a');
   });
 });
