@@ -12,7 +12,7 @@ import type { Device } from '../runtime/device.ts';
 import { type Feeds, floats, Session, tensor } from '../runtime/session.ts';
 import { PartStacks } from './part-stacks.ts';
 import { BASE_SLOT } from './slots.ts';
-import type { StackTable } from './stack-table.ts';
+import { type StackTable, stackBudgets } from './stack-table.ts';
 import { noCounts, type TierCounts } from './tier.ts';
 
 const STACK_BYTES = 256 * 1024 * 1024;
@@ -85,8 +85,10 @@ export class Forward {
       threads,
       weightsFolder,
     });
-    const maxBytes = stackBytes / stacks.size;
-    const parts = [...stacks].map(([name, each]) => new PartStacks(name, each, { slots, maxBytes }));
+    const budgets = stackBudgets([...stacks.values()], stackBytes);
+    const parts = [...stacks].map(
+      ([name, each], i) => new PartStacks(name, each, { slots, maxBytes: budgets[i]! }),
+    );
     return new Forward(session, parts, base.poolings.includes('cls'));
   }
 

@@ -20,6 +20,13 @@ export function slotBytes(stacks: readonly Stack[], size: number): number {
   return stacks.reduce((sum, stack) => sum + elementsOf(stack, size) * Float32Array.BYTES_PER_ELEMENT, 0);
 }
 
+/** What the stacks of each part may take of so many bytes: half is parted by what a small adapter takes there, half equally, for large ones. */
+export function stackBudgets(parts: readonly (readonly Stack[])[], bytes: number): number[] {
+  const needs = parts.map((stacks) => slotBytes(stacks, SMALLEST_SIZE));
+  const all = needs.reduce((sum, need) => sum + need, 0);
+  return needs.map((need) => (bytes / 2) * (need / all + 1 / parts.length));
+}
+
 /**
  * Adapters' tensors of one part stacked by slot, as a graph's inputs. Slot 0, the bare base, stays zero. The arrays are read in place
  * by a run: change them between runs only.

@@ -144,6 +144,19 @@ describe('slots', () => {
     await idle.release();
   });
 
+  it('share the memory for stacks by what the parts need: those that take little leave room for those that take much', async () => {
+    const linears = base.architecture.linears('mean');
+    const all = linears.map(({ name }) => name);
+    const slot = linears.reduce((sum, layer) => sum + 8 * 4 * (layer.inFeatures + layer.outFeatures), 0);
+    const plan = { lowRank: all, scale: all, reach: all };
+    const shared = { base, plan, slots: 8, stackBytes: 12 * slot, device: 'cpu', threads: 1 } as const;
+    const four = await Forward.create(shared);
+    for (const name of ['a', 'b', 'c', 'd']) await load(four, name, { seed: name.charCodeAt(0) });
+    await four.run(['a', 'b', 'c', 'd'].map((name) => row(name, 5)));
+    expect(four.runs).toBe(1);
+    await four.release();
+  });
+
   it('refuse an adapter that was dropped', async () => {
     await load(forward, 'gone', { seed: 4 });
     await forward.run([row('gone', 5)]);
