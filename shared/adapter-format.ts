@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { label, MAX_LABELS } from './api/rows.ts';
 import { MAX_WEFT_BYTES } from './label-limits.ts';
-import { basePrecision, pooling } from './peft-config.ts';
+import { basePrecision, MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, pooling } from './peft-config.ts';
 
 /** What HF PEFT reads, and beside it what only Weft does. */
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
@@ -29,7 +29,7 @@ export const weftFile = z.strictObject({
   format: z.literal(1),
   labels: z.array(label).min(2).max(MAX_LABELS),
   pooling,
-  max_length: z.int().min(8).max(512),
+  max_length: z.int().min(MIN_TEXT_TOKENS).max(MAX_SEQUENCE_LENGTH),
   base_model: z.string(),
   /** SHA-256 of the base model's `model.safetensors`. */
   base_model_sha256: sha256Hex,

@@ -67,3 +67,8 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     head: ['pre_classifier', 'classifier'],
   },
 };
+
+/** For messages. */
+export const FAMILY_TITLES = Object.values(FAMILIES)
+  .map(({ title }) => title)
+  .join(', ');

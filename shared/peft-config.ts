@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_SEQUENCE_LENGTH, orAuto } from './methods/fields.ts';
+import { MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, orAuto } from './methods/fields.ts';
 import { ia3Config, ia3Request } from './methods/ia3.ts';
 import { loraConfig, loraRequest, qloraRequest } from './methods/lora.ts';
 
@@ -15,7 +15,7 @@ export const hyperparameters = z.strictObject({
   epochs: z.int().min(1).max(100),
   batch_size: z.int().min(1).max(256),
   learning_rate: z.number().positive().max(1),
-  max_length: z.int().min(8).max(MAX_SEQUENCE_LENGTH),
+  max_length: z.int().min(MIN_TEXT_TOKENS).max(MAX_SEQUENCE_LENGTH),
   warmup_ratio: z.number().min(0).max(1),
   weight_decay: z.number().min(0).max(1),
   max_grad_norm: z.number().positive().max(1000),

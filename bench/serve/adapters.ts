@@ -52,6 +52,7 @@ export async function writeAdapters(
   };
   const plain = (name: string) => name.slice(PEFT_PREFIX.length);
   const about = {
+    encoder: architecture,
     modules: layers.map(({ name }) => name),
     baseModel: source.id,
     revision: null,

@@ -9,7 +9,13 @@ import { AppError } from '../../shared/errors.ts';
 import { FAMILIES } from '../../shared/families.ts';
 import { areTooLong, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
 import { formatOf } from '../../shared/methods/index.ts';
-import { basePrecision, MAX_SEQUENCE_LENGTH, type PeftConfig, pooling } from '../../shared/peft-config.ts';
+import {
+  basePrecision,
+  MAX_SEQUENCE_LENGTH,
+  MIN_TEXT_TOKENS,
+  type PeftConfig,
+  pooling,
+} from '../../shared/peft-config.ts';
 import type { ImportBase } from '../base-models.ts';
 import { invalidRequest } from '../invalid-request.ts';
 import { type ReceivedAdapter, THE_IMPORT } from '../upload/receive-adapter.ts';
@@ -25,7 +31,7 @@ export const importFields = z.strictObject({
   base_model: z.string().min(1).max(128).optional(),
   base_precision: basePrecision.default('fp32'),
   pooling: pooling.default('cls'),
-  max_length: z.coerce.number().int().min(8).max(512).optional(),
+  max_length: z.coerce.number().int().min(MIN_TEXT_TOKENS).max(MAX_SEQUENCE_LENGTH).optional(),
 });
 export type ImportFields = z.infer<typeof importFields>;
 

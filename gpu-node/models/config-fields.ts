@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MIN_TEXT_TOKENS } from '../../shared/peft-config.ts';
 
 /** Bounds of what a config.json may say: they keep a crafted file from asking for absurd graphs. */
 export const vocabSize = z.int().min(1).max(2_000_000);
@@ -6,7 +7,7 @@ export const width = z.int().min(1).max(16_384);
 export const layerCount = z.int().min(1).max(256);
 export const headCount = z.int().min(1).max(256);
 export const feedForwardWidth = z.int().min(1).max(65_536);
-export const positionCount = z.int().min(8).max(65_536);
+export const positionCount = z.int().min(MIN_TEXT_TOKENS).max(65_536);
 export const initializerRange = z.number().positive().max(1).default(0.02);
 
 /** What of a BERT's config.json decides the computation, and of all that name their fields as BERT does. */

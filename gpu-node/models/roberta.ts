@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FAMILIES } from '../../shared/families.ts';
-import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
+import { MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS } from '../../shared/peft-config.ts';
 import { add, slice, tanh } from '../ops/index.ts';
 import { bertFields, headsDivide } from './config-fields.ts';
 import {
@@ -31,9 +31,6 @@ const CLASSIFIER_CLASSES = {
   'xlm-roberta': 'XLMRobertaForSequenceClassification',
 } as const;
 
-/** Positions that the shortest text takes. */
-const FEWEST_POSITIONS = 8;
-
 const robertaConfig = z
   .object({
     model_type: z.enum(['roberta', 'xlm-roberta']),
@@ -41,9 +38,9 @@ const robertaConfig = z
     pad_token_id: z.int().min(0).max(65_536).default(1),
   })
   .refine(...headsDivide('num_attention_heads', 'hidden_size'))
-  .refine((c) => firstPosition(c) + FEWEST_POSITIONS <= c.max_position_embeddings, {
+  .refine((c) => firstPosition(c) + MIN_TEXT_TOKENS <= c.max_position_embeddings, {
     path: ['max_position_embeddings'],
-    message: `must be at least pad_token_id + 1 + ${FEWEST_POSITIONS}`,
+    message: `must be at least pad_token_id + 1 + ${MIN_TEXT_TOKENS}`,
   });
 
 /** Positions are counted from behind that of padding, which fairseq gave a row of the table too. */

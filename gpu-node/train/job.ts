@@ -256,6 +256,7 @@ async function writeAdapter(
   const { config, base } = task;
   return writeAdapterFiles(spec.output_folder, {
     method: config,
+    encoder: base.architecture,
     modules: methodOf(config).modules(config, base.architecture),
     ...peftBaseModel(spec.base_model.id),
     tensors: await savedTensors(task, tensors),

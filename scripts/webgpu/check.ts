@@ -107,6 +107,7 @@ async function serve(
   };
   await writeAdapterFiles(files, {
     method: config,
+    encoder: base.architecture,
     modules: methodOf(config).modules(config, base.architecture),
     baseModel: 'tiny',
     revision: null,

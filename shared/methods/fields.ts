@@ -4,6 +4,10 @@ export const POOLINGS = ['mean', 'cls'] as const;
 export const BASE_PRECISIONS = ['fp32', 'int8', 'nf4'] as const;
 export const MAX_RANK = 256;
 export const MAX_SEQUENCE_LENGTH = 512;
+/** Every adapter reads at least so many tokens of a text, special tokens included. */
+export const MIN_TEXT_TOKENS = 8;
+/** Virtual tokens stand before the text, and take positions of the base model from it. */
+export const MAX_VIRTUAL_TOKENS = MAX_SEQUENCE_LENGTH - MIN_TEXT_TOKENS;
 
 export const pooling = z.enum(POOLINGS);
 export type Pooling = z.infer<typeof pooling>;

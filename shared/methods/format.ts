@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { FAMILIES, type Family } from '../families.ts';
+import { FAMILIES, FAMILY_TITLES, type Family } from '../families.ts';
 import type { CommonField, PeftConfig } from '../peft-config.ts';
 import { FLOAT_DTYPES, type SafetensorsHeader, type TensorEntry } from '../safetensors.ts';
 import type { BaseShape } from './places.ts';
@@ -24,9 +24,17 @@ export interface AdapterFile<C> {
   readonly what: string;
 }
 
+/** Sizes of an encoder that some methods' files repeat. */
+export interface EncoderSizes {
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly heads: number;
+}
+
 /** What an adapter_config.json is written from. */
 export interface ConfigInput<M extends PeftConfig> {
   method: M;
+  encoder: EncoderSizes;
   /** Names of the modules that were trained, e.g. `bert.encoder.layer.0.attention.self.query`. */
   modules: readonly string[];
   /** What `from_pretrained` should load: a hub repository or a path; and its revision. */
@@ -56,6 +64,8 @@ export interface AdapterFormat<M extends PeftConfig, C, T> {
   tensorsOf(target: T): readonly TargetTensor[];
   /** What may lengthen a vector, by how much at most, and what it is called; `normOf` gives a tensor's Euclidean norm. */
   gainsOf(target: T, normOf: (entry: TensorEntry) => number): readonly (readonly [string, number])[];
+  /** How many of the base model's positions a target takes from the text; none where absent. */
+  virtualTokens?(target: T): number;
   /** What an adapter of such files shows as its method. */
   methodOf(config: C, targets: readonly T[], family: Family): Omit<M, CommonField>;
   /** The keys of adapter_config.json, beside those of every method. */
@@ -86,9 +96,9 @@ export function byModule<C, T extends ModuleTarget>(
       const first = [...header.tensors.keys()].find((name) => moduleOf(name) !== undefined);
       if (first === undefined) return fail(what, `it has no ${tensorTitle}`);
       const family = families.find(({ root }) => moduleOf(first)!.startsWith(`${root}.`));
-      const known = families.map(({ title }) => title).join(', ');
       return (
-        family ?? fail(what, `tensor ${shown(first)} belongs to none of the encoders there are: ${known}`)
+        family ??
+        fail(what, `tensor ${shown(first)} belongs to none of the encoders there are: ${FAMILY_TITLES}`)
       );
     },
     targets: (file, { root }) => {

@@ -34,6 +34,7 @@ export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<strin
   const { config, base } = task;
   await writeAdapterFiles(folder, {
     method: config,
+    encoder: base.architecture,
     modules: methodOf(config).modules(config, base.architecture),
     baseModel: 'tiny-bert',
     revision: null,

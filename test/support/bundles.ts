@@ -62,6 +62,7 @@ export function randomBundle(base: BaseModel, source: BaseModelSource, shape: Bu
       pooling,
       base_precision: precision,
     },
+    encoder: base.architecture,
     modules: layers.map(({ name }) => name),
     baseModel: source.id,
     revision: null,

@@ -16,6 +16,7 @@ import { type Answer, type Client, callAsNode, db, makeTenant, problemOf } from 
 import {
   type ConfigShape,
   configFile as configOf,
+  ENCODER,
   HIDDEN,
   MODULES,
   type WeightsShape,
@@ -174,6 +175,7 @@ describe('POST /v1/adapters/import', () => {
         pooling: 'cls',
         base_precision: 'fp32',
       },
+      encoder: ENCODER,
       modules: [module],
       baseModel: node.baseModel,
       revision: null,

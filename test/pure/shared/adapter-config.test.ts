@@ -145,6 +145,7 @@ describe("Weft's adapter_config.json", () => {
   const write = (changes: Partial<LoraConfig>) =>
     adapterConfigJson({
       method: { ...method, ...changes },
+      encoder: { hiddenSize: 384, layers: 6, heads: 12 },
       modules: ['bert.encoder.layer.0.output.dense', 'bert.encoder.layer.0.attention.self.query'],
       baseModel: 'sentence-transformers/all-MiniLM-L6-v2',
       revision: 'main',

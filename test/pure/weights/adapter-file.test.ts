@@ -42,6 +42,7 @@ const METHOD: LoraConfig = {
 };
 const CONTENTS: AdapterContents = {
   method: METHOD,
+  encoder: { hiddenSize: 4, layers: 1, heads: 1 },
   modules: [QUERY],
   baseModel: 'tiny-bert',
   revision: null,

@@ -5,6 +5,7 @@ import { type Tensor, writeSafetensors } from '../../../shared/safetensors.ts';
 
 /** Width of the base model that tests' nodes have. */
 export const HIDDEN = 384;
+export const ENCODER = { hiddenSize: HIDDEN, layers: 6, heads: 12 };
 
 export const MODULES = [0, 5].flatMap((layer) =>
   ['query', 'value'].map((part) => `bert.encoder.layer.${layer}.attention.self.${part}`),
@@ -71,5 +72,5 @@ export function configFile({ baseModel, r = 4, dora = false, revision = null }: 
     pooling: 'cls' as const,
     base_precision: 'fp32' as const,
   };
-  return adapterConfigJson({ method, modules: MODULES, baseModel, revision });
+  return adapterConfigJson({ method, encoder: ENCODER, modules: MODULES, baseModel, revision });
 }

@@ -9,6 +9,7 @@ import { tensorName } from '../../../../shared/methods/format.ts';
 import type { Ia3Config } from '../../../../shared/peft-config.ts';
 import { parseHeader, writeSafetensors } from '../../../../shared/safetensors.ts';
 
+const ENCODER = { hiddenSize: 8, layers: 2, heads: 2 };
 const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
 
@@ -112,7 +113,13 @@ describe("an (IA)³ adapter of PEFT's", () => {
       pooling: 'mean',
       base_precision: 'fp32',
     };
-    const text = adapterConfigJson({ method, modules: [], baseModel: 'base', revision: null });
+    const text = adapterConfigJson({
+      method,
+      encoder: ENCODER,
+      modules: [],
+      baseModel: 'base',
+      revision: null,
+    });
     expect(Object.keys(JSON.parse(text))).toEqual(
       Object.keys(FROM_PEFT).filter((key) => key !== 'peft_version'),
     );
@@ -130,7 +137,9 @@ describe("an (IA)³ adapter of PEFT's", () => {
         base_precision: 'fp32',
       };
       const modules = ['attention.self.key', 'output.dense'].map((name) => `bert.encoder.layer.0.${name}`);
-      const config = JSON.parse(adapterConfigJson({ method, modules, baseModel: 'base', revision: null }));
+      const config = JSON.parse(
+        adapterConfigJson({ method, encoder: ENCODER, modules, baseModel: 'base', revision: null }),
+      );
       expect(config.target_modules).toEqual(modules);
       expect(config.feedforward_modules).toEqual([modules[1]]);
     },
