@@ -18,9 +18,12 @@ export interface PromptTarget {
   readonly prompt: TensorEntry;
 }
 
+/** How many virtual tokens a prompt method has. */
+export const virtualTokens = z.int().min(1).max(MAX_VIRTUAL_TOKENS);
+
 /** The keys of adapter_config.json that PEFT's prompt methods share. */
 export const promptKeys = {
-  num_virtual_tokens: z.int().min(1).max(MAX_VIRTUAL_TOKENS),
+  num_virtual_tokens: virtualTokens,
   num_transformer_submodules: z.literal(1, 'only encoders are served, which are one transformer').nullish(),
 };
 
