@@ -1,10 +1,9 @@
 import { unixNow } from './clock.ts';
-import { releaseInlineDatasets } from './db/adapter-creation.ts';
 import { forgetDeletions } from './db/adapter-deletion.ts';
 import { forgetChanges, settleAbandoned } from './db/changes.ts';
-import { releaseCheckpoints } from './db/checkpoints.ts';
 import { openDb } from './db/client.ts';
 import { purgeAnswers } from './db/idempotency.ts';
+import { releaseCheckpoints, releaseInlineDatasets } from './db/job-objects.ts';
 import { requeueLapsed } from './db/leases.ts';
 import { forgetNodes } from './db/nodes.ts';
 import { forgetVacancies } from './db/vacancies.ts';

@@ -10,15 +10,6 @@ export const ADAPTER_STATUSES = ['queued', 'training', 'ready', 'failed', 'cance
 export const adapterStatus = z.enum(ADAPTER_STATUSES);
 export type AdapterStatus = z.infer<typeof adapterStatus>;
 
-/** Legal transitions; `running -> queued` is a lapsed or returned lease. */
-export const JOB_TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
-  queued: ['running', 'cancelled', 'failed'],
-  running: ['succeeded', 'failed', 'cancelled', 'queued'],
-  succeeded: [],
-  failed: [],
-  cancelled: [],
-};
-
 /** What an adapter's status is while its job is in the given state. */
 export const ADAPTER_STATUS_OF_JOB: Readonly<Record<JobStatus, AdapterStatus>> = {
   queued: 'queued',
@@ -28,8 +19,9 @@ export const ADAPTER_STATUS_OF_JOB: Readonly<Record<JobStatus, AdapterStatus>> =
   cancelled: 'cancelled',
 };
 
+/** Whether a job stays as it is. */
 export function isFinished(status: JobStatus): boolean {
-  return JOB_TRANSITIONS[status].length === 0;
+  return status !== 'queued' && status !== 'running';
 }
 
 /** Attempts after which a job whose lease keeps lapsing is failed. */

@@ -3,9 +3,9 @@ import type { CreateAdapter } from '../../shared/api/adapters.ts';
 import type { BaseModel } from '../base-models.ts';
 import { batch, type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
-import { claimObjects, expireUnwanted } from './objects.ts';
+import { claimObjects } from './objects.ts';
 import { hasRoom } from './queue.ts';
-import { adapterNames, adapters, files, jobs, objects } from './schema.ts';
+import { adapterNames, adapters, files, jobs } from './schema.ts';
 
 /** A dataset that a job reads; `file` is null for inline examples. */
 export interface DatasetRef {
@@ -78,11 +78,4 @@ export async function findDatasets(db: Db, tenant: string, ids: string[]) {
     .select({ id: files.id, key: files.objectKey, labels: files.labels })
     .from(files)
     .where(and(eq(files.tenant, tenant), inArray(files.id, ids)));
-}
-
-/** Inline datasets whose job has ended are nobody's any more. A job's id follows `prefix`. */
-export async function releaseInlineDatasets(db: Db, prefix: string, now: number): Promise<void> {
-  const wanted = sql`EXISTS (SELECT 1 FROM ${jobs}
-    WHERE ${jobs.id} = substr(${objects.key}, ${prefix.length + 1}) AND ${jobs.status} IN ('queued', 'running'))`;
-  await expireUnwanted(db, prefix, wanted, now);
 }

@@ -126,14 +126,14 @@ export async function findServable(db: Db, tenant: string, refs: string[]): Prom
     WHERE a.bundle IS NOT NULL`);
 }
 
-/** The manifest and place of a bundle, whoever's it is: nodes ask by content. */
-export async function findBundle(db: Db, bundle: string) {
+/** The prefix under which the files of a bundle lie, whoever's it is: nodes ask by content. */
+export async function findBundle(db: Db, bundle: string): Promise<string | undefined> {
   const rows = await db
-    .select({ manifest: adapters.manifest, prefix: adapters.prefix })
+    .select({ prefix: adapters.prefix })
     .from(adapters)
     .where(eq(adapters.bundle, bundle))
     .limit(1);
-  return rows[0];
+  return rows[0]?.prefix ?? undefined;
 }
 
 /** Leaves out a confusion matrix that would not fit into a row; the bundle's `weft.json` has it. */

@@ -1,7 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import { batch, type Db } from './client.ts';
 import { leased } from './leases.ts';
-import { expireUnwanted } from './objects.ts';
 import { type JobCheckpoint, jobs, objects } from './schema.ts';
 
 /**
@@ -28,13 +27,4 @@ export async function keepCheckpoint(
       .where(and(eq(objects.key, key), kept)),
   });
   return named.length > 0;
-}
-
-/** Saved states that no unfinished job would go on from are nobody's any more. `prefix` ends in a slash, a job's id follows. */
-export async function releaseCheckpoints(db: Db, prefix: string, now: number): Promise<void> {
-  const rest = sql`substr(${objects.key}, ${prefix.length + 1})`;
-  const wanted = sql`EXISTS (SELECT 1 FROM ${jobs}
-    WHERE ${jobs.id} = substr(${rest}, 1, instr(${rest}, '/') - 1) AND ${jobs.status} IN ('queued', 'running')
-      AND ${jobs.checkpoint} ->> '$.key' = ${objects.key})`;
-  await expireUnwanted(db, prefix, wanted, now);
 }

@@ -26,7 +26,7 @@ export interface TrainedBundle {
  * first one also that the bundle's objects are there, so that a sweep cannot take them in between, and that `change` is
  * still pending. Returns whether it did.
  */
-export async function completeJob(
+export async function finishJob(
   db: Db,
   { id, tenant, adapterName, adapterVersion }: JobRow,
   body: CompleteJob,
@@ -86,7 +86,12 @@ export async function completeJob(
 }
 
 /** Ends an attempt that failed; returns the job's state after it, undefined where the lease is not this one any more. */
-export async function failJob(db: Db, id: string, body: FailJob, now: number): Promise<string | undefined> {
+export async function failAttempt(
+  db: Db,
+  id: string,
+  body: FailJob,
+  now: number,
+): Promise<string | undefined> {
   const { error, retryable: retry } = body;
   const mine: SQL = leased(id, body.token);
   const failures = error.code === HANDED_BACK ? 0 : 1;

@@ -7,7 +7,7 @@ import { batch, type Db } from './client.ts';
 import { nodeBaseModels, nodes } from './schema.ts';
 
 /** Notes a node and what it has, in place of what was known of it; gives what it starts with. */
-export async function registerNode(db: Db, node: RegisterNode, now: number): Promise<ServingState> {
+export async function saveNode(db: Db, node: RegisterNode, now: number): Promise<ServingState> {
   const { id, url, device, slots, version } = node;
   const values = { url, device, slots, version, registeredAt: now, lastSeen: now };
   const models = node.base_models.map((model, position) =>

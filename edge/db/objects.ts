@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNotNull, lte, sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { objects } from './schema.ts';
 
@@ -32,28 +32,9 @@ export async function finishObject(
     .where(eq(objects.key, key));
 }
 
-/** A statement for a batch: these objects are kept until `expireObjects`. */
+/** A statement for a batch: these objects are kept from now on. */
 export function claimObjects(db: Db, keys: string[]) {
   return db.update(objects).set({ expiresAt: null }).where(inArray(objects.key, keys));
-}
-
-/** A statement for a batch: these objects are nobody's any more, and the next sweep deletes them. */
-export function expireObjects(db: Db, keys: string[], now: number) {
-  return db.update(objects).set({ expiresAt: now }).where(inArray(objects.key, keys));
-}
-
-/** Makes the kept objects whose keys begin so, and that nothing wants any more, due for the next sweep. `prefix` ends in a slash. */
-export async function expireUnwanted(db: Db, prefix: string, isWanted: SQL, now: number): Promise<void> {
-  await db
-    .update(objects)
-    .set({ expiresAt: now })
-    .where(
-      and(
-        sql`${objects.key} >= ${prefix} AND ${objects.key} < ${`${prefix}~`}`,
-        isNull(objects.expiresAt),
-        sql`NOT ${isWanted}`,
-      ),
-    );
 }
 
 /** Makes an upload that failed due for the next sweep, unless it has been claimed. */

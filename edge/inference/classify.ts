@@ -2,7 +2,8 @@ import type { Classification, ClassifyRequest } from '../../shared/api/inference
 import type { NodeClassifyResponse } from '../../shared/api/nodes.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { Db } from '../db/client.ts';
-import { askNode, type Deadline } from '../nodes/ask-node.ts';
+import { askNode } from '../nodes/ask-node.ts';
+import type { Deadline } from '../nodes/deadline.ts';
 import { isolate } from '../nodes/isolate.ts';
 import { recentNodes } from '../nodes/live-nodes.ts';
 import type { NodeClient } from '../nodes/node-client.ts';

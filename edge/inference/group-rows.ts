@@ -1,6 +1,5 @@
 import type { LiveNode } from '../base-models.ts';
 import type { ServableAdapter } from '../db/adapters.ts';
-import { available } from '../nodes/ask-node.ts';
 import type { NodeTraffic } from '../nodes/node-traffic.ts';
 import { assignNodes, nodesWith } from '../nodes/pick-node.ts';
 
@@ -28,7 +27,7 @@ export interface Group {
 export function groupByNode(rows: readonly Row[], nodes: readonly LiveNode[], traffic: NodeTraffic): Group[] {
   const shares = [...Map.groupBy(rows, ({ adapter }) => adapter.bundle)].map(([bundle, its]) => {
     const able = nodesWith(nodes, its[0]!.adapter);
-    return { bundle, able, candidates: available(able, traffic), rows: its.length };
+    return { bundle, able, candidates: traffic.available(able), rows: its.length };
   });
   const picked = assignNodes(shares, ({ id }) => traffic.load(id));
   const groups = new Map<string, Group>();

@@ -1,33 +1,17 @@
 import type { NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { LiveNode } from '../base-models.ts';
+import type { Deadline } from './deadline.ts';
+import { noAnswer, noNode, tooLate } from './no-capacity.ts';
 import { mayDoBetterElsewhere, type NodeClient, NodeSilent, NodeTrouble } from './node-client.ts';
 import type { NodeTraffic, Outcome } from './node-traffic.ts';
 import { pickNode } from './pick-node.ts';
 
-const RETRY_AFTER_SECONDS = 2;
 /** A node is told to end so much before the edge stops to listen: this part of its time, and at most so many milliseconds. */
 const ANSWER_PART = 1 / 10;
 const ANSWER_MS = 500;
 /** Silence is held against a node that had so many milliseconds: a client may give it fewer than any takes. */
 const FAIR_MS = 2_000;
-
-/** When a request's client stops to wait. */
-export class Deadline {
-  readonly #until: number;
-  readonly #now: () => number;
-
-  /** @param now milliseconds */
-  constructor(timeoutMs: number, now: () => number = Date.now) {
-    this.#now = now;
-    this.#until = now() + timeoutMs;
-  }
-
-  /** Milliseconds that are left. */
-  get left(): number {
-    return this.#until - this.#now();
-  }
-}
 
 /** What one node is to answer. */
 export interface Question {
@@ -56,7 +40,7 @@ export async function askNode(
   if (!node) throw noNode(baseModel);
   if (deadline.left < 1) throw tooLate();
   const others = candidates.filter((other) => other !== node);
-  const second = pickNode(available(others, traffic), bundle, ({ id }) => traffic.load(id));
+  const second = pickNode(traffic.available(others), bundle, ({ id }) => traffic.load(id));
   try {
     return await attempt(client, traffic, node, body, second ? deadline.left / 2 : deadline.left);
   } catch (error) {
@@ -68,22 +52,10 @@ export async function askNode(
   }
 }
 
-function tooLate(): AppError {
-  const message = 'The time of X-Timeout-Ms was over before a node could be asked; give more, or try again.';
-  return new AppError('no_capacity', message, { retryAfter: RETRY_AFTER_SECONDS });
-}
-
 /** What the client is told of nodes that have not answered. */
 export function asProblem(error: unknown, baseModel: string): unknown {
   if (error instanceof AppError) return error.code === 'model_not_found' ? noNode(baseModel, error) : error;
-  const message = `No node that serves the base model ${baseModel} has answered; try again shortly.`;
-  return new AppError('no_capacity', message, { retryAfter: RETRY_AFTER_SECONDS, cause: error });
-}
-
-/** Those whose breaker is not open, or all where every one is. */
-export function available(nodes: readonly LiveNode[], traffic: NodeTraffic): readonly LiveNode[] {
-  const fit = nodes.filter(({ id }) => !traffic.isOpen(id));
-  return fit.length > 0 ? fit : nodes;
+  return noAnswer(baseModel, error);
 }
 
 async function attempt(
@@ -111,10 +83,4 @@ function outcomeOf(error: unknown, timeoutMs: number): Outcome {
   if (error instanceof NodeSilent && timeoutMs < FAIR_MS) return 'unknown';
   if (error instanceof NodeTrouble) return 'trouble';
   return error instanceof AppError && error.code === 'rate_limited' ? 'full' : { waiting: undefined };
-}
-
-/** No node can answer now; the client may try again. */
-export function noNode(baseModel: string, cause?: Error): AppError {
-  const message = `No node alive serves the base model ${baseModel}; try again shortly.`;
-  return new AppError('no_capacity', message, { retryAfter: RETRY_AFTER_SECONDS, cause });
 }

@@ -39,6 +39,12 @@ export class NodeTraffic {
     return this.#breakers.get(node)?.state === 'open';
   }
 
+  /** Those whose breaker is not open, or all where every one is. */
+  available<Node extends { readonly id: string }>(nodes: readonly Node[]): readonly Node[] {
+    const fit = nodes.filter(({ id }) => !this.isOpen(id));
+    return fit.length > 0 ? fit : nodes;
+  }
+
   /**
    * Counts a request in; the function given takes its outcome and counts it out. One whose client leaves is never
    * counted out, because its invocation just stops: it counts for `timeoutMs` and no longer.

@@ -2,7 +2,6 @@ import type { LiveNode } from '../base-models.ts';
 import { type AdapterRow, findServable, type ServableAdapter, viewAdapter } from '../db/adapters.ts';
 import type { Db } from '../db/client.ts';
 import type { JobRow } from '../db/jobs.ts';
-import { available } from './ask-node.ts';
 import { isolate } from './isolate.ts';
 import { recentNodes } from './live-nodes.ts';
 import type { NodeClient } from './node-client.ts';
@@ -33,7 +32,7 @@ export async function warmAdapter(
   client: NodeClient,
   adapter: ServableAdapter,
 ): Promise<LiveNode | undefined> {
-  const able = available(nodesWith(await recentNodes(db), adapter), isolate.traffic);
+  const able = isolate.traffic.available(nodesWith(await recentNodes(db), adapter));
   for (const node of rankNodes(able, adapter.bundle).slice(0, WARMED_ATTEMPTS)) {
     if (await client.warm(node, [adapter.bundle])) return node;
   }

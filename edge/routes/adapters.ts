@@ -19,7 +19,7 @@ import { json, jsonRequest, named } from '../http/responses.ts';
 import { whyNotServable } from '../inference/resolve-adapters.ts';
 import { idempotent } from '../middleware/idempotency.ts';
 import { jsonBody } from '../middleware/json-body.ts';
-import { noNode } from '../nodes/ask-node.ts';
+import { noNode } from '../nodes/no-capacity.ts';
 import { residentOn, warmAdapter } from '../nodes/residency.ts';
 
 /** Room for 2,000 inline examples of some length; larger datasets are uploaded as files. */

@@ -11,7 +11,7 @@ import type { AppEnv } from '../http/app-env.ts';
 import { json, jsonRequest, named } from '../http/responses.ts';
 import { classify, type NodeTiming } from '../inference/classify.ts';
 import { jsonBody } from '../middleware/json-body.ts';
-import { Deadline } from '../nodes/ask-node.ts';
+import { Deadline } from '../nodes/deadline.ts';
 
 const post = createRoute({
   operationId: 'classify',

@@ -1,20 +1,14 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { bundleFile, MAX_FILE_BYTES, manifestEntry, sha256Hex } from '../../shared/adapter-format.ts';
-import {
-  bundleManifestResponse,
-  LEASE_TOKEN_HEADER,
-  leaseCheckpoint,
-  MAX_CHECKPOINT_BYTES,
-} from '../../shared/api/nodes.ts';
+import { LEASE_TOKEN_HEADER, leaseCheckpoint, MAX_CHECKPOINT_BYTES } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import { findBundle } from '../db/adapters.ts';
 import { keepCheckpoint } from '../db/checkpoints.ts';
-import type { Db } from '../db/client.ts';
-import { findAnyJob, type JobRow } from '../db/jobs.ts';
 import { randomHex } from '../hashing.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { json } from '../http/responses.ts';
+import { leasedJob, leaseLost } from '../jobs/leased-job.ts';
 import { deleteObjects } from '../objects/delete-objects.ts';
 import { attemptPrefix, checkpointKey } from '../objects/object-keys.ts';
 import { putStream, serveObject } from '../objects/storage.ts';
@@ -56,14 +50,6 @@ const checkpointDownload = createRoute({
   hide: true,
   request: { params: z.object({ id: z.string() }), headers: token },
   responses: { 200: binary },
-});
-
-const manifest = createRoute({
-  method: 'get',
-  path: '/internal/adapters/{bundle}',
-  hide: true,
-  request: { params: z.object({ bundle: sha256Hex }) },
-  responses: { 200: json('The manifest', bundleManifestResponse) },
 });
 
 const adapterDownload = createRoute({
@@ -114,37 +100,13 @@ export const internalFiles = new OpenAPIHono<AppEnv>()
     if (checkpoint === null) throw missing;
     return serveObject(c.env, checkpoint.key, { 'content-type': 'application/octet-stream' }, missing);
   })
-  .openapi(manifest, async (c) => {
-    const { bundle } = c.req.valid('param');
-    const found = await readBundle(c.get('db'), bundle);
-    return c.json({ bundle, manifest: found.manifest }, 200);
-  })
   .openapi(adapterDownload, async (c) => {
     const { bundle, file } = c.req.valid('param');
-    const { prefix } = await readBundle(c.get('db'), bundle);
+    const prefix = await findBundle(c.get('db'), bundle);
+    if (prefix === undefined) throw unknownBundle(bundle);
     const headers = { 'content-type': 'application/octet-stream' };
     return serveObject(c.env, prefix + file, headers, unknownBundle(bundle));
   });
-
-/** The job, provided that it runs and `held` is its lease. */
-async function leasedJob(db: Db, id: string, held: string): Promise<JobRow> {
-  const job = await findAnyJob(db, id);
-  if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
-  if (job.status !== 'running' || job.leaseToken !== held) {
-    throw leaseLost(id);
-  }
-  return job;
-}
-
-function leaseLost(id: string): AppError {
-  return new AppError('lease_lost', `The lease of job ${id} is not yours any more; stop working on it.`);
-}
-
-async function readBundle(db: Db, bundle: string) {
-  const { manifest, prefix } = (await findBundle(db, bundle)) ?? {};
-  if (!manifest || !prefix) throw unknownBundle(bundle);
-  return { manifest, prefix };
-}
 
 function unknownBundle(bundle: string): AppError {
   return new AppError('adapter_not_found', `There is no adapter of bundle ${bundle}.`);

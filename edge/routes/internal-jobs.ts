@@ -6,12 +6,12 @@ import { MAX_COMPLETION_BYTES } from '../../shared/label-limits.ts';
 import { checkTrained } from '../adapters/check-trained.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
-import { failJob as endAttempt, completeJob as finishJob } from '../db/completion.ts';
-import { findAnyJob, type JobRow } from '../db/jobs.ts';
+import { failAttempt, finishJob } from '../db/completion.ts';
 import { findObjects } from '../db/objects.ts';
 import { sha256Of } from '../hashing.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { json, jsonRequest } from '../http/responses.ts';
+import { heldJob, leaseLost } from '../jobs/leased-job.ts';
 import { jsonBody } from '../middleware/json-body.ts';
 import { changeName } from '../nodes/change-name.ts';
 import { prefetch } from '../nodes/residency.ts';
@@ -64,25 +64,13 @@ export const internalJobs = new OpenAPIHono<AppEnv>()
     const { id } = c.req.valid('param');
     const body = c.req.valid('json');
     const db = c.get('db');
-    const ended = await endAttempt(db, id, body, unixNow());
+    const ended = await failAttempt(db, id, body, unixNow());
     if (ended === undefined) {
       const job = await heldJob(db, id, body.token);
       if (job.status !== 'failed') throw leaseLost(id);
     }
     return c.json({ job_id: id, status: ended ?? 'failed' }, 200);
   });
-
-/** The job, provided that `token` is its last lease and it was not cancelled under it. */
-async function heldJob(db: Db, id: string, token: string): Promise<JobRow> {
-  const job = await findAnyJob(db, id);
-  if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
-  if (job.leaseToken !== token || job.status === 'cancelled') throw leaseLost(id);
-  return job;
-}
-
-function leaseLost(id: string): AppError {
-  return new AppError('lease_lost', `The lease of job ${id} is not yours any more; stop working on it.`);
-}
 
 function checkAgainstItself({ manifest, metrics, resolved }: CompleteJob): void {
   const names = new Set(manifest.map((entry) => entry.name));

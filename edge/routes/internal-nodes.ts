@@ -12,7 +12,7 @@ import { MAX_HEARTBEAT_BYTES } from '../../shared/label-limits.ts';
 import { unixNow } from '../clock.ts';
 import type { JobRow } from '../db/jobs.ts';
 import { beat } from '../db/leases.ts';
-import { leaveNode, registerNode as saveNode } from '../db/nodes.ts';
+import { leaveNode, saveNode } from '../db/nodes.ts';
 import { randomHex } from '../hashing.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { json, jsonRequest } from '../http/responses.ts';

@@ -6,7 +6,7 @@ const MAX_REMEMBERED = 200_000;
  * by a 53-bit hash, the first 200,000 of them. By chance two of those collide in 1 of 450,000 files; nothing is dropped
  * on its word, it only warns.
  */
-export class Repeats {
+export class RepeatCounter {
   readonly #labelOfText = new Map<number, number>();
   #same = 0;
   #conflicting = 0;

@@ -3,7 +3,7 @@ import { MAX_LABELS, readRow } from '../../shared/api/rows.ts';
 import type { LineError } from '../../shared/errors.ts';
 import { labelBytes, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
 import { describeAlike, lookAlikes, showLabel } from '../../shared/look-alike.ts';
-import { Repeats } from './repeats.ts';
+import { RepeatCounter } from './repeats.ts';
 import type { BadRow, RawRow } from './rows.ts';
 
 /** What an accepted file is stored and answered with. */
@@ -16,7 +16,7 @@ export interface DatasetSummary {
 
 /**
  * Checks rows and counts what the answer tells of them. Memory is bounded: at most `MAX_LABELS` labels, 20 errors and
- * `Repeats`' table, whatever the file.
+ * `RepeatCounter`' table, whatever the file.
  */
 export class RowCheck {
   readonly errors: LineError[] = [];
@@ -31,7 +31,7 @@ export class RowCheck {
   readonly #labels = new Map<string, number>();
   /** Of the labels, each counted once. */
   #labelBytes = 0;
-  readonly #repeats = new Repeats();
+  readonly #repeats = new RepeatCounter();
 
   /** The row as a line of JSONL, as training reads it; undefined where it is bad, which `errors` then says. */
   accept(row: RawRow): string | undefined {

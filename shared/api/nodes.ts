@@ -175,8 +175,6 @@ export const failJob = z.strictObject({
 });
 export type FailJob = z.infer<typeof failJob>;
 
-export const bundleManifestResponse = z.object({ bundle: sha256Hex, manifest: bundleManifest });
-
 /** Header by which a request is known in the logs of edge and node, and in a problem's `request_id`. */
 export const REQUEST_ID_HEADER = 'x-request-id';
 

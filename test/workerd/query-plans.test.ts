@@ -5,11 +5,12 @@ import { deleteAdapters } from '../../edge/db/adapter-deletion.ts';
 import { findAdapter, findBundle, findServable, pageOfAdapters } from '../../edge/db/adapters.ts';
 import { findTenant } from '../../edge/db/api-keys.ts';
 import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/changes.ts';
-import { keepCheckpoint, releaseCheckpoints } from '../../edge/db/checkpoints.ts';
+import { keepCheckpoint } from '../../edge/db/checkpoints.ts';
 import { openDb } from '../../edge/db/client.ts';
-import { completeJob, failJob } from '../../edge/db/completion.ts';
+import { failAttempt, finishJob } from '../../edge/db/completion.ts';
 import { deleteFile, pageOfFiles } from '../../edge/db/files.ts';
 import { claimKey, keepAnswer, purgeAnswers } from '../../edge/db/idempotency.ts';
+import { releaseCheckpoints, releaseInlineDatasets } from '../../edge/db/job-objects.ts';
 import { cancelJob, findJob, type JobRow, pageOfJobs } from '../../edge/db/jobs.ts';
 import { beat, requeueLapsed } from '../../edge/db/leases.ts';
 import { takeExpiredObjects } from '../../edge/db/objects.ts';
@@ -108,17 +109,23 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   await createAdapter(db, newAdapter, 100, 1);
   await requeueLapsed(db, 1);
   await cancelJob(db, 't', 'ftjob_1', 1);
-  await failJob(db, 'ftjob_1', { token, retryable: true, error: { code: 'c', message: 'm' }, events: [] }, 1);
+  await failAttempt(
+    db,
+    'ftjob_1',
+    { token, retryable: true, error: { code: 'c', message: 'm' }, events: [] },
+    1,
+  );
   const manifest = [{ name: 'weft.json' as const, bytes: 1, sha256: 'a' }];
   const completed = { token, resolved: RESOLVED, manifest, metrics: null, trained_tokens: 1, events: [] };
   const job = { id: 'ftjob_1', tenant: 't', adapterName: 'a', adapterVersion: 1 } as JobRow;
-  await completeJob(db, job, completed, { bundle: 'b', manifest, prefix: 'p/' }, 1, 1);
+  await finishJob(db, job, completed, { bundle: 'b', manifest, prefix: 'p/' }, 1, 1);
   await deleteAdapters(db, 't', 'a', 1, 1);
   const { seq } = await proposeChange(db, 't', 'a', 1);
   await settleChange(db, seq);
   await settleAbandoned(db, 1);
   await keepCheckpoint(db, { id: 'ftjob_1', token }, { key: 'k', attempt: 1, sha256: 'a' }, 1);
   await releaseCheckpoints(db, 'checkpoints/', 1);
+  await releaseInlineDatasets(db, 'inline/', 1);
   await takeExpiredObjects(db, 1, 10);
   await claimKey(db, { tenant: 't', key: 'k' }, 'h', 1);
   await keepAnswer(db, { tenant: 't', key: 'k' }, { status: 200, body: '', location: null });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LiveNode } from '../../../../edge/base-models.ts';
-import { askNode, Deadline } from '../../../../edge/nodes/ask-node.ts';
+import { askNode } from '../../../../edge/nodes/ask-node.ts';
+import { Deadline } from '../../../../edge/nodes/deadline.ts';
 import { type NodeClient, NodeSilent, NodeTrouble } from '../../../../edge/nodes/node-client.ts';
 import { NodeTraffic } from '../../../../edge/nodes/node-traffic.ts';
 import type { NodeClassifyRequest, NodeClassifyResponse } from '../../../../shared/api/nodes.ts';
