@@ -36,6 +36,17 @@ export default defineConfig({
         },
       },
       {
+        // Platforms under load whose parts are killed, paused and starved: `npm run test:long`.
+        test: {
+          ...patience,
+          name: 'long',
+          include: ['test/long/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
         test: {
           ...patience,
           name: 'ort',

@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Random } from '../../../gpu-node/random.ts';
-import { type LocalEdge, startEdge } from '../../../scripts/local-edge.ts';
-import { AppError, problem } from '../../../shared/errors.ts';
-import { EdgeProxy, type PassingCall } from '../../support/edge-proxy.ts';
-import { NodeDaemon } from '../../support/node-daemon.ts';
-import { toyTexts } from '../../support/toy-task.ts';
+import { Random } from '../../gpu-node/random.ts';
+import { type LocalEdge, startEdge } from '../../scripts/local-edge.ts';
+import { AppError, problem } from '../../shared/errors.ts';
+import { EdgeProxy, type PassingCall } from '../support/edge-proxy.ts';
+import { NodeDaemon } from '../support/node-daemon.ts';
+import { toyTexts } from '../support/toy-task.ts';
 
 const SECRET = 'secret-of-the-node';
 const KEY = 'key-of-a-client';
