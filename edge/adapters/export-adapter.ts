@@ -1,8 +1,9 @@
 import type { ServableAdapter } from '../db/adapters.ts';
 import type { Db } from '../db/client.ts';
-import { asProblem, available, noNode } from '../nodes/ask-node.ts';
+import { asProblem } from '../nodes/ask-node.ts';
 import { isolate } from '../nodes/isolate.ts';
 import { recentNodes } from '../nodes/live-nodes.ts';
+import { noNode } from '../nodes/no-capacity.ts';
 import { mayDoBetterElsewhere, type NodeClient } from '../nodes/node-client.ts';
 import { nodesWith, rankNodes } from '../nodes/pick-node.ts';
 
@@ -14,7 +15,7 @@ const ASKED_NODES = 2;
  * @throws {AppError} `no_capacity` without a node that answers, and what a node says of the adapter or of itself
  */
 export async function exportAdapter(db: Db, client: NodeClient, adapter: ServableAdapter): Promise<Response> {
-  const able = available(nodesWith(await recentNodes(db), adapter), isolate.traffic);
+  const able = isolate.traffic.available(nodesWith(await recentNodes(db), adapter));
   let refusal: unknown = noNode(adapter.baseModel);
   for (const node of rankNodes(able, adapter.bundle).slice(0, ASKED_NODES)) {
     try {
