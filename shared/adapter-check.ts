@@ -75,7 +75,7 @@ export function checkContents(
   what: string,
 ): AdapterDescription {
   const description = describeAdapter(config, header, what);
-  checkGains(description, norms, what);
+  checkValues(description, norms, what);
   return description;
 }
 
@@ -103,7 +103,7 @@ export function checkFits(
   }
 }
 
-function checkGains(
+function checkValues(
   { method, targets, classifier }: AdapterDescription,
   norms: ScannedWeights['norms'],
   what: string,
@@ -113,8 +113,11 @@ function checkGains(
     fail(what, `${name.slice(0, 200)} has a norm of ${gain.toPrecision(3)}, at most ${MAX_GAIN} is served`);
   };
   const normOf = ({ name }: { name: string }) => norms.get(name) ?? 0;
-  const { gainsOf } = formatOf(method);
-  for (const target of targets) for (const [name, gain] of gainsOf(target, normOf)) check(name, gain);
+  const { gainsOf, requireValues } = formatOf(method);
+  for (const target of targets) {
+    for (const [name, gain] of gainsOf(target, normOf)) check(name, gain);
+    requireValues?.(target, normOf, what);
+  }
   for (const { name, weight, bias } of classifier.layers) {
     check(`${name}.weight`, normOf(weight));
     check(`${name}.bias`, normOf(bias));

@@ -1,19 +1,17 @@
 import { z } from 'zod';
 import { AppError } from './errors.ts';
 import type { AnyConfigInput, FileConfig, MethodType } from './methods/index.ts';
-import { formatOf, METHOD_TYPES } from './methods/index.ts';
+import { formatOf, methodOfFile, PEFT_TYPES } from './methods/index.ts';
 
 /** What `adapter_config.json` says, which decides how an adapter's tensors are applied. */
 export type AdapterConfig = {
   [M in MethodType]: { method: M; baseModel: string | null } & FileConfig<M>;
 }[MethodType];
 
-const PEFT_TYPES = new Map(METHOD_TYPES.map((method) => [formatOf(method).peftType, method]));
-
 /** What Weft reads whatever the method. What it cannot honour is refused by name: a key that PEFT would act on and Weft would not gives wrong scores in silence. */
 const everyMethod = z.looseObject({
-  peft_type: z.enum([...PEFT_TYPES.keys()], {
-    error: `only ${[...PEFT_TYPES.keys()].map((type) => JSON.stringify(type)).join(', ')} is served`,
+  peft_type: z.enum(PEFT_TYPES, {
+    error: `only ${PEFT_TYPES.map((type) => JSON.stringify(type)).join(', ')} is served`,
   }),
   task_type: z.literal('SEQ_CLS', 'only "SEQ_CLS" is served'),
   modules_to_save: z
@@ -54,8 +52,8 @@ export function parseAdapterConfig(text: string, what: string): AdapterConfig {
   } catch (cause) {
     throw new AppError('invalid_adapter', `${what}: adapter_config.json is not JSON`, { cause });
   }
-  const { peft_type, base_model_name_or_path } = parseWith(everyMethod, json, what);
-  const method = PEFT_TYPES.get(peft_type)!;
+  const { peft_type, base_model_name_or_path, ...others } = parseWith(everyMethod, json, what);
+  const method = methodOfFile(peft_type, others);
   const { keys, withoutEffect, parse } = formatOf(method);
   const config = parseWith(z.looseObject(keys), json, what);
   const known = new Set([

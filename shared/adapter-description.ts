@@ -69,7 +69,7 @@ export function describeAdapter(
   const known = new Set(classifier.layers.flatMap(({ weight, bias }) => [weight, bias]));
   for (const { entry } of targets.flatMap((target) => format.tensorsOf(target))) known.add(entry);
   for (const [name, entry] of header.tensors) {
-    if (known.has(entry)) continue;
+    if (known.has(entry) || format.isSpare?.(name, family)) continue;
     const { tensorTitle } = format;
     fail(
       what,

@@ -18,6 +18,10 @@ export interface Family {
   readonly layers: string;
   /** Their names within a layer, in the order of the forward pass. */
   readonly linears: Readonly<Record<LinearKind, string>>;
+  /** The norms of a layer: behind attention and behind the feed-forward network. */
+  readonly norms: { readonly attention: string; readonly output: string };
+  /** The norm of the embeddings, which stands before the layers. */
+  readonly embeddingsNorm: string;
   /** The linear layer that `cls` pooling goes through, where the encoder has one. */
   readonly pooler?: string;
   /** Linear layers of the classification head, from the pooled text to the logits. All are trained, and saved, with every method. */
@@ -33,6 +37,8 @@ const BERT_LINEARS = {
   output: 'output.dense',
 } as const;
 
+const BERT_NORMS = { attention: 'attention.output.LayerNorm', output: 'output.LayerNorm' } as const;
+
 export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
   bert: {
     name: 'bert',
@@ -40,6 +46,8 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     root: 'bert',
     layers: 'bert.encoder.layer.',
     linears: BERT_LINEARS,
+    norms: BERT_NORMS,
+    embeddingsNorm: 'bert.embeddings.LayerNorm',
     pooler: 'bert.pooler.dense',
     head: ['classifier'],
   },
@@ -49,6 +57,8 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     root: 'roberta',
     layers: 'roberta.encoder.layer.',
     linears: BERT_LINEARS,
+    norms: BERT_NORMS,
+    embeddingsNorm: 'roberta.embeddings.LayerNorm',
     head: ['classifier.dense', 'classifier.out_proj'],
   },
   distilbert: {
@@ -64,6 +74,8 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
       intermediate: 'ffn.lin1',
       output: 'ffn.lin2',
     },
+    norms: { attention: 'sa_layer_norm', output: 'output_layer_norm' },
+    embeddingsNorm: 'distilbert.embeddings.LayerNorm',
     head: ['pre_classifier', 'classifier'],
   },
 };

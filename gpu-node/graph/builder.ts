@@ -95,11 +95,11 @@ export class Graph {
     return this.constant(dtype, [], [value]);
   }
 
-  /** A frozen tensor that lies in a weight file. */
+  /** A frozen tensor that lies in a weight file. Its value's name is one that no input has, as that of a trained tensor could be. */
   weight(tensor: StoredTensor): Value {
     return this.#once(`weight ${tensor.file} ${tensor.offset} ${tensor.shape}`, () => {
-      this.#takeName(tensor.name);
-      return [this.#value(tensor.name, tensor.dtype, tensor.shape, { kind: 'weight', tensor })];
+      const name = this.#takeName(`frozen/${tensor.name}`);
+      return [this.#value(name, tensor.dtype, tensor.shape, { kind: 'weight', tensor })];
     })[0]!;
   }
 

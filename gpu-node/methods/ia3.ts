@@ -51,7 +51,7 @@ export const ia3: PeftMethod<'ia3'> = {
   },
   dropout: () => 0,
   plan: ({ targets }) => ({
-    scale: targets.flatMap(({ module, scalesInput }) => (scalesInput ? [] : [module])),
+    gain: targets.flatMap(({ module, scalesInput }) => (scalesInput ? [] : [module])),
     reach: targets.flatMap(({ module, scalesInput }) => (scalesInput ? [module] : [])),
   }),
   load: async ({ targets }, bytes) => {
@@ -62,7 +62,7 @@ export const ia3: PeftMethod<'ia3'> = {
       else growths.set(module, { growth: less1 });
     }
     return {
-      ...(growths.size > 0 && { scale: vectorNumbers(growths) }),
+      ...(growths.size > 0 && { gain: vectorNumbers(growths) }),
       ...(excesses.size > 0 && { reach: vectorNumbers(excesses) }),
     };
   },

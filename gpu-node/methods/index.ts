@@ -5,12 +5,13 @@ import type { Architecture, BaseModel } from '../models/model.ts';
 import { headNumbers } from '../parts/head.ts';
 import { PART_NAMES, PARTS, type Plan, type ServedAdapter } from '../parts/index.ts';
 import type { TensorBytes } from '../parts/part.ts';
+import { bitfit } from './bitfit.ts';
 import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
 import type { PeftMethod } from './method.ts';
 
 /** Every method, by the `type` of its configuration. */
-const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = { lora, ia3 };
+const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = { lora, ia3, bitfit };
 
 /** A method as those use it who know nothing of it. */
 type AnyMethod = PeftMethod<MethodType>;

@@ -58,10 +58,10 @@ export const lora: PeftMethod<'lora'> = {
     };
   },
   dropout: ({ dropout }) => dropout,
-  plan: ({ targets }) => ({
-    lowRank: targets.map(({ module }) => module),
-    scale: targets.flatMap(({ module, magnitude }) => (magnitude ? [module] : [])),
-  }),
+  plan: ({ targets }) => {
+    const scaled = targets.flatMap(({ module, magnitude }) => (magnitude ? [module] : []));
+    return { lowRank: targets.map(({ module }) => module), gain: scaled, shift: scaled };
+  },
   load: async ({ targets }, bytes, base) => {
     const floats = (entry: TensorEntry) => toFloat32(bytes(entry), entry);
     const factors = targets.map(({ module, a, b, ...shape }): [string, Factors] => [
@@ -71,7 +71,7 @@ export const lora: PeftMethod<'lora'> = {
     const scales = await readScales(targets, floats, base);
     return {
       lowRank: lowRankNumbers(new Map(factors)),
-      ...(scales.size > 0 && { scale: vectorNumbers(scales) }),
+      ...(scales.size > 0 && { gain: vectorNumbers(scales), shift: vectorNumbers(scales) }),
     };
   },
 };

@@ -28,7 +28,7 @@ const FAMILY = FAMILIES.bert;
 const WORDS = 'bert.embeddings.word_embeddings.weight';
 const POSITIONS = 'bert.embeddings.position_embeddings.weight';
 const TOKEN_TYPES = 'bert.embeddings.token_type_embeddings.weight';
-const EMBEDDINGS_NORM = 'bert.embeddings.LayerNorm';
+const EMBEDDINGS_NORM = FAMILY.embeddingsNorm;
 
 const bertConfig = z
   .object({ model_type: z.literal('bert'), ...bertFields })
@@ -49,7 +49,6 @@ export function bert(config: unknown): Architecture {
     intermediateSize: c.intermediate_size,
     layers: c.num_hidden_layers,
     heads: c.num_attention_heads,
-    norms: { attention: 'attention.output.LayerNorm', output: 'output.LayerNorm' },
     normEpsilon: c.layer_norm_eps,
   };
   const layers = encoderLinears(shape);

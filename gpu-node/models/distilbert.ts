@@ -32,7 +32,7 @@ import type { Architecture } from './model.ts';
 const FAMILY = FAMILIES.distilbert;
 const WORDS = 'distilbert.embeddings.word_embeddings.weight';
 const POSITIONS = 'distilbert.embeddings.position_embeddings.weight';
-const EMBEDDINGS_NORM = 'distilbert.embeddings.LayerNorm';
+const EMBEDDINGS_NORM = FAMILY.embeddingsNorm;
 /** Not a field of its config.json: a constant of transformers' modeling_distilbert.py. */
 const NORM_EPSILON = 1e-12;
 
@@ -64,7 +64,6 @@ export function distilbert(config: unknown): Architecture {
     intermediateSize: c.hidden_dim,
     layers: c.n_layers,
     heads: c.n_heads,
-    norms: { attention: 'sa_layer_norm', output: 'output_layer_norm' },
     normEpsilon: NORM_EPSILON,
   };
   const layers = encoderLinears(shape);

@@ -30,14 +30,13 @@ import {
   type SublayerKind,
 } from './sites.ts';
 
-/** Sizes of an encoder, and where its two norms a layer lie, which differs between families as its linear layers do. */
+/** An encoder's family and sizes. */
 export interface EncoderShape {
   readonly family: Family;
   readonly hiddenSize: number;
   readonly intermediateSize: number;
   readonly layers: number;
   readonly heads: number;
-  readonly norms: { readonly attention: string; readonly output: string };
   readonly normEpsilon: number;
 }
 
@@ -80,10 +79,10 @@ export function encode(
 }
 
 /** The names of the norms of all layers, in the order of the forward pass. */
-export function encoderNorms({ family, layers, norms }: EncoderShape): string[] {
+export function encoderNorms({ family, layers }: EncoderShape): string[] {
   return Array.from({ length: layers }, (_, index) => [
-    `${family.layers}${index}.${norms.attention}`,
-    `${family.layers}${index}.${norms.output}`,
+    `${family.layers}${index}.${family.norms.attention}`,
+    `${family.layers}${index}.${family.norms.output}`,
   ]).flat();
 }
 
@@ -191,11 +190,11 @@ function encoderLayer(
   weights: BaseWeights,
   sites: Sites,
 ): Value {
-  const { family, heads, norms, normEpsilon } = shape;
+  const { family, heads, normEpsilon } = shape;
   const layers = layerLinears(shape, index);
   const apply = (layer: LinearLayer, input: Value) => applyLinear(layer, input, weights, sites);
   const half = (kind: SublayerKind, input: Value, output: Value) => {
-    const name = `${family.layers}${index}.${norms[kind]}`;
+    const name = `${family.layers}${index}.${family.norms[kind]}`;
     const join = (y: Value) => norm(name, add(y, input), weights, normEpsilon, sites);
     const call: SublayerCall = { kind, index, x: input, y: output, join };
     return sites.sublayer ? sites.sublayer(call, ({ y }) => join(y)) : join(output);

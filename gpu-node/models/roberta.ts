@@ -24,7 +24,7 @@ const FAMILY = FAMILIES.roberta;
 const WORDS = 'roberta.embeddings.word_embeddings.weight';
 const POSITIONS = 'roberta.embeddings.position_embeddings.weight';
 const TOKEN_TYPES = 'roberta.embeddings.token_type_embeddings.weight';
-const EMBEDDINGS_NORM = 'roberta.embeddings.LayerNorm';
+const EMBEDDINGS_NORM = FAMILY.embeddingsNorm;
 
 const CLASSIFIER_CLASSES = {
   roberta: 'RobertaForSequenceClassification',
@@ -62,7 +62,6 @@ export function roberta(config: unknown): Architecture {
     intermediateSize: c.intermediate_size,
     layers: c.num_hidden_layers,
     heads: c.num_attention_heads,
-    norms: { attention: 'attention.output.LayerNorm', output: 'output.LayerNorm' },
     normEpsilon: c.layer_norm_eps,
   };
   const layers = encoderLinears(shape);

@@ -2,10 +2,10 @@ import type { Architecture } from '../models/model.ts';
 import { composeSites, type Sites } from '../models/sites.ts';
 import { lowRank } from './low-rank.ts';
 import type { Part, PartNumbers, RowsOf, Stack } from './part.ts';
-import { reach, scale } from './vectors.ts';
+import { gain, normShift, reach, shift } from './vectors.ts';
 
 /** Every way in which methods change an encoder. */
-export const PARTS = { lowRank, scale, reach } satisfies Readonly<Record<string, Part>>;
+export const PARTS = { lowRank, reach, gain, shift, normShift } satisfies Readonly<Record<string, Part>>;
 export type PartName = keyof typeof PARTS;
 export const PART_NAMES = Object.keys(PARTS) as PartName[];
 

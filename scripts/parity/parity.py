@@ -93,6 +93,9 @@ def train(folder: Path, plan: dict) -> None:
         base = classifier(plan["base"], case["pooling"], len(plan["labels"]))
         config = CONFIGS[case.get("peft_type", "LORA")](task_type=TaskType.SEQ_CLS, **case["config"])
         model = get_peft_model(base, config).train()
+        for name, parameter in model.named_parameters():
+            if case.get("frozen") and case["frozen"] in name:
+                parameter.requires_grad = False
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
         rows = plan["rows"]
         for begin in range(0, len(rows), 8):

@@ -39,6 +39,12 @@ const OURS: Record<string, PeftRequest> = {
   }),
   'mean-ia3': peftRequest.parse({ type: 'ia3', pooling: 'mean' }),
   'cls-ia3': peftRequest.parse({ type: 'ia3', pooling: 'cls', target_modules: 'all-linear' }),
+  'mean-bitfit': peftRequest.parse({ type: 'bitfit', pooling: 'mean' }),
+  'cls-bitfit-subset': peftRequest.parse({
+    type: 'bitfit',
+    pooling: 'cls',
+    biases: 'query_and_intermediate',
+  }),
 };
 
 interface TheirCase {
@@ -50,6 +56,8 @@ interface TheirCase {
   /** PEFT's name of the method, LORA where absent; and its configuration. */
   peft_type?: 'IA3';
   config: Record<string, unknown>;
+  /** What PEFT is kept from training, by a part of its name. */
+  frozen?: string;
 }
 
 const THEIRS: TheirCase[] = [
@@ -112,6 +120,14 @@ const THEIRS: TheirCase[] = [
       feedforward_modules: ['output.dense'],
     },
   },
+  {
+    name: 'cls-bitfit',
+    pooling: 'cls',
+    max_length: MAX_LENGTH,
+    dtype: 'float16',
+    config: { r: 2, bias: 'all', target_modules: ['query', 'output.dense'] },
+    frozen: 'lora_',
+  },
 ];
 
 /** PEFT's own `all-linear` fails here: it also wraps `pre_classifier`, which it has to save as a whole. */
@@ -144,6 +160,14 @@ const THEIRS_FOR_DISTILBERT: TheirCase[] = [
     dtype: 'bfloat16',
     peft_type: 'IA3',
     config: { target_modules: ['k_lin', 'v_lin', 'lin2'], feedforward_modules: ['lin2'] },
+  },
+  {
+    name: 'mean-bitfit',
+    pooling: 'mean',
+    max_length: MAX_LENGTH,
+    dtype: 'float32',
+    config: { r: 1, bias: 'all', target_modules: ['v_lin'] },
+    frozen: 'lora_',
   },
 ];
 

@@ -48,6 +48,8 @@ export interface AdapterFormat<M extends PeftConfig, C, T> {
   readonly peftType: string;
   /** What its tensors are called in messages, e.g. `LoRA matrix`. */
   readonly tensorTitle: string;
+  /** Which files are its own, where methods share a `peft_type`, by the keys of adapter_config.json; absent, those that no other claims. */
+  matches?(keys: Readonly<Record<string, unknown>>): boolean;
   /** The keys that have an effect, beside those of every method. What Weft cannot honour is refused: wrong scores in silence are worse. */
   readonly keys: z.ZodRawShape;
   /** Keys that say nothing about the result, beside those of every method. */
@@ -62,6 +64,10 @@ export interface AdapterFormat<M extends PeftConfig, C, T> {
   targets(file: AdapterFile<C>, family: Family): readonly T[];
   /** Every tensor of a target: the file holds these, the head's, and no other. */
   tensorsOf(target: T): readonly TargetTensor[];
+  /** Whether a tensor that belongs to no target says nothing, by its name; absent, there is none. */
+  isSpare?(name: string, family: Family): boolean;
+  /** That a target's numbers are such as are served. @throws {AppError} `invalid_adapter` */
+  requireValues?(target: T, normOf: (entry: TensorEntry) => number, what: string): void;
   /** What may lengthen a vector, by how much at most, and what it is called; `normOf` gives a tensor's Euclidean norm. */
   gainsOf(target: T, normOf: (entry: TensorEntry) => number): readonly (readonly [string, number])[];
   /** How many of the base model's positions a target takes from the text; none where absent. */
@@ -85,7 +91,7 @@ export interface ModuleTarget {
 export function byModule<C, T extends ModuleTarget>(
   tensorTitle: string,
   pattern: RegExp,
-  describe: (module: string, file: AdapterFile<C>) => T,
+  describe: (module: string, file: AdapterFile<C>, family: Family) => T,
 ): Pick<AdapterFormat<never, C, T>, 'tensorTitle' | 'fileName' | 'familyOf' | 'targets'> {
   const moduleOf = (name: string) => pattern.exec(name)?.[1];
   return {
@@ -93,18 +99,21 @@ export function byModule<C, T extends ModuleTarget>(
     fileName: (name) => PEFT_PREFIX + name,
     familyOf: ({ header, what }) => {
       const families = Object.values(FAMILIES);
-      const first = [...header.tensors.keys()].find((name) => moduleOf(name) !== undefined);
+      const named = [...header.tensors.keys()].filter((name) => moduleOf(name) !== undefined);
+      const [first] = named;
       if (first === undefined) return fail(what, `it has no ${tensorTitle}`);
-      const family = families.find(({ root }) => moduleOf(first)!.startsWith(`${root}.`));
+      const family = families.find(({ root }) =>
+        named.some((name) => moduleOf(name)!.startsWith(`${root}.`)),
+      );
       return (
         family ??
         fail(what, `tensor ${shown(first)} belongs to none of the encoders there are: ${FAMILY_TITLES}`)
       );
     },
-    targets: (file, { root }) => {
+    targets: (file, family) => {
       const named = [...file.header.tensors.keys()].map(moduleOf);
-      const modules = new Set(named.filter((module) => module?.startsWith(`${root}.`)) as string[]);
-      return [...modules].sort(inLayerOrder).map((module) => describe(module, file));
+      const modules = new Set(named.filter((module) => module?.startsWith(`${family.root}.`)) as string[]);
+      return [...modules].sort(inLayerOrder).map((module) => describe(module, file, family));
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { PeftConfig } from '../peft-config.ts';
+import { type BiasTarget, bitfitFormat } from './bitfit.ts';
 import type { AdapterFormat, ConfigInput } from './format.ts';
 import { type Ia3Target, ia3Format } from './ia3.ts';
 import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
@@ -7,6 +8,7 @@ import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
 interface Files {
   lora: { config: LoraFileConfig; target: LoraTarget };
   ia3: { config: object; target: Ia3Target };
+  bitfit: { config: object; target: BiasTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -16,12 +18,22 @@ export type ConfigOf<M extends MethodType> = Extract<PeftConfig, { type: M }>;
 /** How the adapters of each method are kept. */
 const FORMATS: {
   readonly [M in MethodType]: AdapterFormat<ConfigOf<M>, FileConfig<M>, TargetOf<M>>;
-} = { lora: loraFormat, ia3: ia3Format };
+} = { lora: loraFormat, ia3: ia3Format, bitfit: bitfitFormat };
 
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];
 
 /** A format as those use it who know nothing of its method. */
 type AnyFormat = AdapterFormat<PeftConfig, unknown, unknown>;
+
+/** The `peft_type`s that there are. */
+export const PEFT_TYPES = [...new Set(METHOD_TYPES.map((method) => FORMATS[method].peftType))];
+
+/** The method whose files have a `peft_type`, and these keys in their adapter_config.json. */
+export function methodOfFile(peftType: string, keys: Readonly<Record<string, unknown>>): MethodType {
+  const sharing = METHOD_TYPES.filter((method) => FORMATS[method].peftType === peftType);
+  const claims = (method: MethodType) => FORMATS[method].matches?.(keys);
+  return sharing.find((method) => claims(method)) ?? sharing.find((method) => claims(method) === undefined)!;
+}
 
 export function formatOf(method: MethodType): AnyFormat {
   return FORMATS[method] as unknown as AnyFormat;

@@ -64,6 +64,13 @@ const alpha = z.number().positive().max(1e6);
 /** PEFT's initializations that leave the base model's weights as they are. */
 const HARMLESS_INITS = ['gaussian', 'orthogonal', 'eva'];
 
+/** PEFT's `init_lora_weights`. */
+export const loraInitialization = z
+  .union([z.boolean(), z.enum(HARMLESS_INITS)], {
+    error: 'this initialization changes the base model itself; have PEFT convert the adapter to plain LoRA',
+  })
+  .nullish();
+
 const keys = z.object({
   r: rank.default(8),
   lora_alpha: alpha.default(8),
@@ -72,12 +79,8 @@ const keys = z.object({
   alpha_pattern: z.record(z.string(), alpha).nullish(),
   use_rslora: z.boolean().default(false),
   use_dora: z.boolean().default(false),
-  bias: z.literal('none', 'only "none" is served: biases belong to the base model').default('none'),
-  init_lora_weights: z
-    .union([z.boolean(), z.enum(HARMLESS_INITS)], {
-      error: 'this initialization changes the base model itself; have PEFT convert the adapter to plain LoRA',
-    })
-    .nullish(),
+  bias: z.literal('none', 'only "none" is served, or "all" where biases alone were trained').default('none'),
+  init_lora_weights: loraInitialization,
 });
 
 /** LoRA and DoRA as HF PEFT writes them (peft/tuners/lora/config.py, release 0.21). */

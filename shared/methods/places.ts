@@ -34,10 +34,36 @@ const SIDES: Readonly<Record<LinearKind, readonly [Side, Side]>> = {
 /** The layer that a module belongs to, undefined for the pooler, and its sides; undefined for what is no linear layer. */
 function placeOf({ layers, linears, pooler }: Family, module: string) {
   if (module === pooler) return { layer: undefined, sides: ['hidden', 'hidden'] as const };
-  if (!module.startsWith(layers)) return undefined;
-  const [, layer, name] = /^(0|[1-9]\d{0,3})\.(.+)$/.exec(module.slice(layers.length)) ?? [];
+  const { layer, name } = withinLayer(layers, module);
   const kind = (Object.keys(SIDES) as LinearKind[]).find((each) => linears[each] === name);
   return kind && { layer, sides: SIDES[kind] };
+}
+
+/** The number of a module's layer, and what the module is called in there; neither where it is in none. */
+function withinLayer(layers: string, module: string): { layer?: string; name?: string } {
+  if (!module.startsWith(layers)) return {};
+  const [, layer, name] = /^(0|[1-9]\d{0,3})\.(.+)$/.exec(module.slice(layers.length)) ?? [];
+  return layer === undefined ? {} : { layer, name: name! };
+}
+
+/** The layer of a norm, undefined for the embeddings'; undefined for what is no norm. */
+function normOf({ layers, norms, embeddingsNorm }: Family, module: string): { layer?: string } | undefined {
+  if (module === embeddingsNorm) return {};
+  const { layer, name } = withinLayer(layers, module);
+  return layer !== undefined && (name === norms.attention || name === norms.output) ? { layer } : undefined;
+}
+
+export function isNorm(family: Family, module: string): boolean {
+  return normOf(family, module) !== undefined;
+}
+
+/** The width of a norm of a base model. @throws {AppError} `invalid_adapter` where it has no such norm */
+export function normWidth(module: string, base: BaseShape, what: string): number {
+  const family = FAMILIES[base.family];
+  const place = normOf(family, module);
+  if (!place) fail(what, `${shown(module)} is no norm of a ${family.title} encoder`);
+  requireLayer(place.layer, module, base, what);
+  return base.hidden_size;
 }
 
 /** The width of what goes into a linear layer of a base model, and of what comes out. @throws {AppError} `invalid_adapter` where it has no such layer */
@@ -50,12 +76,15 @@ export function linearSides(
   const place = placeOf(family, module);
   if (!place) fail(what, `${shown(module)} is no linear layer of a ${family.title} encoder`);
   const { layer, sides } = place;
-  if (layer !== undefined && Number(layer) >= base.num_layers) {
-    fail(
-      what,
-      `${module} is changed, the base model has ${base.num_layers} layers, the last is ${base.num_layers - 1}`,
-    );
-  }
+  requireLayer(layer, module, base, what);
   const size = { hidden: base.hidden_size, intermediate: base.intermediate_size };
   return [size[sides[0]] ?? inFeatures!, size[sides[1]] ?? outFeatures!];
+}
+
+function requireLayer(layer: string | undefined, module: string, base: BaseShape, what: string): void {
+  if (layer === undefined || Number(layer) < base.num_layers) return;
+  fail(
+    what,
+    `${module} is changed, the base model has ${base.num_layers} layers, the last is ${base.num_layers - 1}`,
+  );
 }

@@ -15,14 +15,19 @@ export const PEFT_CASES = [
   'cls-all-linear-dora',
   'mean-ia3',
   'cls-ia3',
+  'mean-bitfit',
+  'cls-bitfit',
+  'cls-bitfit-subset',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
 export const FAMILY_CASES = [
   ['tiny-roberta', 'cls-query-value'],
   ['tiny-roberta', 'mean-all-linear'],
+  ['tiny-roberta', 'cls-bitfit'],
   ['tiny-distilbert', 'mean-query-value'],
   ['tiny-distilbert', 'cls-all-linear'],
+  ['tiny-distilbert', 'mean-bitfit'],
 ] as const;
 
 export interface PeftCase {

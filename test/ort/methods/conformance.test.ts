@@ -59,6 +59,14 @@ const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
     pooling: POOLINGS[i % 2]!,
     base_precision: 'fp32' as const,
   })),
+  BitFit: (['all', 'query_and_intermediate'] as const).flatMap((biases) =>
+    POOLINGS.map((pooling) => ({
+      type: 'bitfit' as const,
+      biases,
+      pooling,
+      base_precision: 'fp32' as const,
+    })),
+  ),
 };
 
 /** Texts of random tokens, of these lengths. */
@@ -177,7 +185,7 @@ describe('a batch that mixes adapters of all methods', () => {
       }
       const order = new Random(4, 'order').shuffle([...names, ...names]);
       const texts = textsOf(
-        order.map((_, i) => 3 + 2 * i),
+        order.map((_, i) => 3 + ((2 * i) % 60)),
         4,
       );
       const rows = order.map((adapter, i) => ({ ...texts[i]!, adapter }));

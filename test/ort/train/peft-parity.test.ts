@@ -8,11 +8,18 @@ import { linearSchedule } from '../../../gpu-node/train/schedule.ts';
 import { FAMILY_CASES, PEFT_CASES, readPeftCase } from '../../support/peft-steps.ts';
 import { maxDifference, openFixture, toTokenBatch, withFolder } from '../../support/tiny-bert.ts';
 
+const largestOf = (elements: Float32Array) => elements.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+
 /** Largest difference relative to the largest expected element. */
 function relative(actual: Float32Array, expected: Float32Array): number {
-  const scale = expected.reduce((largest, x) => Math.max(largest, Math.abs(x)), 1e-6);
-  return maxDifference(actual, expected) / scale;
+  return maxDifference(actual, expected) / Math.max(largestOf(expected), 1e-6);
 }
+
+/**
+ * Names of tensors whose gradient is 0 but for rounding: the bias of a key adds as much to all scores of a query, which the softmax does not
+ * see. Adam makes whole steps of that rounding, so no two libraries' weights agree there.
+ */
+const WITHOUT_GRADIENT = /\.(?:key|k_lin)\.bias$/;
 
 const CASES = [
   ...PEFT_CASES.map((name) => ['tiny-bert', name, 'peft-steps'] as const),
@@ -58,7 +65,9 @@ describe.each(CASES)('the first steps of HF PEFT, %s, %s', (model, name, fixture
         expect(floats(outputs, 'loss')[0]).toBeCloseTo(expected.losses[step]!, 5);
         if (step === 0) {
           for (const [key, gradient] of expected.gradients) {
-            expect(relative(floats(outputs, `${key}.grad`), gradient), key).toBeLessThan(1e-4);
+            const actual = floats(outputs, `${key}.grad`);
+            if (WITHOUT_GRADIENT.test(key)) expect(largestOf(actual), key).toBeLessThan(1e-6);
+            else expect(relative(actual, gradient), key).toBeLessThan(1e-4);
           }
         }
         const gradients = trainables.map(({ name: key }) => floats(outputs, `${key}.grad`));
@@ -67,6 +76,7 @@ describe.each(CASES)('the first steps of HF PEFT, %s, %s', (model, name, fixture
         optimizer.step(gradients, learningRate(step));
       }
       for (const [key, final] of expected.final) {
+        if (WITHOUT_GRADIENT.test(key)) continue;
         expect(relative(parameters.get(key)!, final), key).toBeLessThan(1e-4);
       }
       await session.release();

@@ -45,7 +45,7 @@ describe('the ONNX file', () => {
   test('refers to weights by file, offset and length, and holds small constants', () => {
     const { graph } = decode(example());
     const [weight, ...constants] = graph.initializer;
-    expect(weight).toMatchObject({ name: 'dense.weight', dims: [4, 2], dataType: 1, dataLocation: 1 });
+    expect(weight).toMatchObject({ name: 'frozen/dense.weight', dims: [4, 2], dataType: 1, dataLocation: 1 });
     expect(weight.externalData).toEqual([
       { key: 'location', value: 'weights.bin' },
       { key: 'offset', value: '4096' },

@@ -6,8 +6,8 @@ import { planName, unionOf } from '../../../gpu-node/serve/plans.ts';
 const LAYERS = 36;
 const places = (count: number) => Array.from({ length: count }, (_, i) => `layer ${i}`);
 const LORA: Plan = { lowRank: places(LAYERS) };
-const DORA: Plan = { lowRank: places(LAYERS), scale: places(LAYERS) };
-const IA3: Plan = { scale: places(12), reach: places(6) };
+const DORA: Plan = { lowRank: places(LAYERS), gain: places(LAYERS) };
+const IA3: Plan = { gain: places(12), reach: places(6) };
 const NARROW: Plan = { lowRank: places(12) };
 
 /** Traffic on one base model whose adapters' sessions follow every advice at once. */

@@ -2,22 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { choose, covers, planName, planSize, unionOf } from '../../../gpu-node/serve/plans.ts';
 
 const LORA = { lowRank: ['query', 'value'] };
-const DORA = { lowRank: ['query', 'value'], scale: ['query', 'value'] };
-const IA3 = { scale: ['key', 'value'], reach: ['output'] };
+const DORA = { lowRank: ['query', 'value'], gain: ['query', 'value'] };
+const IA3 = { gain: ['key', 'value'], reach: ['output'] };
 
 describe('a plan', () => {
   it('covers another where each of its parts acts at each of its places', () => {
     expect([covers(DORA, LORA), covers(LORA, DORA), covers(LORA, LORA)]).toEqual([true, false, true]);
     expect([covers(DORA, IA3), covers(LORA, { lowRank: ['key'] })]).toEqual([false, false]);
-    expect(covers(LORA, { scale: ['query', 'value'] })).toBe(false);
+    expect(covers(LORA, { gain: ['query', 'value'] })).toBe(false);
     expect(covers({}, {})).toBe(true);
   });
 
   it('has one name, whatever the order of its parts and places, and whether a part that acts nowhere is named', () => {
-    const other = { reach: [], scale: ['value', 'query'], lowRank: ['value', 'query'] };
+    const other = { reach: [], gain: ['value', 'query'], lowRank: ['value', 'query'] };
     expect(planName(other)).toBe(planName(DORA));
     expect(planName(LORA)).not.toBe(planName(DORA));
-    expect(planName({ scale: ['query', 'value'] })).not.toBe(planName(LORA));
+    expect(planName({ gain: ['query', 'value'] })).not.toBe(planName(LORA));
   });
 
   it('is united with others to the smallest that covers all of them', () => {

@@ -96,7 +96,8 @@ describe("PEFT's adapter_config.json", () => {
   const refused: [Record<string, unknown>, string][] = [
     [{ peft_type: 'XLORA' }, 'peft_type: only "LORA", "IA3" is served'],
     [{ task_type: 'CAUSAL_LM' }, 'task_type: only "SEQ_CLS" is served'],
-    [{ bias: 'all' }, 'bias: only "none" is served'],
+    [{ bias: 'some' }, 'bias: only "none" is served'],
+    [{ bias: 'all', use_dora: true }, '"use_dora" is not supported'],
     [{ use_dora: 1 }, 'use_dora: '],
     [{ lora_bias: true }, '"lora_bias" is not supported'],
     [{ fan_in_fan_out: true }, '"fan_in_fan_out" is not supported'],

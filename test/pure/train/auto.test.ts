@@ -43,7 +43,7 @@ describe('automatic settings', () => {
   });
 
   it('change every linear layer', () => {
-    expect(method({}).target_modules).toBe('all-linear');
+    expect(method({})).toMatchObject({ target_modules: 'all-linear' });
   });
 
   it('take the precision that is fastest here', () => {
