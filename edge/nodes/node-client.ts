@@ -65,7 +65,7 @@ export class NodeClient {
     timeoutMs: number,
   ): Promise<NodeClassifyResponse> {
     const response = await this.#call(node, { path: '/internal/classify', body, timeoutMs });
-    const answer = await response.json().catch(() => undefined);
+    const answer = await answerOf(node, response, timeoutMs);
     if (!response.ok) throw refusal(node, response, answer);
     const parsed = nodeClassifyResponse.safeParse(answer);
     if (parsed.success && parsed.data.rows.length === body.rows.length) return parsed.data;
@@ -83,7 +83,7 @@ export class NodeClient {
       const call = { path: '/internal/export', body: { bundle }, timeoutMs: EXPORT_TIMEOUT_MS };
       const response = await this.#call(node, call, begins.signal);
       if (response.ok) return response;
-      throw refusal(node, response, await response.json().catch(() => undefined));
+      throw refusal(node, response, await answerOf(node, response, EXPORT_TIMEOUT_MS));
     } finally {
       clearTimeout(timer);
     }
@@ -142,9 +142,7 @@ export class NodeClient {
         signal,
       });
     } catch (cause) {
-      const silent = cause instanceof Error && cause.name === 'TimeoutError';
-      if (silent) throw new NodeSilent(`node ${node.id} has not answered in ${timeoutMs} ms`, { cause });
-      throw new NodeTrouble(`node ${node.id} does not answer`, { cause });
+      throw unanswered(node, timeoutMs, cause);
     }
   }
 }
@@ -162,6 +160,25 @@ export class NodeSilent extends NodeTrouble {
 /** Whether another node may answer what one has not. */
 export function mayDoBetterElsewhere(error: unknown): boolean {
   return error instanceof NodeTrouble || (error instanceof AppError && ELSEWHERE.includes(error.code));
+}
+
+/** Why a node has not answered, or not to the end. */
+function unanswered({ id }: LiveNode, timeoutMs: number, cause: unknown): NodeTrouble {
+  const silent = cause instanceof Error && cause.name === 'TimeoutError';
+  if (silent) return new NodeSilent(`node ${id} has not answered in ${timeoutMs} ms`, { cause });
+  return new NodeTrouble(`node ${id} does not answer`, { cause });
+}
+
+/** The body of an answer, undefined where it is not JSON. A status tells nothing yet: the time may be over before its reason has come. */
+async function answerOf(node: LiveNode, response: Response, timeoutMs: number): Promise<unknown> {
+  const text = await response.text().catch((cause: unknown) => {
+    throw unanswered(node, timeoutMs, cause);
+  });
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function refusal(node: LiveNode, response: Response, answer: unknown): Error {

@@ -353,6 +353,21 @@ describe('when nodes fail', () => {
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
   });
 
+  it.each([
+    ['the time is over', new DOMException('', 'TimeoutError')],
+    ['the node is lost', new TypeError('connection reset')],
+  ])(
+    'answers 503, not 502, where %s between the status of a refusal and its reason',
+    async (_when, broken) => {
+      answerBy(() => {
+        const body = new ReadableStream({ pull: (controller) => controller.error(broken) });
+        return new Response(body, { status: 422, headers: { 'content-type': 'application/problem+json' } });
+      });
+      const answer = await classify({ model: 'spam', input: 'x' });
+      expect(problemOf(answer)).toEqual({ status: 503, code: 'no_capacity', param: null });
+    },
+  );
+
   it('answers 503 where no node is alive, and lists no model', async () => {
     await db.update(nodes).set({ lastSeen: 1 });
     const calls = answerBy(classifyAsNode);
