@@ -36,16 +36,25 @@ export async function claimIdentity(home: string): Promise<Identity> {
  */
 async function hold(folder: string): Promise<string | undefined> {
   const last = await newestHold(folder);
-  const fileOf = (n: number) => join(folder, `hold.${n}`);
-  if (last > 0 && isAlive(Number(await readFile(fileOf(last), 'utf8').catch(() => '')))) return undefined;
-  const own = fileOf(last + 1);
+  if (isAlive(await holderOf(folder, last))) return undefined;
+  const own = holdFile(folder, last + 1);
   if (!(await createWhole(own, String(process.pid)))) return undefined;
   if ((await newestHold(folder)) > last + 1) {
     await rm(own, { force: true });
     return undefined;
   }
-  for (const each of await holds(folder)) if (each <= last) await rm(fileOf(each), { force: true });
+  for (const each of await holds(folder)) if (each <= last) await rm(holdFile(folder, each), { force: true });
   return own;
+}
+
+/** The number of the process that holds a node's folder, or 0 of none. */
+export async function holderOf(folder: string, newest?: number): Promise<number> {
+  const file = holdFile(folder, newest ?? (await newestHold(folder)));
+  return Number(await readFile(file, 'utf8').catch(() => ''));
+}
+
+function holdFile(folder: string, n: number): string {
+  return join(folder, `hold.${n}`);
 }
 
 async function newestHold(folder: string): Promise<number> {

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { holderOf } from '../../gpu-node/daemon/identity.ts';
 import { isAlive } from '../../gpu-node/process-alive.ts';
 import { type Platform, type PlatformOptions, startPlatform } from '../../scripts/platform.ts';
 import { TINY_BERT } from '../support/tiny-bert.ts';
@@ -143,7 +144,7 @@ describe('the platform on one machine', () => {
 });
 
 async function nodePid(home: string): Promise<number> {
-  return Number(await readFile(join(home, 'nodes/1/pid'), 'utf8'));
+  return holderOf(join(home, 'nodes/1'));
 }
 
 describe('npm start', () => {
