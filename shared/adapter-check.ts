@@ -10,8 +10,9 @@ import { AppError } from './errors.ts';
 import { formatOf } from './methods/index.ts';
 import type { BaseShape } from './methods/places.ts';
 import { fail } from './methods/refusal.ts';
+import { virtualTokensIn } from './methods/text-room.ts';
 import { type PackedMetrics, packedMetrics, unpackMetrics } from './packed-metrics.ts';
-import type { Pooling } from './peft-config.ts';
+import { MIN_TEXT_TOKENS, type Pooling } from './peft-config.ts';
 import type { ScannedWeights } from './weights-scan.ts';
 
 /*
@@ -97,10 +98,34 @@ export function checkFits(
     const message = `max_length is ${weft.max_length}, base model ${base.id} takes at most ${base.max_length} tokens`;
     fail(what, message, 'max_length');
   }
+  requireRoom(description, weft, base, what);
   if (base.poolings && !base.poolings.includes(weft.pooling)) {
     const message = `pooling ${weft.pooling} needs a pooler, which base model ${base.id} lacks: it serves ${base.poolings.join(', ')}`;
     fail(what, message, 'pooling');
   }
+}
+
+/** That virtual tokens leave room for texts. */
+function requireRoom(
+  description: AdapterDescription,
+  { max_length }: WeftFile,
+  base: AdapterBase,
+  what: string,
+): void {
+  const count = virtualTokensIn(description);
+  if (count === 0 || max_length - count >= MIN_TEXT_TOKENS) return;
+  const least = count + MIN_TEXT_TOKENS;
+  if (base.max_length < least) {
+    fail(
+      what,
+      `its ${count} virtual tokens need ${least} with a text, base model ${base.id} takes at most ${base.max_length} tokens`,
+    );
+  }
+  fail(
+    what,
+    `max_length is ${max_length}, of which ${count} are virtual tokens: at least ${least} leave room for a text`,
+    'max_length',
+  );
 }
 
 function checkValues(

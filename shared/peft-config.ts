@@ -3,14 +3,24 @@ import { bitfitConfig, bitfitRequest } from './methods/bitfit.ts';
 import { MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, orAuto } from './methods/fields.ts';
 import { ia3Config, ia3Request } from './methods/ia3.ts';
 import { loraConfig, loraRequest, qloraRequest } from './methods/lora.ts';
+import { pTuningConfig, pTuningRequest } from './methods/p-tuning.ts';
+import { promptTuningConfig, promptTuningRequest } from './methods/prompt-tuning.ts';
 
 export type { BitfitConfig } from './methods/bitfit.ts';
 export * from './methods/fields.ts';
 export type { Ia3Config } from './methods/ia3.ts';
 export type { LoraConfig } from './methods/lora.ts';
+export type { PTuningConfig } from './methods/p-tuning.ts';
+export type { PromptTuningConfig } from './methods/prompt-tuning.ts';
 
 /** Every method, told apart by `type`; a new one is a member here and below, and a row in `gpu-node/methods` and `shared/methods`. */
-export const peftConfig = z.discriminatedUnion('type', [loraConfig, ia3Config, bitfitConfig]);
+export const peftConfig = z.discriminatedUnion('type', [
+  loraConfig,
+  ia3Config,
+  bitfitConfig,
+  promptTuningConfig,
+  pTuningConfig,
+]);
 export type PeftConfig = z.infer<typeof peftConfig>;
 
 export const hyperparameters = z.strictObject({
@@ -28,7 +38,7 @@ export type Hyperparameters = z.infer<typeof hyperparameters>;
 /** A method as a request may give it, LoRA where it names none; what `"auto"` came to is shown in the adapter. */
 export const peftRequest = z.discriminatedUnion(
   'type',
-  [loraRequest, qloraRequest, ia3Request, bitfitRequest],
+  [loraRequest, qloraRequest, ia3Request, bitfitRequest, promptTuningRequest, pTuningRequest],
   {
     unionFallback: true,
   },

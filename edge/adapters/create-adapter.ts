@@ -1,5 +1,6 @@
 import type { CreateAdapter } from '../../shared/api/adapters.ts';
 import { AppError } from '../../shared/errors.ts';
+import { requireTextRoom } from '../../shared/methods/text-room.ts';
 import type { BaseModel } from '../base-models.ts';
 import { unixNow } from '../clock.ts';
 import { createAdapter, type DatasetRef, findDatasets } from '../db/adapter-creation.ts';
@@ -81,6 +82,7 @@ async function chooseBaseModel(
       },
     );
   }
+  requireTextRoom(method, max_length, baseModel.id, baseModel.maxLength);
   const precision = method.base_precision;
   if (precision !== 'auto' && !baseModel.precisions.includes(precision)) {
     const param = 'method.base_precision';

@@ -1,3 +1,4 @@
+import { withPlaceholders } from './placeholders.ts';
 import type { TokenFile } from './token-file.ts';
 import type { TokenizedDataset } from './tokenized-dataset.ts';
 
@@ -21,7 +22,9 @@ export interface StoredExamplesOptions {
   readonly rows: Uint32Array;
   /** All labels, in the order of the classifier's rows. */
   readonly labels: readonly string[];
-  /** Tokens that longer texts are cut to, and the special ones that stay at their end. */
+  /** Placeholders before every text, which are tokens like its own. */
+  readonly placeholders: number;
+  /** Tokens that longer texts are cut to, placeholders not counted, and the special ones that stay at their end. */
   readonly maxLength: number;
   readonly suffix: readonly number[];
 }
@@ -33,14 +36,17 @@ export class StoredExamples implements Examples {
   readonly #offsets: Float64Array;
   readonly #tokens: TokenFile;
   readonly #suffix: readonly number[];
+  readonly #placeholders: number;
 
-  constructor({ dataset, rows, tokens, labels, maxLength, suffix }: StoredExamplesOptions) {
+  constructor(options: StoredExamplesOptions) {
+    const { dataset, rows, tokens, labels, placeholders, maxLength, suffix } = options;
     const order = dataset.labelNames.map((name) => labels.indexOf(name));
-    this.lengths = Uint16Array.from(rows, (row) => Math.min(dataset.lengths[row]!, maxLength));
+    this.lengths = Uint16Array.from(rows, (row) => placeholders + Math.min(dataset.lengths[row]!, maxLength));
     this.labels = Uint16Array.from(rows, (row) => order[dataset.labels[row]!]!);
     this.#offsets = Float64Array.from(rows, (row) => dataset.offsets[row]!);
     this.#tokens = tokens;
     this.#suffix = suffix;
+    this.#placeholders = placeholders;
   }
 
   read(numbers: readonly number[]): TokenizedText[] {
@@ -48,10 +54,10 @@ export class StoredExamples implements Examples {
   }
 
   #ids(number: number): Int32Array {
-    const length = this.lengths[number]!;
+    const length = this.lengths[number]! - this.#placeholders;
     const ids = this.#tokens.read(this.#offsets[number]!, length);
     // Of a text that is not cut these are its own last ids.
     ids.set(this.#suffix, length - this.#suffix.length);
-    return ids;
+    return withPlaceholders(this.#placeholders, ids);
   }
 }

@@ -32,14 +32,14 @@ export const bitfit: PeftMethod<'bitfit'> = {
       ({ name, outFeatures }): Trainable => ({
         name: nameBias(name),
         shape: [outFeatures],
-        derive: (graph, weights) => add(weights.linear(graph, name).bias, 0),
+        derive: (graph, { weights }) => add(weights.linear(graph, name).bias, 0),
       }),
     ),
     ...norms(config, architecture).map(
       (name): Trainable => ({
         name: nameBias(name),
         shape: [architecture.hiddenSize],
-        derive: (graph, weights) => add(weights.plain(graph, nameBias(name)), 0),
+        derive: (graph, { weights }) => add(weights.plain(graph, nameBias(name)), 0),
       }),
     ),
   ],

@@ -29,7 +29,7 @@ export function magnitudeTrainable(layer: LinearLayer): DerivedTrainable {
   return {
     name: nameMagnitude(layer),
     shape: [layer.outFeatures],
-    derive: (graph, weights) => sqrt(squaredNorms(weights.linear(graph, layer.name).matrix())),
+    derive: (graph, { weights }) => sqrt(squaredNorms(weights.linear(graph, layer.name).matrix())),
   };
 }
 

@@ -9,9 +9,17 @@ import { bitfit } from './bitfit.ts';
 import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
 import type { PeftMethod } from './method.ts';
+import { pTuning } from './p-tuning.ts';
+import { promptTuning } from './prompt-tuning.ts';
 
 /** Every method, by the `type` of its configuration. */
-const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = { lora, ia3, bitfit };
+const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
+  lora,
+  ia3,
+  bitfit,
+  prompt_tuning: promptTuning,
+  p_tuning: pTuning,
+};
 
 /** A method as those use it who know nothing of it. */
 type AnyMethod = PeftMethod<MethodType>;
@@ -30,6 +38,11 @@ export function planOf(description: AdapterDescription, architecture: Architectu
     return [part, places.filter((name) => named.has(name))] as const;
   });
   return Object.fromEntries(inOrder.filter(([, places]) => places.length > 0));
+}
+
+/** How many placeholders stand before the ids of a text, of the virtual tokens that a method has. */
+export function placeholdersOf(method: { type: MethodType }, virtualTokens: number): number {
+  return methodOf(method).placeholders ? virtualTokens : 0;
 }
 
 /**

@@ -32,6 +32,8 @@ export interface PeftMethod<M extends MethodType> {
   sites(config: ConfigOf<M>, architecture: Architecture, parameters: Parameters, dropout: Dropout): Sites;
   /** Probability that an element of what a change reads is zeroed while training. */
   dropout(config: ConfigOf<M>): number;
+  /** Whether its virtual tokens are of the batch, where placeholders among a text's ids keep their places. */
+  readonly placeholders?: true;
   /** What the file holds where that is not what was trained, by name and computed once at the end; `parameters` holds the trainables. */
   saved?(config: ConfigOf<M>, architecture: Architecture, parameters: Parameters): Parameters;
   /** The parts that an adapter's files need, and where; in any order. */

@@ -62,6 +62,7 @@ export function bert(config: unknown): Architecture {
     layers: c.num_hidden_layers,
     heads: shape.heads,
     vocabSize: c.vocab_size,
+    words: WORDS,
     maxLength: Math.min(c.max_position_embeddings, MAX_SEQUENCE_LENGTH),
     head: classificationHead(FAMILY, hidden, c.initializer_range, tanh),
     weights: [

@@ -76,6 +76,7 @@ export function distilbert(config: unknown): Architecture {
     layers: c.n_layers,
     heads: shape.heads,
     vocabSize: c.vocab_size,
+    words: WORDS,
     maxLength: Math.min(c.max_position_embeddings, MAX_SEQUENCE_LENGTH),
     head: classificationHead(FAMILY, c.dim, c.initializer_range, relu),
     weights: [

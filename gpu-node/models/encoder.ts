@@ -23,6 +23,7 @@ import type { EncoderInputs, HiddenLayout } from './model.ts';
 import {
   changedLinear,
   changedNorm,
+  type EmbeddingsCall,
   type KeysValues,
   type LinearLayer,
   type Sites,
@@ -157,8 +158,9 @@ export function wordEmbeddings(
   weights: BaseWeights,
   sites: Sites,
 ): Value {
-  const words = embeddingsByToken(inputs, inputs.inputIds, (ids) => weights.rows(name, ids));
-  return sites.embeddings?.(words, inputs) ?? words;
+  const lookUp = ({ ids }: EmbeddingsCall) => weights.rows(name, ids);
+  const call = { ids: AXES[inputs.layout].swap(inputs.inputIds) };
+  return sites.embeddings ? sites.embeddings(call, lookUp) : lookUp(call);
 }
 
 /** Rows of a table of embeddings by token, float32 in the inputs' layout; `ids` is int32 `[batch, seq]`. */

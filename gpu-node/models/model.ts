@@ -1,5 +1,6 @@
 import type { Family } from '../../shared/families.ts';
 import type { BasePrecision, Pooling } from '../../shared/peft-config.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import type { Value } from '../graph/ir.ts';
 import type { BaseWeights, WeightSpec } from '../precision/precision.ts';
 import type { LinearLayer, Sites } from './sites.ts';
@@ -56,6 +57,8 @@ export interface Architecture {
   readonly layers: number;
   readonly heads: number;
   readonly vocabSize: number;
+  /** The name of the table that its words' embeddings are rows of. */
+  readonly words: string;
   /** Most tokens a text may have, special tokens included. */
   readonly maxLength: number;
   readonly head: Head;
@@ -79,4 +82,6 @@ export interface BaseModel {
   readonly weightsFolder: string;
   /** Poolings that its weights allow: `cls` needs a pooler. */
   readonly poolings: readonly Pooling[];
+  /** Reads what turns texts into its tokens. @throws AppError naming the field of tokenizer.json that does not fit */
+  loadTokenizer(): Promise<Tokenizer>;
 }

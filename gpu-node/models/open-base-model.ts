@@ -9,6 +9,7 @@ import {
   type TensorEntry,
   toFloat32,
 } from '../../shared/safetensors.ts';
+import { loadTokenizer } from '../data/tokenizer.ts';
 import { elementCount } from '../graph/shapes.ts';
 import { openWeightFile, type WeightFile, type WeightSource, writeWeightFile } from '../graph/weight-file.ts';
 import { openPrecision } from '../precision/index.ts';
@@ -106,6 +107,7 @@ export async function openBaseModel(
     weights: await form.open(file),
     weightsFolder: source.weightsFolder,
     poolings: poolingsOf(architecture, holds),
+    loadTokenizer: () => loadTokenizer(source.folder, source.id),
   };
 }
 

@@ -74,6 +74,7 @@ export function roberta(config: unknown): Architecture {
     layers: c.num_hidden_layers,
     heads: shape.heads,
     vocabSize: c.vocab_size,
+    words: WORDS,
     maxLength: Math.min(c.max_position_embeddings - firstPosition(c), MAX_SEQUENCE_LENGTH),
     head: classificationHead(FAMILY, hidden, c.initializer_range, tanh),
     weights: [

@@ -1,7 +1,6 @@
 import type { Value } from '../graph/ir.ts';
 import { add, asMatrix, gemm, matMul, mul, reshape, squeeze, sub, unsqueeze } from '../ops/index.ts';
 import type { FrozenLinear } from '../precision/precision.ts';
-import type { EncoderInputs } from './model.ts';
 
 /** A linear layer that a method may change; `name` is its dotted module name in transformers' classification model. */
 export interface LinearLayer {
@@ -100,15 +99,24 @@ export interface SublayerCall {
   join(y: Value): Value;
 }
 
+/** Word embeddings being looked up. */
+export interface EmbeddingsCall {
+  /** Which rows of the table, int32 in the encoder's layout: `[seq, batch]` or `[batch, seq]`. */
+  readonly ids: Value;
+}
+
+/** What is done at a place, `next` being the rest of the chain, at whose end the base model stands. */
+type Link<Call> = (call: Call, next: (call: Call) => Value) => Value;
+
 /** The places of an encoder where methods act. Each answers what is changed there; absent is the base model. */
 export interface Sites {
   linear?(call: LinearCall): LinearChange | undefined;
   norm?(call: NormCall): NormChange | undefined;
   attention?(call: AttentionCall): readonly KeysValues[];
-  /** What half a layer gives; `next` is the rest of the chain, at its end the base model's `join`. */
-  sublayer?(call: SublayerCall, next: (call: SublayerCall) => Value): Value;
-  /** The word embeddings, in the encoder's layout, before positions are added. */
-  embeddings?(words: Value, inputs: EncoderInputs): Value;
+  /** What half a layer gives, in the base model its `join`. */
+  readonly sublayer?: Link<SublayerCall>;
+  /** The word embeddings `[.., .., hidden]`, before positions are added. */
+  readonly embeddings?: Link<EmbeddingsCall>;
 }
 
 /** The base model as it is. */
@@ -122,13 +130,14 @@ export function composeSites(sites: readonly Sites[]): Sites {
     linear: (call) => merged(sites.map((each) => each.linear?.(call))),
     norm: (call) => merged(sites.map((each) => each.norm?.(call))),
     attention: (call) => sites.flatMap((each) => each.attention?.(call) ?? []),
-    sublayer: (call, next) =>
-      sites.reduceRight<typeof next>(
-        (rest, each) => (inner) => (each.sublayer ? each.sublayer(inner, rest) : rest(inner)),
-        next,
-      )(call),
-    embeddings: (words, inputs) => sites.reduce((x, each) => each.embeddings?.(x, inputs) ?? x, words),
+    sublayer: chain(sites.map((each) => each.sublayer)),
+    embeddings: chain(sites.map((each) => each.embeddings)),
   };
+}
+
+function chain<Call>(links: readonly (Link<Call> | undefined)[]): Link<Call> {
+  return (call, next) =>
+    links.reduceRight<typeof next>((rest, link) => (link ? (inner) => link(inner, rest) : rest), next)(call);
 }
 
 function merged<C extends object>(changes: readonly (C | undefined)[]): C | undefined {

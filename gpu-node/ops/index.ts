@@ -24,6 +24,7 @@ import { mulOp } from './mul.ts';
 import { negOp } from './neg.ts';
 import { padOp } from './pad.ts';
 import { quantizeLinearOp } from './quantize-linear.ts';
+import { rangeOp } from './range.ts';
 import { reciprocalOp } from './reciprocal.ts';
 import { reduceMeanOp } from './reduce-mean.ts';
 import { reduceSumOp } from './reduce-sum.ts';
@@ -31,6 +32,7 @@ import { reluOp } from './relu.ts';
 import { reshapeOp } from './reshape.ts';
 import { scatterAddOp } from './scatter-add.ts';
 import { shapeOp } from './shape.ts';
+import { sigmoidOp } from './sigmoid.ts';
 import { sliceOp } from './slice.ts';
 import { softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
@@ -69,6 +71,7 @@ export { mul } from './mul.ts';
 export { neg } from './neg.ts';
 export { pad } from './pad.ts';
 export { quantizeLinear } from './quantize-linear.ts';
+export { range } from './range.ts';
 export { reciprocal } from './reciprocal.ts';
 export { reduceMean } from './reduce-mean.ts';
 export { reduceSum } from './reduce-sum.ts';
@@ -76,6 +79,7 @@ export { relu } from './relu.ts';
 export { reshape } from './reshape.ts';
 export { scatterAdd } from './scatter-add.ts';
 export { shapeTensor, sizeOf } from './shape.ts';
+export { sigmoid } from './sigmoid.ts';
 export { slice } from './slice.ts';
 export { softmax } from './softmax.ts';
 export { split } from './split.ts';
@@ -117,6 +121,7 @@ export const OPS = {
   neg: negOp,
   pad: padOp,
   quantizeLinear: quantizeLinearOp,
+  range: rangeOp,
   reciprocal: reciprocalOp,
   reduceMean: reduceMeanOp,
   reduceSum: reduceSumOp,
@@ -124,6 +129,7 @@ export const OPS = {
   reshape: reshapeOp,
   scatterAdd: scatterAddOp,
   shape: shapeOp,
+  sigmoid: sigmoidOp,
   slice: sliceOp,
   softmax: softmaxOp,
   split: splitOp,

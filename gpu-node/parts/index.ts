@@ -3,9 +3,17 @@ import { composeSites, type Sites } from '../models/sites.ts';
 import { lowRank } from './low-rank.ts';
 import type { Part, PartNumbers, RowsOf, Stack } from './part.ts';
 import { gain, normShift, reach, shift } from './vectors.ts';
+import { virtualTokens } from './virtual-tokens.ts';
 
 /** Every way in which methods change an encoder. */
-export const PARTS = { lowRank, reach, gain, shift, normShift } satisfies Readonly<Record<string, Part>>;
+export const PARTS = {
+  lowRank,
+  reach,
+  gain,
+  shift,
+  normShift,
+  virtualTokens,
+} satisfies Readonly<Record<string, Part>>;
 export type PartName = keyof typeof PARTS;
 export const PART_NAMES = Object.keys(PARTS) as PartName[];
 

@@ -1,6 +1,6 @@
 import type { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
-import type { BaseWeights } from '../precision/precision.ts';
+import type { BaseModel } from '../models/model.ts';
 import type { Random } from '../random.ts';
 
 interface TrainableTensor {
@@ -16,7 +16,7 @@ export interface DrawnTrainable extends TrainableTensor {
 
 export interface DerivedTrainable extends TrainableTensor {
   /** Its first elements as a value of a graph without inputs. */
-  derive(graph: Graph, weights: BaseWeights): Value;
+  derive(graph: Graph, base: BaseModel, random: Random): Value | Promise<Value>;
 }
 
 /** A tensor that training changes: one that starts at random or constant, or one that starts from the base model's weights. */

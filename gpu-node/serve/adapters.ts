@@ -40,6 +40,7 @@ export interface LoadedAdapter extends Resident {
   readonly sort: SessionGroup;
   readonly labels: readonly string[];
   readonly maxLength: number;
+  readonly placeholders: number;
   readonly temperature: number;
 }
 
@@ -213,7 +214,7 @@ export class Adapters {
     const adapter = await this.#options.store.read(bundle);
     if (adapter instanceof AppError) throw adapter;
     if (this.#deleted.has(bundle)) throw new AppError('adapter_not_found', 'the adapter was just deleted');
-    const { pooling, labels, maxLength, temperature } = adapter;
+    const { pooling, labels, maxLength, placeholders, temperature } = adapter;
     const weights = this.#keep(adapter.weights);
     const isThere = this.#residents.add({
       bundle,
@@ -226,6 +227,7 @@ export class Adapters {
       pooling,
       labels,
       maxLength,
+      placeholders,
       temperature,
     });
     if (isThere) return;

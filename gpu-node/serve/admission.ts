@@ -1,4 +1,5 @@
 import { AppError } from '../../shared/errors.ts';
+import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
 
 /** Characters of all texts that wait, so that memory stays bounded whatever their length. */
 const MAX_WAITING_CHARS = 32 * 1024 * 1024;
@@ -8,9 +9,15 @@ const CHARS_PER_TOKEN = 4;
 const SPECIAL_TOKENS = 2;
 const MAX_RETRY_SECONDS = 60;
 
-/** Tokens of a text that is not tokenized yet and will be cut to `maxLength`. */
-export function estimateTokens(text: string, maxLength: number): number {
-  return Math.min(maxLength, Math.ceil(text.length / CHARS_PER_TOKEN) + SPECIAL_TOKENS);
+/** Tokens of a text that is not tokenized yet, and will be cut and put behind placeholders as its adapter says, which may not be in memory. */
+export function estimateTokens(
+  text: string,
+  { maxLength, placeholders }: { maxLength: number; placeholders: number } = {
+    maxLength: MAX_SEQUENCE_LENGTH,
+    placeholders: 0,
+  },
+): number {
+  return placeholders + Math.min(maxLength, Math.ceil(text.length / CHARS_PER_TOKEN) + SPECIAL_TOKENS);
 }
 
 /** What somebody brings, or has, in the queue. */

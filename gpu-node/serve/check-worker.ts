@@ -2,8 +2,9 @@ import { workerData } from 'node:worker_threads';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import { virtualTokensIn } from '../../shared/methods/text-room.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
-import { planOf } from '../methods/index.ts';
+import { placeholdersOf, planOf } from '../methods/index.ts';
 import { adapterBase } from '../models/adapter-base.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import { Moved, serveCalls } from '../runtime/worker-thread.ts';
@@ -22,6 +23,8 @@ interface AdapterFacts {
   pooling: Pooling;
   /** Tokens that a text is cut to. */
   maxLength: number;
+  /** Placeholders before a text's own tokens. */
+  placeholders: number;
   /** What logits are divided by. */
   temperature: number;
   description: AdapterDescription;
@@ -112,9 +115,18 @@ async function check(files: BundleBytes, what: string): Promise<AdapterFacts> {
   const outline = await base.outline;
   const { weft, description } = readAdapterFiles(files, adapterBase(base.source, outline), what);
   const plan = planOf(description, outline.architecture, weft.pooling);
-  const { labels, pooling, max_length: maxLength, temperature = 1 } = weft;
+  const { labels, pooling, max_length, temperature = 1 } = weft;
+  const virtualTokens = virtualTokensIn(description);
   const group = { base: weft.base_model, precision: weft.base_precision, plan };
-  return { labels, pooling, maxLength, temperature, description: descriptions.shared(description), group };
+  return {
+    labels,
+    pooling,
+    maxLength: max_length - virtualTokens,
+    placeholders: placeholdersOf({ type: description.method }, virtualTokens),
+    temperature,
+    description: descriptions.shared(description),
+    group,
+  };
 }
 
 function refusalOf(error: unknown): Refusal {

@@ -1,6 +1,7 @@
 import type { NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { softmax } from '../../shared/metrics.ts';
+import { withPlaceholders } from '../data/placeholders.ts';
 import type { Adapters, SeatedAdapter } from './adapters.ts';
 import type { Ticket } from './admission.ts';
 import { unlessAborted } from './deadline.ts';
@@ -111,10 +112,11 @@ export class Classification {
     const start = performance.now();
     const tokens = await unlessAborted(tokenizing.tokenize(tenant, texts, signal), signal);
     this.#timing.tokenize += performance.now() - start;
-    const exact = tokens.reduce((sum, { ids }) => sum + ids.length, 0);
+    const rowsIds = tokens.map(({ ids }, i) => withPlaceholders(adapters[i]!.adapter.placeholders, ids));
+    const exact = rowsIds.reduce((sum, ids) => sum + ids.length, 0);
     const estimated = turn.reduce((sum, row) => sum + estimates[row]!, 0);
     ticket.correct(ticket.tokens - estimated + exact);
-    const submitted = tokens.map(async ({ ids }, i) => {
+    const submitted = rowsIds.map(async (ids, i) => {
       const result = await adapters[i]!.submit({ tenant, ids }, signal);
       this.tokensRun += ids.length;
       return result;

@@ -1,6 +1,5 @@
 import type { AdapterTier, NodeClassifyRequest, NodeClassifyResponse } from '../../shared/api/nodes.ts';
 import type { AppError } from '../../shared/errors.ts';
-import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
 import { explain, type Log } from '../log.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import type { Device } from '../runtime/device.ts';
@@ -141,9 +140,7 @@ export class Classifier {
   async classify(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
     const { rows, tenant = ANONYMOUS, deadline_ms } = request;
     this.metrics.requests++;
-    const estimates = rows.map(({ bundle, text }) =>
-      estimateTokens(text, this.#adapters.get(bundle)?.maxLength ?? MAX_SEQUENCE_LENGTH),
-    );
+    const estimates = rows.map(({ bundle, text }) => estimateTokens(text, this.#adapters.get(bundle)));
     const ticket = this.#enter(tenant, rows, estimates);
     const parts = { adapters: this.#adapters, tokenizing: this.#tokenizing, pool: this.#pool };
     const classification = new Classification({ rows, tenant, ticket, estimates, ...parts });

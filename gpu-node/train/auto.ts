@@ -1,4 +1,5 @@
 import { AppError } from '../../shared/errors.ts';
+import { requireTextRoom, virtualTokensOf } from '../../shared/methods/text-room.ts';
 import type {
   BasePrecision,
   Hyperparameters,
@@ -46,11 +47,11 @@ export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftC
 /** Replaces every `"auto"` of the hyperparameters. @throws AppError where max_length is beyond the base model */
 export function resolveHyperparameters(
   request: HyperparametersRequest,
-  method: Pick<PeftConfig, 'type'>,
+  method: PeftConfig,
   facts: TrainingFacts,
 ): Hyperparameters {
   const examples = facts.lengths.length;
-  const max_length = given(request.max_length, autoMaxLength(facts));
+  const max_length = given(request.max_length, autoMaxLength(facts, virtualTokensOf(method)));
   if (max_length > facts.architecture.maxLength) {
     throw new AppError(
       'invalid_request',
@@ -58,6 +59,7 @@ export function resolveHyperparameters(
       { param: 'hyperparameters.max_length' },
     );
   }
+  requireTextRoom(method, max_length, 'the base model', facts.architecture.maxLength);
   return {
     epochs: given(request.epochs, autoEpochs(examples)),
     batch_size: given(request.batch_size, autoBatchSize(examples)),
@@ -88,10 +90,13 @@ function autoEpochs(examples: number): number {
   return Math.max(3, Math.min(20, Math.round(10 * (500 / Math.max(1, examples)) ** 0.45)));
 }
 
-/** Room for 98 of 100 texts as they are. */
-function autoMaxLength({ lengths, architecture: { maxLength } }: TrainingFacts): number {
+/** Room for 98 of 100 texts as they are, behind what virtual tokens there are. */
+function autoMaxLength(
+  { lengths, architecture: { maxLength } }: TrainingFacts,
+  virtualTokens: number,
+): number {
   const sorted = [...lengths].sort((a, b) => a - b);
   const length = sorted[Math.floor(0.98 * (sorted.length - 1))] ?? LENGTH_STEP;
   const rounded = Math.ceil(length / LENGTH_STEP) * LENGTH_STEP;
-  return Math.min(rounded, AUTO_MAX_LENGTH, maxLength);
+  return Math.min(virtualTokens + Math.min(rounded, AUTO_MAX_LENGTH), maxLength);
 }

@@ -1,3 +1,4 @@
+import type { Dim } from '../graph/ir.ts';
 import type { Random } from '../random.ts';
 import { type Feeds, tensor } from '../runtime/session.ts';
 import type { DropoutMask } from './graph.ts';
@@ -26,8 +27,9 @@ export class DropoutMasks {
 
   /** Feeds for a batch of `rows` texts of `length` tokens. */
   draw(rows: number, length: number, random: Random): Feeds {
-    const feeds = this.#masks.map(({ name, features, perToken }) => {
-      const shape = perToken ? [length, rows, features] : [rows, features];
+    const sizes: Readonly<Record<Dim, number>> = { batch: rows, seq: length };
+    const feeds = this.#masks.map(({ name, shape: dims }) => {
+      const shape = dims.map((dim) => (typeof dim === 'number' ? dim : sizes[dim]!));
       const size = shape.reduce((product, dim) => product * dim, 1);
       return [name, tensor('bool', shape, this.#fill(name, size, random))] as const;
     });

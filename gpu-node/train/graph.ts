@@ -1,7 +1,7 @@
 import type { PeftConfig } from '../../shared/peft-config.ts';
 import { gradients } from '../autograd/backward.ts';
 import { Graph } from '../graph/builder.ts';
-import type { Value } from '../graph/ir.ts';
+import type { Shape, Value } from '../graph/ir.ts';
 import { methodOf } from '../methods/index.ts';
 import { encoderInputs } from '../models/inputs.ts';
 import type { BaseModel } from '../models/model.ts';
@@ -19,11 +19,11 @@ export interface TrainingTask {
   readonly classWeights?: readonly number[];
 }
 
-/** A graph input of dropout: bool `[seq, batch, features]` (or `[batch, features]`), true for what is kept. */
+/** A graph input of dropout: bool, true for what is kept. */
 export interface DropoutMask {
   readonly name: string;
-  readonly features: number;
-  readonly perToken: boolean;
+  /** Over the symbols `batch` and `seq`, such as `[seq, batch, features]`. */
+  readonly shape: Shape;
 }
 
 export interface TrainingGraph {
@@ -92,7 +92,7 @@ function maskedDropout(graph: Graph, keep: number, masks: DropoutMask[]): Dropou
   const masked = new Map<Value, Value>();
   const apply = (x: Value) => {
     const name = `dropout.${masks.length}`;
-    masks.push({ name, features: x.shape.at(-1) as number, perToken: x.shape.length === 3 });
+    masks.push({ name, shape: x.shape });
     return mul(x, cast(graph.input(name, 'bool', x.shape), 'float32'));
   };
   return {

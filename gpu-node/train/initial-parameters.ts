@@ -13,21 +13,27 @@ export interface Parameter {
 
 /** Everything that a task trains, as it is before the first step; the same seed gives the same tensors. */
 export async function initialParameters(task: TrainingTask, seed: number): Promise<Parameter[]> {
-  const derived = await derivedTensors(task);
+  const derived = await derivedTensors(task, seed);
   return taskTrainables(task).map((trainable) => {
     const { name, shape } = trainable;
-    const data =
-      'init' in trainable ? trainable.init(new Random(seed, `init ${name}`)) : floats(derived, name).slice();
+    const data = 'init' in trainable ? trainable.init(randomOf(seed, name)) : floats(derived, name).slice();
     return { name, shape, data };
   });
 }
 
+/** Each tensor has random numbers of its own. */
+function randomOf(seed: number, name: string): Random {
+  return new Random(seed, `init ${name}`);
+}
+
 /** The tensors that start from the base model's weights: all of them in one graph. */
-async function derivedTensors(task: TrainingTask): Promise<Outputs> {
-  const { weights, weightsFolder } = task.base;
+async function derivedTensors(task: TrainingTask, seed: number): Promise<Outputs> {
+  const { base } = task;
   const graph = new Graph('initialize');
   for (const trainable of taskTrainables(task)) {
-    if ('derive' in trainable) graph.output(trainable.name, trainable.derive(graph, weights));
+    if (!('derive' in trainable)) continue;
+    const { name } = trainable;
+    graph.output(name, await trainable.derive(graph, base, randomOf(seed, name)));
   }
-  return graph.outputs.size === 0 ? {} : runOnce(graph, weightsFolder);
+  return graph.outputs.size === 0 ? {} : runOnce(graph, base.weightsFolder);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Progress } from '../../shared/api/jobs.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import { virtualTokensOf } from '../../shared/methods/text-room.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
 import { packMetrics } from '../../shared/packed-metrics.ts';
 import type { Hyperparameters } from '../../shared/peft-config.ts';
@@ -11,7 +12,7 @@ import { StoredExamples } from '../data/examples.ts';
 import { TokenFile } from '../data/token-file.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import { writingInto } from '../disk-full.ts';
-import { methodOf } from '../methods/index.ts';
+import { methodOf, placeholdersOf } from '../methods/index.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
 import { headTrainables } from '../parts/head.ts';
 import { describeMachine } from '../runtime/machine.ts';
@@ -147,15 +148,19 @@ async function prepare(
   const { labels } = data;
   const resolved = spec.resolved ?? resolve(spec, labels, lengthsOf(data.training), base);
   onResolved(resolved);
-  const maxLength = resolved.hyperparameters.max_length;
   const { suffix } = tokenizer;
-  const stored = (part: DataPart) => new StoredExamples({ ...part, tokens, labels, maxLength, suffix });
+  const virtualTokens = virtualTokensOf(resolved.method);
+  const placeholders = placeholdersOf(resolved.method, virtualTokens);
+  const maxLength = resolved.hyperparameters.max_length - virtualTokens;
+  const stored = (part: DataPart) =>
+    new StoredExamples({ ...part, tokens, labels, placeholders, maxLength, suffix });
   const [training, validation] = [stored(data.training), stored(data.validation)];
   const facts = {
     labels,
     labelCounts: countLabels(data),
     ...countTruncated(data, maxLength, longest),
     maxLength,
+    virtualTokens,
     longest,
     validationLabels: validation.labels,
     repeats: repeatsIn(data),

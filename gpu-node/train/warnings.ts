@@ -11,8 +11,9 @@ export interface DatasetFacts {
   /** Texts of both parts, and those of them that are cut. */
   readonly texts: number;
   readonly truncated: number;
-  /** Tokens that texts are cut to, and the most that the base model takes. */
+  /** Tokens that texts are cut to, virtual ones before them, and the most that the base model takes of both. */
   readonly maxLength: number;
+  readonly virtualTokens: number;
   readonly longest: number;
   /** The label of each validation row. */
   readonly validationLabels: ArrayLike<number>;
@@ -35,9 +36,9 @@ interface Finding {
 
 /** Each looks for one thing, and gives undefined where it is not there. */
 const CHECKS: Readonly<Record<DatasetWarning, (facts: DatasetFacts) => Finding | undefined>> = {
-  truncated_texts({ texts, truncated, maxLength, longest }) {
+  truncated_texts({ texts, truncated, maxLength, virtualTokens, longest }) {
     if (truncated === 0) return undefined;
-    const way = maxLength < longest ? `; max_length may be up to ${longest}` : '';
+    const way = virtualTokens + maxLength < longest ? `; max_length may be up to ${longest}` : '';
     const message = `${truncated} of ${texts} texts are longer than ${maxLength} tokens; what is beyond is not read${way}`;
     const harmless = truncated < MANY_TRUNCATED * texts;
     return { message, data: { truncated, texts, max_length: maxLength }, harmless };

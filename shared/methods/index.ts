@@ -3,12 +3,17 @@ import { type BiasTarget, bitfitFormat } from './bitfit.ts';
 import type { AdapterFormat, ConfigInput } from './format.ts';
 import { type Ia3Target, ia3Format } from './ia3.ts';
 import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
+import { type PTuningFileConfig, pTuningFormat } from './p-tuning.ts';
+import type { PromptTarget } from './prompt-format.ts';
+import { type PromptTuningFileConfig, promptTuningFormat } from './prompt-tuning.ts';
 
 /** What the files of each method say, by its `type`: of adapter_config.json, and of one place that they change. */
 interface Files {
   lora: { config: LoraFileConfig; target: LoraTarget };
   ia3: { config: object; target: Ia3Target };
   bitfit: { config: object; target: BiasTarget };
+  prompt_tuning: { config: PromptTuningFileConfig; target: PromptTarget };
+  p_tuning: { config: PTuningFileConfig; target: PromptTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -18,7 +23,13 @@ export type ConfigOf<M extends MethodType> = Extract<PeftConfig, { type: M }>;
 /** How the adapters of each method are kept. */
 const FORMATS: {
   readonly [M in MethodType]: AdapterFormat<ConfigOf<M>, FileConfig<M>, TargetOf<M>>;
-} = { lora: loraFormat, ia3: ia3Format, bitfit: bitfitFormat };
+} = {
+  lora: loraFormat,
+  ia3: ia3Format,
+  bitfit: bitfitFormat,
+  prompt_tuning: promptTuningFormat,
+  p_tuning: pTuningFormat,
+};
 
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];
 

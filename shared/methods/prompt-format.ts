@@ -18,6 +18,9 @@ export interface PromptTarget {
   readonly prompt: TensorEntry;
 }
 
+/** How many virtual tokens `"auto"` stands for: as many as PEFT's examples of classification have. */
+export const AUTO_VIRTUAL_TOKENS = 20;
+
 /** How many virtual tokens a prompt method has. */
 export const virtualTokens = z.int().min(1).max(MAX_VIRTUAL_TOKENS);
 

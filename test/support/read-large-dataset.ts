@@ -24,6 +24,7 @@ const examples = new StoredExamples({
   rows,
   tokens,
   labels,
+  placeholders: 0,
   maxLength: 64,
   suffix: tokenizer.suffix,
 });

@@ -47,7 +47,15 @@ describe('a dataset on disk', () => {
       const labels = ['eggs', 'ham', 'spam'];
       const all = Uint32Array.from(second!.labels.keys());
       const { suffix } = tokenizer;
-      const stored = new StoredExamples({ dataset: second!, rows: all, tokens, labels, maxLength, suffix });
+      const stored = new StoredExamples({
+        dataset: second!,
+        rows: all,
+        tokens,
+        labels,
+        placeholders: 0,
+        maxLength,
+        suffix,
+      });
       const order = new Random(1, 'order').shuffle([...all]);
       for (const [i, { ids, label }] of stored.read(order).entries()) {
         const row = rows[100 + order[i]!]!;
@@ -64,12 +72,30 @@ describe('a dataset on disk', () => {
         dataset: dataset!,
         tokens,
         labels: ['eggs', 'ham', 'spam'],
+        placeholders: 0,
         maxLength: 32,
         suffix: [3],
       };
       const some = new StoredExamples({ ...options, rows: Uint32Array.of(7, 250) });
       expect([...some.labels]).toEqual([1, 1]);
       expect(some.read([1])[0]!.ids).toEqual(tokenizer.encode(rows[250]!.text, 32).ids);
+    }));
+
+  it('puts placeholders before every text, cut or not, and counts them in its length', () =>
+    withTokens([rows.slice(0, 20)], ([dataset], tokens) => {
+      const stored = new StoredExamples({
+        dataset: dataset!,
+        rows: Uint32Array.from(dataset!.labels.keys()),
+        tokens,
+        labels: ['eggs', 'ham', 'spam'],
+        placeholders: 3,
+        maxLength: 9,
+        suffix: tokenizer.suffix,
+      });
+      for (const [i, { ids }] of stored.read([...rows.slice(0, 20).keys()]).entries()) {
+        expect([...ids]).toEqual([-1, -2, -3, ...tokenizer.encode(rows[i]!.text, 9).ids]);
+        expect(stored.lengths[i]).toBe(ids.length);
+      }
     }));
 
   it('counts the texts that are cut, and tells equal texts from others', () =>

@@ -84,8 +84,10 @@ describe('Admission', () => {
   });
 });
 
-it('a text is estimated by its length, up to what it will be cut to', () => {
-  expect(estimateTokens('x', 512)).toBe(3);
-  expect(estimateTokens('x'.repeat(400), 512)).toBe(102);
-  expect(estimateTokens('x'.repeat(400), 64)).toBe(64);
+it('a text is estimated by its length, up to what it will be cut to, and by the placeholders before it', () => {
+  expect(estimateTokens('x')).toBe(3);
+  expect(estimateTokens('x'.repeat(400))).toBe(102);
+  expect(estimateTokens('x'.repeat(400), { maxLength: 64, placeholders: 0 })).toBe(64);
+  expect(estimateTokens('x'.repeat(400), { maxLength: 64, placeholders: 20 })).toBe(84);
+  expect(estimateTokens('x', { maxLength: 64, placeholders: 20 })).toBe(23);
 });

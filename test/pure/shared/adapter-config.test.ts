@@ -94,7 +94,7 @@ describe("PEFT's adapter_config.json", () => {
   });
 
   const refused: [Record<string, unknown>, string][] = [
-    [{ peft_type: 'XLORA' }, 'peft_type: only "LORA", "IA3" is served'],
+    [{ peft_type: 'XLORA' }, 'peft_type: only "LORA", "IA3", '],
     [{ task_type: 'CAUSAL_LM' }, 'task_type: only "SEQ_CLS" is served'],
     [{ bias: 'some' }, 'bias: only "none" is served'],
     [{ bias: 'all', use_dora: true }, '"use_dora" is not supported'],

@@ -30,8 +30,8 @@ const facts = (examples: number, length = 40): TrainingFacts => ({
 });
 const method = (request: object, about = facts(100)) =>
   resolveMethod(peftRequest.parse({ type: 'lora', ...request }), about);
-const settings = (request: object, about = facts(100)) =>
-  resolveHyperparameters(hyperparametersRequest.parse(request), { type: 'lora' }, about);
+const settings = (request: object, about = facts(100), ofMethod = {}) =>
+  resolveHyperparameters(hyperparametersRequest.parse(request), method(ofMethod), about);
 
 describe('automatic settings', () => {
   it('come to a complete configuration', () => {

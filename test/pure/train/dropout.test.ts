@@ -3,8 +3,9 @@ import { Random } from '../../../gpu-node/random.ts';
 import { DropoutMasks, keepProbability } from '../../../gpu-node/train/dropout.ts';
 
 const masks = [
-  { name: 'dropout.0', features: 48, perToken: true },
-  { name: 'dropout.1', features: 7, perToken: false },
+  { name: 'dropout.0', shape: ['seq', 'batch', 48] },
+  { name: 'dropout.1', shape: ['batch', 7] },
+  { name: 'dropout.2', shape: [5, 3] },
 ];
 const draw = (keep: number, seed = 1) =>
   new DropoutMasks(masks, keep).draw(16, 20, new Random(seed, 'dropout'));
@@ -22,11 +23,12 @@ describe('dropout masks', () => {
     expect(share(draw(1)['dropout.0']!.data as Uint8Array)).toBe(1);
   });
 
-  it('have the shape of the batch, per token or per row', () => {
+  it('have the shape of the batch, per token or per row, or none of its sizes', () => {
     const drawn = draw(0.5);
     expect(drawn['dropout.0']).toMatchObject({ dtype: 'bool', shape: [20, 16, 48] });
     expect(drawn['dropout.1']).toMatchObject({ dtype: 'bool', shape: [16, 7] });
     expect(drawn['dropout.1']!.data).toHaveLength(112);
+    expect(drawn['dropout.2']).toMatchObject({ dtype: 'bool', shape: [5, 3] });
   });
 
   it('differ from draw to draw, and repeat with the seed', () => {
