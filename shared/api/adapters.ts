@@ -25,6 +25,8 @@ import { example, label } from './rows.ts';
 
 export const MAX_INLINE_EXAMPLES = 2000;
 
+const AUTO_METHOD = peftRequest.parse({ type: 'auto' });
+
 /** `POST /v1/adapters`. Exactly one of `training_file` and `examples`. */
 export const createAdapter = z
   .strictObject({
@@ -34,7 +36,7 @@ export const createAdapter = z
     examples: z.array(example).min(1).max(MAX_INLINE_EXAMPLES).optional(),
     validation_split: z.union([z.literal('auto'), z.number().min(0).max(0.5)]).default('auto'),
     base_model: z.string().min(1).max(128).default('default'),
-    method: peftRequest.default(peftRequest.parse({ type: 'lora' })),
+    method: z.union([z.literal('auto').transform(() => AUTO_METHOD), peftRequest]).default(AUTO_METHOD),
     hyperparameters: hyperparametersRequest.default(hyperparametersRequest.parse({})),
     seed: z
       .int()

@@ -97,6 +97,11 @@ describe('POST /v1/adapters', () => {
     expect(good.status).toBe(202);
   });
 
+  it.each(['auto', { type: 'auto' }, {}, undefined])('takes method %j for the default', async (method) => {
+    const { body } = await client.call('/v1/adapters', { json: { name: 'any', examples: EXAMPLES, method } });
+    expect(body.method).toMatchObject({ type: 'lora', r: 'auto' });
+  });
+
   const [spam, , ham] = EXAMPLES;
   const given = { name: 'x', examples: EXAMPLES };
   it.each([
