@@ -1,15 +1,15 @@
 export interface ExpiringCacheOptions {
   ttlMs: number;
-  /** Entries beyond which the oldest goes. */
+  /** Most entries; beyond it the oldest goes. */
   max: number;
-  /** Milliseconds. */
+  /** Current time in milliseconds. */
   now?: () => number;
 }
 
-/** A bounded map that forgets: the data an isolate keeps for seconds between requests. */
+/** A bounded map whose entries expire, for data that an isolate keeps for seconds between requests. */
 export class ExpiringCache<V> {
   readonly #options: Required<ExpiringCacheOptions>;
-  /** In order of expiry, because all live equally long. */
+  /** Entries in order of expiry, because all live equally long. */
   readonly #entries = new Map<string, { value: V; until: number }>();
 
   constructor({ now = Date.now, ...limits }: ExpiringCacheOptions) {

@@ -3,7 +3,7 @@ import { AppError } from '../shared/errors.ts';
 
 type Issue = z.core.$ZodIssue;
 
-// For every schema: a field that there is not is named beside those that there are.
+// Every schema's error about an unknown field names the known ones too.
 z.config({
   customError: (issue) =>
     issue.code === 'unrecognized_keys' && issue.inst instanceof z.ZodObject
@@ -11,7 +11,7 @@ z.config({
       : undefined,
 });
 
-/** What is said of a field that a body does not have; a JSON body and a form say the same. */
+/** The message about an unknown field, the same for a JSON body and a form. */
 export function unknownField(known: readonly string[]): string {
   return `unknown field; there are ${known.join(', ')}`;
 }
@@ -27,7 +27,7 @@ export function invalidRequest(error: z.core.$ZodError): AppError {
   });
 }
 
-/** Follows a failed union into the member that the input came nearest to: the one with the fewest complaints. */
+/** Follows a failed union into the member nearest to the input: the one with the fewest complaints. */
 function mostTelling(issue: Issue, allowAuto = false): Issue {
   if (issue.code === 'invalid_key' && issue.issues.length > 0) {
     return { ...issue, message: `the key: ${issue.issues[0]!.message}` };
@@ -46,7 +46,7 @@ function mostTelling(issue: Issue, allowAuto = false): Issue {
   return mostTelling({ ...inner, path: [...issue.path, ...inner.path] }, hasAuto);
 }
 
-/** Where a field tells a union's members apart and its value is none of theirs: that, with all values that there are. */
+/** The complaint about a field that tells a union's members apart, with all its possible values, if the field's value is none of them. */
 function noMember(members: readonly (readonly Issue[])[]): Issue | undefined {
   const [first] = members[0]!;
   if (first?.code !== 'invalid_value' || first.path.length === 0) return undefined;
@@ -59,7 +59,7 @@ function noMember(members: readonly (readonly Issue[])[]): Issue | undefined {
   return { ...first, values, message };
 }
 
-/** Whether all that a member of a union says is that the whole value is another one, or of another type. */
+/** True if a union's member complains only that the whole value is another one, or of another type. */
 function isMismatch(issues: readonly Issue[], ...codes: Issue['code'][]): boolean {
   return issues.length === 1 && codes.includes(issues[0]!.code) && issues[0]!.path.length === 0;
 }

@@ -16,8 +16,7 @@ import type { JobRow } from '../db/jobs.ts';
 import type { Env } from '../env.ts';
 
 /**
- * Checks the files that an attempt has stored under `prefix` as whatever node serves them will, so that training too makes no version that
- * none would load.
+ * Checks the files that an attempt has stored under `prefix` by the checks of a node that serves them, so that no node refuses the version.
  * @throws {AppError} `invalid_adapter`, naming file, tensor or field
  */
 export async function checkTrained(
@@ -42,7 +41,7 @@ export async function checkTrained(
   checkAsTrained(weft, baseModel, resolved, what);
 }
 
-/** A file that was there when the manifest was compared with the ledger. */
+/** Opens a file that was there when the manifest was compared with the ledger. */
 async function stored(env: Pick<Env, 'BUCKET'>, key: string): Promise<R2ObjectBody> {
   const object = await env.BUCKET.get(key);
   if (!object) throw new Error(`the object ${key} is gone`);
@@ -56,7 +55,7 @@ async function scan(env: Pick<Env, 'BUCKET'>, key: string, what: string): Promis
   return weights.finish();
 }
 
-/** What the edge shows of an adapter, and routes by, is what its node said of the training. */
+/** Refuses weights that differ from what the node said of the training: the edge shows an adapter, and routes by it, as the node said. */
 function checkAsTrained(
   weft: WeftFile,
   baseModel: string,

@@ -62,7 +62,7 @@ async function assertRoom(env: Env, db: Db, tenant: string): Promise<void> {
   throw new AppError('queue_full', message, { retryAfter: Math.max(1, next - unixNow()) });
 }
 
-/** A variable that was set by hand, or by another tool, may be a text. */
+/** The limit may be a text where somebody set it by hand or with another tool. */
 const maxQueued = (env: Env) => Number(env.MAX_QUEUED_JOBS);
 
 async function chooseBaseModel(

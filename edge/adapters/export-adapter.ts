@@ -7,12 +7,12 @@ import { noNode } from '../nodes/no-capacity.ts';
 import { mayDoBetterElsewhere, type NodeClient } from '../nodes/node-client.ts';
 import { nodesWith, rankNodes } from '../nodes/pick-node.ts';
 
-/** As of classifications: the first node of an adapter's order, and another where that cannot. */
+/** An export asks as many nodes as a classification: the first of the adapter's order, and one more where that cannot answer. */
 const ASKED_NODES = 2;
 
 /**
- * A node's archive of an adapter merged into its base model, whose weights nodes alone have.
- * @throws {AppError} `no_capacity` without a node that answers, and what a node says of the adapter or of itself
+ * Asks a node to merge an adapter into its base model and returns the archive; only nodes have the base model's weights.
+ * @throws {AppError} `no_capacity` where no node answers, and a node's own refusal of the adapter or of the call
  */
 export async function exportAdapter(db: Db, client: NodeClient, adapter: ServableAdapter): Promise<Response> {
   const able = isolate.traffic.available(nodesWith(await recentNodes(db), adapter));

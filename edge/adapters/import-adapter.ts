@@ -40,11 +40,11 @@ export async function importAdapter(
     const received = await receiveAdapter(body, boundary, writer);
     const parsed = parseImport(received);
     const base = await chooseBase(db, parsed.baseModel);
-    // Nodes go by the id in the file; by the name that PEFT has for it they would not know it.
+    // Nodes know the base model by the id in the file, not by PEFT's name for it.
     if (parsed.weft && base.id !== parsed.weft.base_model)
       throw await unknownBase(db, parsed.weft.base_model);
     const weft = describeForServing(parsed, base);
-    // The very bytes where they came along, so that a round trip gives an equal bundle.
+    // A `weft.json` that came along is stored byte for byte, so that a round trip gives an equal bundle.
     const weftBytes = received.weft ?? new TextEncoder().encode(`${JSON.stringify(weft)}\n`);
     const metrics = readMetrics(weft, THE_IMPORT);
     const manifest: BundleManifest = [

@@ -35,10 +35,10 @@ export const importFields = z.strictObject({
 });
 export type ImportFields = z.infer<typeof importFields>;
 
-/** What an import's files and fields say, checked as far as is possible without its base model. */
+/** An import's files and fields, checked as far as is possible without the base model. */
 export interface ParsedImport {
   fields: ImportFields;
-  /** The base model that the fields, or else the files, name. */
+  /** The base model that the fields name, or else the files. */
   baseModel: string | null;
   description: AdapterDescription;
   method: PeftConfig;
@@ -72,7 +72,7 @@ export function parseImport({ config, weights, weft: weftBytes, fields }: Receiv
   };
 }
 
-/** What of `weft.json` a field may say too. */
+/** The entries of `weft.json` that a field may give too. */
 function saidBy({ labels, base_model, base_precision, pooling, max_length }: WeftFile) {
   return { labels, base_model, base_precision, pooling, max_length };
 }
@@ -86,19 +86,22 @@ function requireAgreement(fields: ImportFields, weft: WeftFile): void {
   }
 }
 
-/** One field that holds a JSON array, or one field a label. */
+/** Labels come as one field that holds a JSON array, or as one field per label. */
 function parseLabels(given: string[]): unknown[] {
   if (given.length > 1 || !given[0]!.trimStart().startsWith('[')) return given;
   try {
     const labels: unknown = JSON.parse(given[0]!);
     if (Array.isArray(labels)) return labels;
   } catch {
-    // Said below.
+    // The next line refuses it.
   }
   throw new AppError('invalid_request', 'labels must be a JSON array of strings.', { param: 'labels' });
 }
 
-/** `weft.json`, the one that came along or a new one, for an adapter that fits its base model. Throws `invalid_adapter` where it does not. */
+/**
+ * Makes the `weft.json` of an adapter that fits its base model, from the one that came along if any.
+ * @throws {AppError} `invalid_adapter` where the adapter does not fit
+ */
 export function describeForServing(
   { fields, description, weft: given }: ParsedImport,
   base: ImportBase,
@@ -121,7 +124,7 @@ export function describeForServing(
     format: 1,
     labels,
     pooling: fields.pooling,
-    // As transformers truncates where it is told nothing.
+    // Without a length, transformers truncates to what the base model takes.
     max_length: max_length ?? Math.min(base.max_length, MAX_SEQUENCE_LENGTH),
     base_model: base.id,
     base_model_sha256: base.sha256,

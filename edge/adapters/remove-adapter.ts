@@ -40,7 +40,7 @@ export async function removeAdapter(
   return true;
 }
 
-/** Frees what the nodes hold. One that does not hear it learns it by its next heartbeat. */
+/** Frees the nodes' copies. A node that this call does not reach learns of it from its next heartbeat. */
 async function evictEverywhere(db: Db, client: NodeClient, bundles: string[]): Promise<void> {
   if (bundles.length === 0) return;
   const nodes = await liveNodes(db, unixNow());

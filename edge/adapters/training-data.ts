@@ -4,7 +4,7 @@ import { AppError } from '../../shared/errors.ts';
 import { areTooLong, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
 import { lookOf, showLabel } from '../../shared/look-alike.ts';
 
-/** How many examples each label has. */
+/** The number of examples of each label. */
 export type LabelCounts = Readonly<Record<string, number>>;
 
 const MIN_LABELS = 2;
@@ -17,7 +17,7 @@ export function countLabels(examples: readonly Example[]): LabelCounts {
   return Object.fromEntries(counts);
 }
 
-/** A classifier needs two labels, and a label two examples: one to learn from and one to tell by. */
+/** Refuses data with fewer than two labels, or a label with fewer than two examples: one to learn from and one to test by. */
 export function checkTrainable(counts: LabelCounts, param: string): void {
   const labels = Object.keys(counts);
   const fault = (message: string) => new AppError('invalid_dataset', `${param}: ${message}`, { param });
@@ -34,7 +34,7 @@ export function checkTrainable(counts: LabelCounts, param: string): void {
   }
 }
 
-/** A validation set may name only labels that training has seen. */
+/** Refuses validation labels that the training data lacks. */
 export function checkValidation(training: LabelCounts, validation: LabelCounts): void {
   const unseen = Object.keys(validation).filter((label) => !Object.hasOwn(training, label));
   if (unseen.length === 0) return;
@@ -42,7 +42,7 @@ export function checkValidation(training: LabelCounts, validation: LabelCounts):
   throw new AppError('invalid_dataset', message, { param: 'validation_file' });
 }
 
-/** Class weights may name only labels that there are. */
+/** Refuses class weights for labels that the data lacks. */
 export function checkClassWeights(
   hyperparameters: CreateAdapter['hyperparameters'],
   training: LabelCounts,
@@ -56,7 +56,7 @@ export function checkClassWeights(
   throw new AppError('invalid_request', message, { param });
 }
 
-/** What the first of these labels that looks like a known one was meant to be. */
+/** Suggests the known label that the first look-alike among these was meant to be. */
 function twinOf(unknown: readonly string[], known: LabelCounts): string {
   const byLook = new Map(Object.keys(known).map((label) => [lookOf(label), label]));
   const label = unknown.find((each) => byLook.has(lookOf(each)));

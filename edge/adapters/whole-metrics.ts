@@ -4,7 +4,7 @@ import { packedMetrics } from '../../shared/packed-metrics.ts';
 import type { AdapterRow } from '../db/adapters.ts';
 import type { Env } from '../env.ts';
 
-/** An adapter with its confusion matrix, which is in the bundle's weft.json where it was too large for its row. */
+/** Adds the confusion matrix to an adapter; one too large for the database row is read from the bundle's `weft.json`. */
 export async function withMatrix(env: Pick<Env, 'BUCKET'>, row: AdapterRow): Promise<AdapterRow> {
   const { adapter } = row;
   const { metrics, prefix } = adapter;

@@ -72,7 +72,7 @@ export async function createAdapter(
   return created[0]?.version;
 }
 
-/** The tenant's files of these ids, as far as training needs them. */
+/** The tenant's files of these ids, with the columns that training needs. */
 export async function findDatasets(db: Db, tenant: string, ids: string[]) {
   return db
     .select({ id: files.id, key: files.objectKey, labels: files.labels })

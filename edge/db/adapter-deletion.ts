@@ -8,16 +8,16 @@ import { adapters, deletions, jobs, objects } from './schema.ts';
 import { noteVacancies } from './vacancies.ts';
 
 export interface DeletedAdapters {
-  /** Bundles that no adapter has any more. */
+  /** Bundles that no adapter has any more; nodes may drop them. */
   bundles: string[];
   /** R2 keys, already due for the sweep. */
   keys: string[];
 }
 
 /**
- * Deletes a version, or all versions of a name, in one transaction: jobs under way are cancelled, stored files become
- * due for deletion, and nodes will be told of each bundle that no other adapter has.
- * Undefined where there was nothing to delete, or `change` is not pending any more.
+ * Deletes a version, or all versions of a name, in one transaction: running jobs are cancelled, stored files become due for deletion, and
+ * nodes will be told of each bundle that no other adapter has. Returns undefined where there was nothing to delete, or `change` is no
+ * longer pending.
  */
 export async function deleteAdapters(
   db: Db,
@@ -47,7 +47,7 @@ export async function deleteAdapters(
       WHERE ${doomed} AND ${adapters.prefix} IS NOT NULL)`,
     ),
     gone: db.delete(adapters).where(doomed).returning({ bundle: adapters.bundle, prefix: adapters.prefix }),
-    // A bundle is its content, which another adapter may share: then nodes keep it.
+    // Another adapter may have the same content and so the same bundle; then nodes keep it.
     shared: statement(
       db,
       sql`DELETE FROM ${deletions} WHERE created_at = ${now}
@@ -67,7 +67,7 @@ export async function deleteAdapters(
   };
 }
 
-/** Those of `bundles` that no adapter has. */
+/** The bundles among `bundles` that no adapter has. */
 async function unshared(db: Db, bundles: (string | null)[]): Promise<string[]> {
   const wanted = JSON.stringify([...new Set(bundles.filter((bundle) => bundle !== null))]);
   const rows = await db.all<{ bundle: string }>(sql`SELECT b.value AS bundle FROM json_each(${wanted}) AS b
@@ -75,7 +75,7 @@ async function unshared(db: Db, bundles: (string | null)[]): Promise<string[]> {
   return rows.map((row) => row.bundle);
 }
 
-/** Forgets tombstones from before `before`: every node that could have missed them has dropped its copies since. */
+/** Forgets tombstones older than `before`: by then every node that missed one has dropped its copy. */
 export async function forgetDeletions(db: Db, before: number): Promise<void> {
   await db.delete(deletions).where(sql`${deletions.createdAt} < ${before}`);
 }

@@ -10,13 +10,13 @@ import { knownPrecisions } from './nodes.ts';
 import { claimObjects } from './objects.ts';
 import { adapterNames, adapters, deletions, nodeBaseModels, nodes, objects } from './schema.ts';
 
-/** The base model of this id, or that PEFT calls so, as the node heard of last has it; `default` is that node's first. */
+/** The base model that has this id or PEFT name, as the most recently heard node has it; `default` means that node's first. */
 export function findImportBase(db: Db, name: string): Promise<ImportBase | undefined> {
   const { baseModel, position, peftName } = nodeBaseModels;
   return findBase(db, name === 'default' ? eq(position, 0) : or(eq(baseModel, name), eq(peftName, name))!);
 }
 
-/** The very base model that an adapter was trained on. */
+/** The exact base model that an adapter was trained on: the same id and the same weights. */
 export function findTrainedBase(db: Db, id: string, sha256: string): Promise<ImportBase | undefined> {
   return findBase(db, and(eq(nodeBaseModels.baseModel, id), eq(nodeBaseModels.sha256, sha256))!);
 }
@@ -58,8 +58,8 @@ export interface ImportedAdapter {
 }
 
 /**
- * Registers an adapter that is ready at once, as its name's next version, provided that its files are there and `change`
- * is still pending. Returns the version.
+ * Registers an adapter that is ready at once, as its name's next version, if its files are there and `change` is still pending. Returns the
+ * version.
  */
 export async function insertImported(
   db: Db,
@@ -91,7 +91,7 @@ export async function insertImported(
       RETURNING version`,
     ),
     objects: claimObjects(db, keys),
-    // Equal files give an equal bundle: one that was deleted and is imported again must not be dropped as deleted.
+    // Equal files give an equal bundle, so an old tombstone would make nodes drop an adapter that is imported again.
     tombstone: db.delete(deletions).where(eq(deletions.bundle, bundle)),
   });
   if (!inserted[0])

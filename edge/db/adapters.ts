@@ -13,15 +13,15 @@ import { beyond, byAge, type Paging } from './paging.ts';
 import { adapters, changes, jobs } from './schema.ts';
 import { placeOf } from './vacancies.ts';
 
-/** An adapter beside what is shown of its job; `job` is null for an imported one. */
+/** An adapter and what is shown of its job; `job` is null for an imported adapter. */
 export interface AdapterRow {
   adapter: typeof adapters.$inferSelect;
   job: typeof jobs.$inferSelect | null;
-  /** Whether a list has left something out. */
+  /** True where a list has left something out. */
   abridged?: boolean | null;
 }
 
-/** What a list shows: not what long lists of labels and their metrics are. */
+/** The columns that a list shows: long lists of labels and their metrics are left out. */
 const listedAdapters = {
   ...getTableColumns(adapters),
   labels: unlessLong(adapters.labels, sql`NULL`),
@@ -33,7 +33,7 @@ const listedAdapters = {
 };
 const abridged = isAbridged(adapters.labels, adapters.hyperparameters, adapters.metrics, jobs.resolved);
 
-/** The adapter that `ref` means to this tenant: a version, or of a bare name the highest ready, else the highest. */
+/** The tenant's adapter that `ref` names: a version; for a bare name the highest ready version, or else the highest. */
 export async function findAdapter(db: Db, tenant: string, ref: string): Promise<AdapterRow | undefined> {
   const rows = await db
     .select({ adapter: adapters, job: jobs })
@@ -57,7 +57,7 @@ export interface AdapterFilter extends Paging {
   name: string | undefined;
 }
 
-/** A page of adapters, and one row more where there are more. `undefined`: `after` is no adapter. */
+/** A page of adapters, with one row more where the list goes on. Returns undefined where `after` is no adapter. */
 export async function pageOfAdapters(
   db: Db,
   tenant: string,
@@ -92,7 +92,7 @@ function inStatus(status: AdapterStatus): SQL {
   return and(isNull(adapters.bundle), eq(jobs.status, jobStatus))!;
 }
 
-/** A ready adapter, as far as a classification needs it. */
+/** A ready adapter with the fields that a classification needs. */
 export interface ServableAdapter {
   ref: string;
   name: string;
@@ -101,14 +101,14 @@ export interface ServableAdapter {
   baseModel: string;
   baseModelSha256: string;
   basePrecision: string;
-  /** The last change of any name that there was by then. */
+  /** The newest change of any name at the time of reading. */
   asOf: number;
 }
 
-/** A resolution; unless it is `settled`, its name is about to change, and it must not be kept beyond this request. */
+/** A resolved reference. `settled` 0 means that its name is about to change: use it for this request only. */
 export type Resolution = ServableAdapter & { settled: 0 | 1 };
 
-/** The ready adapters that `refs` mean, in one indexed statement; what is unknown or not ready is left out. */
+/** The ready adapters that `refs` name, in one indexed statement. References that are unknown or not ready are left out. */
 export async function findServable(db: Db, tenant: string, refs: string[]): Promise<Resolution[]> {
   const wanted = JSON.stringify(refs.map((ref) => ({ ref, ...parseAdapterRef(ref) })));
   return db.all(sql`
@@ -126,7 +126,7 @@ export async function findServable(db: Db, tenant: string, refs: string[]): Prom
     WHERE a.bundle IS NOT NULL`);
 }
 
-/** The prefix under which the files of a bundle lie, whoever's it is: nodes ask by content. */
+/** The prefix under which a bundle's files lie. Nodes ask by content, so the bundle may be any tenant's. */
 export async function findBundle(db: Db, bundle: string): Promise<string | undefined> {
   const rows = await db
     .select({ prefix: adapters.prefix })
@@ -142,7 +142,7 @@ export function storable(metrics: PackedMetrics): PackedMetrics {
   return isLarge ? { ...metrics, confusion_matrix: [] } : metrics;
 }
 
-/** What a client sees of an adapter. */
+/** The adapter as the API shows it. */
 export function viewAdapter({ adapter, job, abridged }: AdapterRow): Adapter {
   const status = adapter.bundle === null && job ? ADAPTER_STATUS_OF_JOB[job.status] : 'ready';
   const method = job?.resolved?.method ?? adapter.method;

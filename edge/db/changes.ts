@@ -4,7 +4,7 @@ import { SERVING_LEASE_SECONDS } from '../../shared/job-state.ts';
 import { type Db, statement } from './client.ts';
 import { changes } from './schema.ts';
 
-/** Writes a change down before it is made. From here on nothing that its name resolves to is kept. */
+/** Records a change before it is made. From now on nobody caches what its name resolves to. */
 export async function proposeChange(db: Db, tenant: string, name: string, now: number): Promise<NameChange> {
   const [row] = await db
     .insert(changes)
@@ -13,17 +13,17 @@ export async function proposeChange(db: Db, tenant: string, name: string, now: n
   return { tenant, name, seq: row!.seq };
 }
 
-/** The guard of the statements that make a change: nobody has given it up meanwhile. */
+/** The guard of the statements that make a change: they run only while nobody has given it up. */
 export function isPending(seq: number): SQL {
   return sql`EXISTS (SELECT 1 FROM ${changes} AS c WHERE c.seq = ${seq} AND c.pending = 1)`;
 }
 
-/** The change has been made, or will not be: what its name resolves to may be kept again. */
+/** Marks a change as made or given up: what its name resolves to may be cached again. */
 export async function settleChange(db: Db, seq: number): Promise<void> {
   await db.update(changes).set({ pending: false }).where(eq(changes.seq, seq));
 }
 
-/** Gives up the changes from before `before`, whose makers are gone. */
+/** Gives up changes older than `before`, whose makers are gone. */
 export async function settleAbandoned(db: Db, before: number): Promise<void> {
   await db
     .update(changes)
@@ -31,7 +31,7 @@ export async function settleAbandoned(db: Db, before: number): Promise<void> {
     .where(and(sql`${changes.pending} = 1`, lt(changes.createdAt, before)));
 }
 
-/** Forgets the changes from before `before`, but the last: a node that lacks them is told so. */
+/** Forgets changes older than `before`, except the last one. A node that needs a forgotten change is told that it lacks some. */
 export async function forgetChanges(db: Db, before: number): Promise<void> {
   const last = sql`(SELECT max(seq) FROM ${changes})`;
   await db
@@ -39,10 +39,10 @@ export async function forgetChanges(db: Db, before: number): Promise<void> {
     .where(and(sql`${changes.pending} = 0`, lt(changes.createdAt, before), sql`${changes.seq} < ${last}`));
 }
 
-/** The last change there is, as part of another statement, whose rows are then as of it. */
+/** The newest change, as part of another statement, so that both read the same state. */
 export const head = sql<number>`(SELECT coalesce(max(seq), 0) FROM changes)`;
 
-/** Statements for a batch: `ends`, the first and last change there are, and `changes`, those after `after`. */
+/** Statements for a batch: `ends` reads the first and last change there are, `changes` those after `after`. */
 export function changesAfter(db: Db, after: number | null) {
   return {
     ends: statement<Ends>(
@@ -63,7 +63,7 @@ interface Ends {
   first: number;
 }
 
-/** What a node is told that knows the changes up to `after`, from the rows of `changesAfter`. */
+/** The serving state for a node that knows the changes up to `after`, from the rows of `changesAfter`. */
 export function servingState(after: number | null, { head, first }: Ends, rows: NameChange[]): ServingState {
   const complete = after !== null && after + 1 >= first && rows.length <= MAX_NAME_CHANGES;
   return { lease_seconds: SERVING_LEASE_SECONDS, head, changes: complete ? rows : null };

@@ -4,8 +4,8 @@ import { leased } from './leases.ts';
 import { type JobCheckpoint, jobs, objects } from './schema.ts';
 
 /**
- * Makes a stored training state the one that the job's next attempt goes on from, provided that the lease still holds and the object
- * is there. What it replaces is due for the sweep. Returns whether it did.
+ * Makes a stored training state the one that the job's next attempt resumes from, if the lease still holds and the object is there. The
+ * state it replaces is due for the sweep. Returns whether it was kept.
  */
 export async function keepCheckpoint(
   db: Db,

@@ -4,12 +4,12 @@ import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1';
 
 export type Db = DrizzleD1Database & { $client: D1Database };
 
-/** D1 has no interactive transactions: what belongs together goes into one statement or one `batch()`. */
+/** Opens the database. D1 has no interactive transactions: one statement or one `batch()` holds what belongs together. */
 export function openDb(database: D1Database): Db {
   return drizzle(database);
 }
 
-/** A hand-written statement for a batch; its rows are as D1 gives them. */
+/** A hand-written statement for a batch; its rows come as D1 gives them. */
 export function statement<Row>(db: Db, query: SQL) {
   const raw = db.all<Row>(query);
   // drizzle's batch binds parameters to `stmt`, which it does not make for raw queries.
@@ -17,14 +17,14 @@ export function statement<Row>(db: Db, query: SQL) {
 }
 
 type Statement = BatchItem<'sqlite'>;
-/** A statement, any number of them, or none. */
+/** A statement, a list of them, or none. */
 type Entry = Statement | readonly Statement[] | undefined;
-/** What a statement gives; nothing is given of a list. */
+/** The rows of a statement; a list of statements gives none. */
 type Answer<E> = E extends Statement ? E['_']['result'] : undefined;
 
 /**
- * Runs statements as one transaction, in the order in which they are named, and gives each one's rows by its name. No name may be a
- * number: those come first in an object, whatever their order.
+ * Runs statements as one transaction, in the order of their names here, and returns each one's rows under its name. A name must not be a
+ * number, because an object puts numbers first.
  */
 export async function batch<Entries extends Readonly<Record<string, Entry>>>(
   db: Db,

@@ -11,7 +11,7 @@ import type { JobRow } from './jobs.ts';
 import { endAttempt, leased } from './leases.ts';
 import { adapters, deletions, jobs, objects } from './schema.ts';
 
-/** A node handing its job back because it ends; that costs no attempt. */
+/** A node that shuts down hands its job back with this code; that costs no attempt. */
 const HANDED_BACK: ErrorCode = 'shutting_down';
 
 /** A trained bundle whose files are in R2 under `prefix`. */
@@ -22,9 +22,8 @@ export interface TrainedBundle {
 }
 
 /**
- * Finishes a job and registers its adapter, both or neither: every statement carries the lease as its guard, and the
- * first one also that the bundle's objects are there, so that a sweep cannot take them in between, and that `change` is
- * still pending. Returns whether it did.
+ * Finishes a job and registers its adapter, both or neither. Every statement is guarded by the lease. The first also checks that `change`
+ * is still pending and the bundle's objects are there, so that no sweep takes them in between. Returns whether the job was finished.
  */
 export async function finishJob(
   db: Db,
@@ -78,14 +77,14 @@ export async function finishJob(
       .update(objects)
       .set({ expiresAt: null })
       .where(and(inArray(objects.key, keys), done)),
-    // Equal files give an equal bundle: one that was deleted and is trained again must not be dropped as deleted.
+    // Equal files give an equal bundle, so an old tombstone would make nodes drop an adapter that is trained again.
     tombstone: db.delete(deletions).where(and(eq(deletions.bundle, bundle), done)),
     events: noteEvents(db, finished, [...body.events, message], now),
   });
   return completed.length > 0;
 }
 
-/** Ends an attempt that failed; returns the job's state after it, undefined where the lease is not this one any more. */
+/** Ends a failed attempt. Returns the job's state after it, or undefined where the lease is no longer this one. */
 export async function failAttempt(
   db: Db,
   id: string,

@@ -5,23 +5,23 @@ import { batch, type Db } from './client.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { jobEvents, jobs } from './schema.ts';
 
-/** A stream's poll hands on this many events at most. */
+/** Most events that one poll of a stream hands on. */
 const STREAM_CHUNK = 500;
 
 type EventRow = typeof jobEvents.$inferSelect;
 
-/** The id of a job's event: `ftevent_`, what its job's id ends in, and its number among that job's. */
+/** The id of a job's event: `ftevent_`, the end of its job's id, and the event's number within the job. */
 export function eventId(jobId: string, number: number): string {
   return `ftevent_${jobId.slice(jobId.indexOf('_') + 1)}_${number}`;
 }
 
-/** The number in the id of an event of this job; undefined where it is none. */
+/** The number within `id`, or undefined where `id` is no event of this job. */
 export function eventNumber(jobId: string, id: string): number | undefined {
   const number = Number(/_([0-9]{1,15})$/.exec(id)?.[1]);
   return id === eventId(jobId, number) ? number : undefined;
 }
 
-/** A page of a job's events after the one at `last`, and one more where there are more. */
+/** A page of a job's events after the one at `last`, with one more where the list goes on. */
 export async function pageOfEvents(
   db: Db,
   jobId: string,
@@ -37,7 +37,7 @@ export async function pageOfEvents(
     .limit(limit + 1);
 }
 
-/** The events after the one of this number, oldest first, and whether these were the last, read in one transaction. */
+/** The events after the one of this number, oldest first, and whether the job has ended, read in one transaction. */
 export async function eventsSince(
   db: Db,
   jobId: string,
@@ -56,7 +56,7 @@ export async function eventsSince(
   return { events: rows.map(viewEvent), isOver };
 }
 
-/** What a client sees of an event. */
+/** The event as the API shows it. */
 export function viewEvent({ jobId, number, createdAt, level, message, type, data }: EventRow): JobEvent {
   return {
     id: eventId(jobId, number),

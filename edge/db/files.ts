@@ -10,14 +10,14 @@ import { noteVacancies, placeOf } from './vacancies.ts';
 export type FileRow = typeof files.$inferSelect;
 export type NewFile = Omit<FileRow, 'seq'> & { abridged?: boolean | null };
 
-/** What a list shows: not the labels where they are many. */
+/** The columns that a list shows: many labels are left out. */
 const listedFiles = {
   ...getTableColumns(files),
   labels: unlessLong(files.labels, sql`'{}'`),
   abridged: isAbridged(files.labels),
 };
 
-/** Registers a file and claims its object, provided that it is there. Returns whether it did. */
+/** Registers a file and claims its object, if the object is there. Returns whether it was registered. */
 export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
   const { inserted } = await batch(db, {
     inserted: statement(
@@ -33,7 +33,7 @@ export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
   return inserted.length > 0;
 }
 
-/** A tenant's file. */
+/** Finds a tenant's file. */
 export async function findFile(db: Db, tenant: string, id: string): Promise<FileRow | undefined> {
   const rows = await db
     .select()
@@ -42,7 +42,7 @@ export async function findFile(db: Db, tenant: string, id: string): Promise<File
   return rows[0];
 }
 
-/** Where a tenant's file lies, and the SHA-256 of what lies there. */
+/** The key of a tenant's file in R2, and the SHA-256 of its content. */
 export async function findContent(
   db: Db,
   tenant: string,
@@ -56,7 +56,7 @@ export async function findContent(
   return rows[0];
 }
 
-/** A page of files, and one more where there are more. `undefined`: `after` is no file. */
+/** A page of files, with one more where the list goes on. Returns undefined where `after` is no file. */
 export async function pageOfFiles(
   db: Db,
   tenant: string,
@@ -78,8 +78,8 @@ export async function pageOfFiles(
 }
 
 /**
- * Deletes a file that no unfinished job needs, and makes its object due for deletion. Returns the object's key;
- * undefined where there is no such file or a job needs it.
+ * Deletes a file that no unfinished job needs, and makes its object due for deletion. Returns the object's key, or undefined where there is
+ * no such file or a job needs it.
  */
 export async function deleteFile(
   db: Db,
@@ -102,7 +102,7 @@ export async function deleteFile(
   return gone[0]?.key;
 }
 
-/** What a client sees of a file. */
+/** The file as the API shows it. */
 export function viewFile(file: NewFile): File {
   const { id, filename, bytes, createdAt, examples, labels, warnings, skipped, abridged } = file;
   const fixed = { object: 'file', purpose: 'fine-tune' } as const;

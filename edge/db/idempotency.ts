@@ -2,7 +2,7 @@ import { and, eq, inArray, lt, sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { idempotency } from './schema.ts';
 
-/** Seconds that an answer is given again. */
+/** Seconds for which an answer is kept and repeated. */
 const KEPT_SECONDS = 24 * 3600;
 /** Seconds after which a request without an answer is taken to have died. */
 const ABANDONED_SECONDS = 60;
@@ -15,7 +15,7 @@ interface RequestKey {
 
 const isKey = ({ tenant, key }: RequestKey) => and(eq(idempotency.tenant, tenant), eq(idempotency.key, key));
 
-/** Claims the key for this request, or gives what an earlier one with it was and answered. */
+/** Claims the key for this request, or returns the earlier request with this key and its answer. */
 export async function claimKey(db: Db, request: RequestKey, requestHash: string, now: number) {
   const fresh = { requestHash, status: null, body: null, location: null, createdAt: now };
   const stale = sql`${idempotency.createdAt} < ${now - KEPT_SECONDS}
@@ -46,7 +46,7 @@ export async function releaseKey(db: Db, request: RequestKey): Promise<void> {
   await db.delete(idempotency).where(isKey(request));
 }
 
-/** Forgets answers that are no longer given again, a bounded number of them. */
+/** Forgets a bounded number of answers whose time is over. */
 export async function purgeAnswers(db: Db, now: number): Promise<void> {
   const old = db
     .select({ rowid: sql`rowid` })

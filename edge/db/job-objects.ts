@@ -2,19 +2,19 @@ import { and, isNull, type SQL, sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { jobs, objects } from './schema.ts';
 
-// Objects whose keys are a prefix, which ends in a slash, and a job's id; they are nobody's when the job has ended.
+// The key of each object here is a prefix that ends in a slash, then a job's id. Nobody owns it once the job has ended.
 
 /** Makes the inline datasets of ended jobs due for the next sweep. */
 export function releaseInlineDatasets(db: Db, prefix: string, now: number): Promise<void> {
   return releaseUnwanted(db, prefix, sql`1`, now);
 }
 
-/** Makes the saved states that no unfinished job would go on from due for the next sweep. */
+/** Makes the saved training states that no unfinished job would resume from due for the next sweep. */
 export function releaseCheckpoints(db: Db, prefix: string, now: number): Promise<void> {
   return releaseUnwanted(db, prefix, sql`${jobs.checkpoint} ->> '$.key' = ${objects.key}`, now);
 }
 
-/** @param isWanted whether the job, while it has not ended, wants the object */
+/** @param isWanted a condition on an unfinished job: it still needs the object */
 async function releaseUnwanted(db: Db, prefix: string, isWanted: SQL, now: number): Promise<void> {
   const rest = sql`substr(${objects.key}, ${prefix.length + 1})`;
   const jobId = sql`substr(${rest}, 1, instr(${rest} || '/', '/') - 1)`;

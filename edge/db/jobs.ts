@@ -10,14 +10,14 @@ import { placeOf } from './vacancies.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
 
-/** What a list needs of a job: not the labels, nor their weights where they are many. */
+/** The columns that a list shows of a job: labels are left out, and class weights where they are many. */
 export const listedJobs = {
   ...getTableColumns(jobs),
   hyperparameters: unlessLong(jobs.hyperparameters, sql`'{}'`),
   resolved: unlessLong(jobs.resolved, sql`json_object('method', json(${jobs.resolved} -> '$.method'))`),
 };
 
-/** A tenant's job. */
+/** Finds a tenant's job. */
 export async function findJob(db: Db, tenant: string, id: string): Promise<JobRow | undefined> {
   const rows = await db
     .select()
@@ -26,18 +26,18 @@ export async function findJob(db: Db, tenant: string, id: string): Promise<JobRo
   return rows[0];
 }
 
-/** A job, whoever's: nodes act on it by their lease. */
+/** Finds any tenant's job: nodes prove by their lease that they may act on it. */
 export async function findAnyJob(db: Db, id: string): Promise<JobRow | undefined> {
   const rows = await db.select().from(jobs).where(eq(jobs.id, id));
   return rows[0];
 }
 
 export interface JobFilter extends Paging {
-  /** What the adapter's metadata must hold, among others. */
+  /** Pairs that the adapter's metadata must contain. */
   metadata: Readonly<Record<string, string>> | undefined;
 }
 
-/** A page of jobs, and one more where there are more. `undefined`: `after` is no job. */
+/** A page of jobs, with one more where the list goes on. Returns undefined where `after` is no job. */
 export async function pageOfJobs(
   db: Db,
   tenant: string,
@@ -58,14 +58,14 @@ export async function pageOfJobs(
     .limit(limit + 1);
 }
 
-/** Whether the metadata of the job's adapter has this pair; that of a deleted adapter has none. */
+/** Matches jobs whose adapter's metadata has this pair; a deleted adapter has none. */
 function noted([key, value]: [string, string]): SQL {
   return sql`EXISTS (SELECT 1 FROM ${adapters} AS a, json_each(a.metadata) AS m
     WHERE a.tenant = ${jobs.tenant} AND a.name = ${jobs.adapterName} AND a.version = ${jobs.adapterVersion}
       AND m.key = ${key} AND m.value = ${value})`;
 }
 
-/** Cancels a job that has not ended; returns whether it did. */
+/** Cancels a job that has not ended. Returns whether it was cancelled. */
 export async function cancelJob(db: Db, tenant: string, id: string, now: number): Promise<boolean> {
   const open = sql`${jobs.id} = ${id} AND ${jobs.tenant} = ${tenant} AND ${jobs.status} IN ('queued', 'running')`;
   const { cancelled } = await batch(db, {
@@ -79,7 +79,7 @@ export async function cancelJob(db: Db, tenant: string, id: string, now: number)
   return cancelled.length > 0;
 }
 
-/** What a client sees of a job; `place` is a queued one's. */
+/** The job as the API shows it; `place` is its place in the queue while it waits. */
 export function viewJob(job: JobRow, place?: QueuePlace): Job {
   const adapter = `${job.adapterName}@${job.adapterVersion}`;
   return {

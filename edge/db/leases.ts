@@ -12,7 +12,7 @@ const MAX_DELETIONS = 1000;
 /** `last_seen` may be this old before it is written again: with the serving lease it stays below `NODE_TTL_SECONDS`. */
 const SEEN_SECONDS = 4;
 
-/** Matches the job while this very lease holds. */
+/** Matches the job while exactly this lease holds. */
 export function leased(id: string, token: string): SQL {
   return and(eq(jobs.id, id), eq(jobs.leaseToken, token), eq(jobs.status, 'running'))!;
 }
@@ -26,8 +26,8 @@ export interface Beat {
 }
 
 /**
- * A node's heartbeat as one transaction: it is alive, its leases are extended, lapsed ones go back to the queue, and
- * where it wants a job the next in fair order that it can train is leased to it under `token`.
+ * Handles a node's heartbeat as one transaction: the node is alive, its leases are extended, and lapsed ones go back to the queue. A node
+ * that wants a job gets the next one in fair order that it can train, leased under `token`.
  */
 export async function beat(
   db: Db,
@@ -84,13 +84,13 @@ function extendLease(db: Db, job: Heartbeat['jobs'][number], now: number) {
   return job.events.length > 0 ? [extend, noteEvents(db, mine, job.events, now)] : [extend];
 }
 
-/** Leases that ran out, and those of a node which is idle without having ended them: it has been restarted. */
+/** Matches leases that ran out, and leases that their node no longer lists: it has been restarted. */
 function lapsedOrForgotten(nodeId: string, held: string[], now: number): SQL {
   return sql`${jobs.status} = 'running' AND (${jobs.leaseUntil} < ${now}
     OR (${jobs.nodeId} = ${nodeId} AND ${jobs.id} NOT IN (SELECT value FROM json_each(${JSON.stringify(held)}))))`;
 }
 
-/** Statements for a batch: an attempt of these jobs is lost; with it goes the job where it was the last. */
+/** Statements for a batch: these jobs have lost an attempt, and a job that has lost its last one fails. */
 function requeueLost(db: Db, which: SQL, now: number) {
   const error = {
     code: 'lease_lapsed',
@@ -104,13 +104,13 @@ function requeueLost(db: Db, which: SQL, now: number) {
 }
 
 interface AttemptEnd {
-  /** Kept where the job fails. */
+  /** The job's error if it fails for good. */
   error: { code: string; message: string };
   failures: 0 | 1;
   retry: boolean;
 }
 
-/** A statement for a batch: the job goes back to the queue, or fails where it may not be tried again. */
+/** A statement for a batch: the job goes back to the queue, or fails where no attempt is left. */
 export function endAttempt(db: Db, which: SQL, { error, failures, retry }: AttemptEnd, now: number) {
   const over = retry ? sql`${jobs.failures} + ${failures} >= ${MAX_ATTEMPTS}` : sql`1`;
   return db
@@ -120,7 +120,7 @@ export function endAttempt(db: Db, which: SQL, { error, failures, retry }: Attem
       failures: sql`${jobs.failures} + ${failures}`,
       error: sql`CASE WHEN ${over} THEN ${JSON.stringify(error)} END`,
       finishedAt: sql`CASE WHEN ${over} THEN ${now} END`,
-      // A failed job keeps its token, so that saying so twice is safe.
+      // A failed job keeps its token, so that reporting the failure twice is safe.
       leaseToken: sql`CASE WHEN ${over} THEN ${jobs.leaseToken} END`,
       leaseUntil: null,
       progress: sql`CASE WHEN ${over} THEN ${jobs.progress} END`,
@@ -129,7 +129,7 @@ export function endAttempt(db: Db, which: SQL, { error, failures, retry }: Attem
     .returning({ id: jobs.id, status: jobs.status });
 }
 
-/** Statements for a batch; `lease` gives the leased job, if there is one. */
+/** Statements that lease a job, for a batch; `lease` returns it if there is one. */
 function takeJob(db: Db, nodeId: string, token: string, now: number) {
   const next = sql`(SELECT seq FROM ${fairQueue(trainableBy([nodeId]), now)} LIMIT 1)`;
   const lease = db
@@ -150,7 +150,7 @@ function takeJob(db: Db, nodeId: string, token: string, now: number) {
   return { lease, taken: noteEvents(db, taken, [event], now) };
 }
 
-/** Puts lapsed leases back; the cron's share of what every heartbeat that wants a job does too. */
+/** Puts lapsed leases back into the queue. The cron does it because heartbeats do it only where a node wants a job. */
 export async function requeueLapsed(db: Db, now: number): Promise<void> {
   const lapsed = sql`${jobs.status} = 'running' AND ${jobs.leaseUntil} < ${now}`;
   await batch(db, requeueLost(db, lapsed, now));

@@ -6,7 +6,7 @@ import { changesAfter, servingState } from './changes.ts';
 import { batch, type Db } from './client.ts';
 import { nodeBaseModels, nodes } from './schema.ts';
 
-/** Notes a node and what it has, in place of what was known of it; gives what it starts with. */
+/** Stores a node and its base models in place of what was known of it. Returns the serving state that it starts with. */
 export async function saveNode(db: Db, node: RegisterNode, now: number): Promise<ServingState> {
   const { id, url, device, slots, version } = node;
   const values = { url, device, slots, version, registeredAt: now, lastSeen: now };
@@ -38,7 +38,7 @@ export async function saveNode(db: Db, node: RegisterNode, now: number): Promise
   return servingState(null, ends[0]!, []);
 }
 
-/** Notes that a node has ended: it gets no traffic, and nobody waits for it. Jobs for its base models wait on. */
+/** Marks a node as ended: it gets no traffic, and no change waits for it. Jobs for its base models keep waiting. */
 export async function leaveNode(db: Db, id: string, now: number): Promise<void> {
   await db
     .update(nodes)
@@ -46,7 +46,7 @@ export async function leaveNode(db: Db, id: string, now: number): Promise<void> 
     .where(eq(nodes.id, id));
 }
 
-/** Nodes that may get traffic, by id. */
+/** The nodes that may get traffic, in the order of their ids. */
 export async function liveNodes(db: Db, now: number): Promise<LiveNode[]> {
   const rows = await db
     .select({
@@ -70,7 +70,7 @@ export async function liveNodes(db: Db, now: number): Promise<LiveNode[]> {
   return [...byId.values()];
 }
 
-/** The precisions in which any known node has the base model of a row of `nodeBaseModels`, in a statement that joins another table. */
+/** The precisions in which any known node has a base model, within a statement over `nodeBaseModels` and another table. */
 export const knownPrecisions = sql<string[]>`(SELECT json_group_array(DISTINCT p.value)
   FROM ${nodeBaseModels} AS m, json_each(m.precisions) AS p
   WHERE m.base_model = ${nodeBaseModels.baseModel} AND m.sha256 = ${nodeBaseModels.sha256})`.mapWith(
@@ -78,8 +78,8 @@ export const knownPrecisions = sql<string[]>`(SELECT json_group_array(DISTINCT p
 );
 
 /**
- * The base model to train on: that of the given id, or for `default` the first of the node heard of last. Nodes that
- * are silent for now count too, because a job waits for them.
+ * The base model to train on: the one of the given id, or for `default` the first of the node heard of last. Silent nodes count too,
+ * because a job waits for them.
  */
 export async function findBaseModel(db: Db, id: string): Promise<BaseModel | undefined> {
   const wanted = id === 'default' ? eq(nodeBaseModels.position, 0) : eq(nodeBaseModels.baseModel, id);
@@ -98,7 +98,7 @@ export async function findBaseModel(db: Db, id: string): Promise<BaseModel | und
   return rows[0];
 }
 
-/** Ids of the base models that any known node has, in the order of the alphabet. */
+/** Ids of the base models that any known node has, in alphabetical order. */
 export async function knownBaseModels(db: Db): Promise<string[]> {
   const rows = await db
     .selectDistinct({ id: nodeBaseModels.baseModel })
@@ -107,7 +107,7 @@ export async function knownBaseModels(db: Db): Promise<string[]> {
   return rows.map((row) => row.id);
 }
 
-/** Forgets nodes silent since before `before`. */
+/** Forgets nodes that have been silent since before `before`. */
 export async function forgetNodes(db: Db, before: number): Promise<void> {
   const owner = db.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, nodeBaseModels.nodeId));
   await batch(db, {

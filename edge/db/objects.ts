@@ -9,8 +9,8 @@ export const UNCLAIMED_SECONDS = 3600;
 export type StoredObject = typeof objects.$inferSelect;
 
 /**
- * Notes an object before its first byte is written, so that it cannot be lost track of. A row of the same key is
- * replaced: keys carry ids and attempts, so only a repeated upload of the same thing meets one.
+ * Notes an object before its first byte is written, so that it is never lost track of. It replaces a row of the same key: keys carry ids
+ * and attempts, so only a repeated upload meets one.
  */
 export async function beginObject(db: Db, key: string, now: number, uploadId: string | null): Promise<void> {
   const values = { uploadId, bytes: null, sha256: null, createdAt: now, expiresAt: now + UNCLAIMED_SECONDS };
@@ -20,7 +20,7 @@ export async function beginObject(db: Db, key: string, now: number, uploadId: st
     .onConflictDoUpdate({ target: objects.key, set: values });
 }
 
-/** Notes that an object is complete. It stays unclaimed: `claimObjects` keeps it. */
+/** Marks an object as complete. It stays unclaimed until `claimObjects` keeps it. */
 export async function finishObject(
   db: Db,
   key: string,
@@ -32,7 +32,7 @@ export async function finishObject(
     .where(eq(objects.key, key));
 }
 
-/** A statement for a batch: these objects are kept from now on. */
+/** A statement for a batch: it keeps these objects from now on. */
 export function claimObjects(db: Db, keys: string[]) {
   return db.update(objects).set({ expiresAt: null }).where(inArray(objects.key, keys));
 }
@@ -54,8 +54,8 @@ export async function findObjects(db: Db, keys: string[]): Promise<StoredObject[
 }
 
 /**
- * Takes up to `limit` expired objects for deletion. They count as incomplete from here on, so that nothing can claim
- * an object which is about to go; those not forgotten afterwards are taken again by the next sweep.
+ * Takes up to `limit` expired objects for deletion. They count as incomplete from now on, so that nothing can claim them. The next sweep
+ * takes again what is not forgotten afterwards.
  */
 export async function takeExpiredObjects(db: Db, now: number, limit: number): Promise<StoredObject[]> {
   const expired = db

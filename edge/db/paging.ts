@@ -1,14 +1,14 @@
 import { asc, desc, gt, lt, type SQL } from 'drizzle-orm';
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core';
 
-/** Which items of a list: `limit` of them after the one whose id is `after`, by age. */
+/** One page of a list ordered by age: `limit` items after the one whose id is `after`. */
 export interface Paging {
   after?: string | undefined;
   limit: number;
   order: 'asc' | 'desc';
 }
 
-/** What comes after the item at `last`, in that order. */
+/** Matches the items after the one at `last`, in that order. */
 export function beyond(seq: SQLiteColumn, last: number, order: Paging['order']): SQL {
   return order === 'asc' ? gt(seq, last) : lt(seq, last);
 }

@@ -3,21 +3,21 @@ import type { Db } from './client.ts';
 import type { JobRow } from './jobs.ts';
 import { jobs, nodeBaseModels } from './schema.ts';
 
-/** How far back training counts against a tenant. */
+/** Seconds for which past training counts against a tenant. */
 const RECENT_SECONDS = 3600;
-/** A tenant's newest attempts, whose mean is how long its next one is taken to run. */
+/** Number of a tenant's newest attempts whose mean predicts how long its next one runs. */
 const TYPICAL_OF = 20;
-/** What an attempt is taken to run where its tenant has not trained yet. */
+/** Predicted seconds of an attempt where its tenant has not trained yet. */
 export const FIRST_GUESS_SECONDS = 60;
 
 /**
- * The queued jobs that match `among`, which calls them `j`, in the order in which they are taken: `seq`, `id`, and the
- * `seconds` that each is taken to run.
+ * The queued jobs that match `among`, in the order in which they are taken: `seq`, `id`, and the `seconds` that each is predicted to run.
+ * `among` calls them `j`.
  *
- * A tenant that was trained least in the last hour is next, and within it the oldest job: a job's place is what its
- * tenant will have been given by its turn, in seconds of training. Attempts that run count as long as they will typically
- * be, so that nodes which are free at once serve different tenants. Nobody starves: after an hour without training a
- * tenant has been given nothing, and only older jobs of such tenants go before its own.
+ * The tenant that trained least in the last hour is next, with its oldest job. A job's place is the training time, in seconds, that its
+ * tenant will have had by its turn. Running attempts count with their predicted length, so that nodes which are free at once serve
+ * different tenants. Nobody starves: after an hour without training a tenant counts zero, and only older jobs of such tenants go before its
+ * own.
  */
 export function fairQueue(among: SQL, now: number): SQL {
   const since = now - RECENT_SECONDS;
@@ -32,15 +32,15 @@ export function fairQueue(among: SQL, now: number): SQL {
         WHERE r.tenant = waiting.tenant AND r.status = 'running') AS given
     FROM (${typical}) AS waiting`;
   const turn = sql`row_number() OVER (PARTITION BY j.tenant ORDER BY j.seq) - 1`;
-  // CROSS keeps the order of the tables: from a tenant to its jobs.
+  // CROSS JOIN keeps the order of the tables: from a tenant to its jobs.
   return sql`(SELECT j.seq, j.id, s.typical AS seconds FROM (${given}) AS s
     CROSS JOIN ${jobs} AS j ON j.tenant = s.tenant AND j.status = 'queued'
     WHERE ${among} ORDER BY s.given + s.typical * (${turn}), j.seq)`;
 }
 
-/** For `fairQueue`: the jobs that one of these nodes has the base model for, in their precision. */
+/** A condition for `fairQueue`: one of these nodes has the job's base model in its precision. */
 export function trainableBy(nodeIds: string[]): SQL {
-  // What an earlier attempt made of "auto" binds the later ones.
+  // Later attempts keep the precision that an earlier one chose for "auto".
   const precision = sql`coalesce(j.resolved ->> '$.method.base_precision', j.method ->> 'base_precision')`;
   return sql`EXISTS (SELECT 1 FROM json_each(${JSON.stringify(nodeIds)}) AS n JOIN ${nodeBaseModels} AS m
       ON m.node_id = n.value AND m.base_model = j.base_model
@@ -48,12 +48,12 @@ export function trainableBy(nodeIds: string[]): SQL {
       AND (${precision} = 'auto' OR ${precision} IN (SELECT value FROM json_each(m.precisions))))`;
 }
 
-/** For `fairQueue`: the jobs for a base model, whether or not a node has it. */
+/** A condition for `fairQueue`: the job is for this base model, whether or not a node has it. */
 export function waitingFor(baseModel: string): SQL {
   return sql`j.base_model = ${baseModel}`;
 }
 
-/** Where a queued job stands: how many are taken up to it, itself included, and the Unix second when a node may take it. */
+/** A queued job's place: how many jobs are taken up to and including it, and the Unix second when a node may take it. */
 export interface QueuePlace {
   position: number;
   estimatedStart: number;
@@ -61,7 +61,7 @@ export interface QueuePlace {
 
 export interface WaitingJob {
   id: string;
-  /** How long it is taken to run. */
+  /** Seconds that the job is predicted to run. */
   seconds: number;
 }
 
@@ -70,7 +70,7 @@ export async function readQueue(db: Db, among: SQL, now: number): Promise<Waitin
   return db.all<WaitingJob>(sql`SELECT id, seconds FROM ${fairQueue(among, now)}`);
 }
 
-/** What the nodes train, each with the node's id, when it began and how many seconds it says are left. */
+/** The jobs that the nodes train: each with its node's id, its start and the seconds left as the node says. */
 export async function readRunning(db: Db, nodeIds: string[]) {
   return db
     .select({
@@ -84,7 +84,7 @@ export async function readRunning(db: Db, nodeIds: string[]) {
     );
 }
 
-/** A tenant's queued jobs, the oldest first. */
+/** A tenant's queued jobs, oldest first. */
 export async function queuedJobs(db: Db, tenant: string): Promise<JobRow[]> {
   return db
     .select()

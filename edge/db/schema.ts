@@ -9,28 +9,28 @@ import { JOB_STATUSES } from '../../shared/job-state.ts';
 import type { PackedMetrics } from '../../shared/packed-metrics.ts';
 import type { HyperparametersRequest, PeftConfig, PeftRequest, Pooling } from '../../shared/peft-config.ts';
 
-// Times are Unix seconds. `seq` is SQLite's rowid: it orders by creation and costs no index, and an index on another
-// column ends with it, so a page "newest first" is one walk along such an index.
+// Times are Unix seconds. `seq` is SQLite's rowid: it orders by creation and needs no index of its own. An index on another column ends
+// with it, so a page "newest first" is one walk along that index.
 
 /** Client keys; only the SHA-256 of a key is stored. */
 export const apiKeys = sqliteTable('api_keys', {
   hash: text().primaryKey(),
   tenant: text().notNull(),
-  /** What its maker calls it. */
+  /** The name that whoever made the key gave it. */
   name: text(),
   createdAt: integer('created_at').notNull(),
   revokedAt: integer('revoked_at'),
 });
 
 /**
- * Every object in R2, written before its first byte. What nothing has claimed by `expiresAt` is deleted by the cron:
- * abandoned uploads, files of lost attempts, and what a deletion could not remove at once. Null: kept.
+ * Every object in R2, recorded before its first byte. The cron deletes objects that nothing has claimed by `expiresAt`: abandoned uploads,
+ * files of lost attempts, and whatever a deletion could not remove at once. Null means kept.
  */
 export const objects = sqliteTable(
   'objects',
   {
     key: text().primaryKey(),
-    /** R2's multipart upload while there is one to abort. */
+    /** The id of R2's multipart upload while there is one to abort. */
     uploadId: text('upload_id'),
     /** Null until the upload is complete. */
     bytes: integer(),
@@ -41,7 +41,7 @@ export const objects = sqliteTable(
   (t) => [index('objects_expiring').on(t.expiresAt).where(sql`expires_at IS NOT NULL`)],
 );
 
-/** Uploaded datasets; `objectKey` is where the rows lie as JSONL. */
+/** Uploaded datasets; the rows lie as JSONL under `objectKey`. */
 export const files = sqliteTable(
   'files',
   {
@@ -49,7 +49,7 @@ export const files = sqliteTable(
     id: text().notNull(),
     tenant: text().notNull(),
     filename: text().notNull(),
-    /** Size as uploaded, which is not that of the JSONL. */
+    /** Size of the file as uploaded; the JSONL has another. */
     bytes: integer().notNull(),
     examples: integer().notNull(),
     labels: text({ mode: 'json' }).$type<Record<string, number>>().notNull(),
@@ -61,7 +61,7 @@ export const files = sqliteTable(
   (t) => [uniqueIndex('files_id').on(t.id), index('files_tenant').on(t.tenant)],
 );
 
-/** The last version given to each name; survives deletions, so that no version is ever given twice. */
+/** The last version given to each name. It survives deletions, so that no version is ever given twice. */
 export const adapterNames = sqliteTable(
   'adapter_names',
   {
@@ -90,7 +90,7 @@ export const adapters = sqliteTable(
     seed: integer(),
     metadata: text({ mode: 'json' }).$type<Record<string, string>>().notNull(),
     createdAt: integer('created_at').notNull(),
-    /** What follows is null until the adapter is ready. SHA-256 of the canonical manifest. */
+    /** SHA-256 of the canonical manifest. This and all columns below are null until the adapter is ready. */
     bundle: text(),
     manifest: text({ mode: 'json' }).$type<BundleManifest>(),
     /** R2 prefix of the bundle's files, ending in a slash. */
@@ -106,12 +106,12 @@ export const adapters = sqliteTable(
   ],
 );
 
-/** Where a saved training state lies, which attempt saved it, and its SHA-256. */
+/** The key of a saved training state, the attempt that saved it, and its SHA-256. */
 export interface JobCheckpoint extends LeaseCheckpoint {
   key: string;
 }
 
-/** Training jobs. A lease is `leaseToken` until `leaseUntil`; whatever acts on a running job must hold the token. */
+/** Training jobs. A lease is `leaseToken` until `leaseUntil`; a node must present the token to act on a running job. */
 export const jobs = sqliteTable(
   'jobs',
   {
@@ -132,19 +132,19 @@ export const jobs = sqliteTable(
     hyperparameters: text({ mode: 'json' }).$type<HyperparametersRequest>().notNull(),
     seed: integer().notNull(),
     status: text({ enum: JOB_STATUSES }).notNull().default('queued'),
-    /** Grows with every lease and is part of R2 keys, so that a stale node overwrites nothing. */
+    /** Number of leases so far. It is part of R2 keys, so that a stale node overwrites nothing. */
     attempt: integer().notNull().default(0),
-    /** Attempts lost to a lapse or a retryable failure; handing a job back at shutdown is none. */
+    /** Attempts lost to a lapse or a retryable failure; a job handed back at shutdown loses none. */
     failures: integer().notNull().default(0),
     leaseToken: text('lease_token'),
     leaseUntil: integer('lease_until'),
     nodeId: text('node_id'),
-    /** When the newest attempt began. */
+    /** Start of the newest attempt. */
     leasedAt: integer('leased_at'),
     resolved: text({ mode: 'json' }).$type<ResolvedTraining>(),
     progress: text({ mode: 'json' }).$type<Progress>(),
     trainedTokens: integer('trained_tokens'),
-    /** The newest saved state of its training; the next attempt goes on from there. */
+    /** The newest saved training state; the next attempt resumes from it. */
     checkpoint: text({ mode: 'json' }).$type<JobCheckpoint>(),
     error: text({ mode: 'json' }).$type<{ code: string; message: string }>(),
     createdAt: integer('created_at').notNull(),
@@ -164,7 +164,7 @@ export const jobs = sqliteTable(
   ],
 );
 
-/** What happened to a job, in order of `number`, which counts its own events from 1 and makes their ids. */
+/** A job's events; `number` counts them from 1 within the job and ends their ids. */
 export const jobEvents = sqliteTable(
   'job_events',
   {
@@ -179,7 +179,7 @@ export const jobEvents = sqliteTable(
   (t) => [primaryKey({ columns: [t.jobId, t.number] })],
 );
 
-/** Nodes. One silent for `NODE_TTL_SECONDS` gets no traffic. */
+/** Nodes. A node silent for `NODE_TTL_SECONDS` gets no traffic. */
 export const nodes = sqliteTable('nodes', {
   id: text().primaryKey(),
   url: text().notNull(),
@@ -187,7 +187,7 @@ export const nodes = sqliteTable('nodes', {
   slots: integer().notNull(),
   version: text().notNull(),
   registeredAt: integer('registered_at').notNull(),
-  // Not indexed on purpose: it is written every heartbeat, and there are few nodes.
+  // This column has no index on purpose: every heartbeat writes it, and there are few nodes.
   lastSeen: integer('last_seen').notNull(),
 });
 
@@ -204,7 +204,7 @@ export const nodeBaseModels = sqliteTable(
     hiddenSize: integer('hidden_size').notNull(),
     numLayers: integer('num_layers').notNull(),
     maxLength: integer('max_length').notNull(),
-    /** Null where the node is of a version that does not say. */
+    /** Null where the node is of a version that does not report it. */
     intermediateSize: integer('intermediate_size'),
     poolings: text({ mode: 'json' }).$type<Pooling[]>(),
     /** `base_model_name_or_path` in adapters' configurations. */
@@ -213,7 +213,7 @@ export const nodeBaseModels = sqliteTable(
   (t) => [primaryKey({ columns: [t.nodeId, t.baseModel] })],
 );
 
-/** Where deleted items stood in their lists, so that a page after one of them is still found. No id is given twice. */
+/** Places of deleted items in their lists, so that a page after one of them is still found. No id is given twice. */
 export const vacancies = sqliteTable(
   'vacancies',
   {
@@ -233,8 +233,8 @@ export const deletions = sqliteTable('deletions', {
 });
 
 /**
- * Changes of what a tenant's name resolves to. One is pending from before it is made until it is; what is resolved
- * meanwhile must not be kept. `seq` is the cursor of a node's heartbeat, and the time of every resolution.
+ * Changes of what a tenant's name resolves to. A change is pending until it has been made; meanwhile nobody may cache what its name
+ * resolves to. `seq` is the cursor of a node's heartbeat, and dates every resolution.
  */
 export const changes = sqliteTable(
   'changes',
@@ -248,7 +248,7 @@ export const changes = sqliteTable(
   (t) => [index('changes_pending').on(t.tenant, t.name).where(sql`pending = 1`)],
 );
 
-/** Answers kept for `Idempotency-Key`; without `status` the first request is still under way. */
+/** Answers kept for `Idempotency-Key`. While `status` is null the first request is still running. */
 export const idempotency = sqliteTable(
   'idempotency',
   {

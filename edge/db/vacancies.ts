@@ -3,7 +3,7 @@ import { type Db, statement } from './client.ts';
 import { vacancies } from './schema.ts';
 
 /**
- * Where the item of this id stands in its list, or stood before it was deleted; undefined where the tenant never had it.
+ * The place of an item in its list, or its place before it was deleted; undefined where the tenant never had it.
  * @param standing a statement that gives the `seq` of an item that is there
  */
 export async function placeOf(
@@ -17,7 +17,7 @@ export async function placeOf(
   return rows.length === 1 ? rows[0]!.seq : undefined;
 }
 
-/** A statement for a batch, before the deletion: notes where the items stand. `doomed` gives tenant, id and `seq` of each. */
+/** A statement for a batch, before a deletion: it records the items' places. `doomed` gives tenant, id and `seq` of each. */
 export function noteVacancies(db: Db, doomed: SQL, now: number) {
   return statement(
     db,
@@ -26,7 +26,7 @@ export function noteVacancies(db: Db, doomed: SQL, now: number) {
   );
 }
 
-/** Forgets where items stood that were deleted before `before`. */
+/** Forgets the places of items deleted before `before`. */
 export async function forgetVacancies(db: Db, before: number): Promise<void> {
   await db.delete(vacancies).where(lt(vacancies.createdAt, before));
 }

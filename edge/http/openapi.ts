@@ -8,7 +8,7 @@ type Document = ReturnType<OpenAPIHono<AppEnv>['getOpenAPI31Document']>;
 type PathItem = NonNullable<Document['paths']>[string];
 type Operation = NonNullable<PathItem['get']>;
 
-/** The parts of the API, by how their paths begin. */
+/** Tags of the document, by the beginning of a path. */
 const TAGS: Readonly<Record<string, string>> = {
   '/v1/files': 'Files',
   '/v1/adapters': 'Adapters',
@@ -18,8 +18,8 @@ const TAGS: Readonly<Record<string, string>> = {
   '/health': 'Health',
 };
 
-// What an operation may refuse with follows from its shape, and beyond that from this table: a code in it that is never
-// answered, or one that is missing, is found by the tests, which hold every answer against the document.
+// An operation's error codes follow from its shape and from this table. Tests hold every answer against the document, and find a code here
+// that is never answered or one that is missing.
 const ANY: readonly ErrorCode[] = ['unknown_parameter', 'internal_error', 'no_capacity'];
 const WITH_KEY: readonly ErrorCode[] = ['invalid_api_key'];
 const WITH_INPUT: readonly ErrorCode[] = ['invalid_request'];
@@ -106,7 +106,7 @@ const GIVEN_WITH: Readonly<Record<number, readonly Header[]>> = {
   503: ['Retry-After'],
 };
 
-/** The document of the API: what its routes say, and to each what the tables above do. To be made once. */
+/** Makes the OpenAPI document from the routes and the tables above. Call it once. */
 export function describeApi(app: OpenAPIHono<AppEnv>): Document {
   app.openAPIRegistry.register('Problem', named('Problem', problemBody));
   const document = app.getOpenAPI31Document({

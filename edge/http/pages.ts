@@ -1,4 +1,4 @@
-/** A list answer of rows of which one more than `limit` was read, to know whether there are more. */
+/** A list answer from rows read with one more than `limit`, which tells whether the list goes on. */
 export function toPage<Row, Item>(
   rows: Row[],
   limit: number,

@@ -9,7 +9,7 @@ const HTTP_CODES: Readonly<Record<number, ErrorCode>> = {
   415: 'unsupported_media_type',
 };
 
-/** What D1 says when a later attempt may succeed (developers.cloudflare.com/d1/observability/debug-d1). */
+/** Messages of D1 after which a later attempt may succeed (developers.cloudflare.com/d1/observability/debug-d1). */
 const PASSING = [
   'D1 DB is overloaded',
   'Network connection lost',
@@ -17,11 +17,11 @@ const PASSING = [
   'reset because its code was updated',
   'Cannot resolve D1 DB due to transient issue',
   'internal error; reference',
-  // Of a local database that another process holds for a moment, as `npm run keys` does.
+  // A local database says so while another process, such as `npm run keys`, holds it.
   'database is locked',
 ];
 
-/** Answers with `application/problem+json`; a server's own error is logged, never told. */
+/** Answers an error as `application/problem+json`. A fault of the server itself is logged and never shown. */
 export function respondWithError(thrown: unknown, c: Context<AppEnv>): Response {
   const error = toAppError(thrown);
   const id = c.get('requestId');
@@ -29,7 +29,7 @@ export function respondWithError(thrown: unknown, c: Context<AppEnv>): Response 
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
   if (error.retryAfter !== undefined) headers['retry-after'] = String(Math.ceil(error.retryAfter));
   if (error.acceptEncoding) headers['accept-encoding'] = error.acceptEncoding.join(', ');
-  // OpenAI's SDKs, and clients made like them, obey it.
+  // OpenAI's SDKs, and clients made like them, obey this header.
   if (error.isFinal) headers['x-should-retry'] = 'false';
   if (error.status === 401) headers['www-authenticate'] = 'Bearer realm="weft"';
   return c.newResponse(JSON.stringify(problem(error, id)), error.status as 400, headers);
@@ -56,13 +56,13 @@ function fromHono(thrown: HTTPException): AppError {
   return new AppError(code, messages[code] ?? thrown.message, { cause: thrown });
 }
 
-/** Matched on the cause alone: drizzle's own message holds the statement's parameters, which a user wrote. */
+/** Reads the cause alone: drizzle's own message holds the statement's parameters, which a user wrote. */
 function isPassing(thrown: unknown): boolean {
   const source = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   return source instanceof Error && PASSING.some((text) => source.message.includes(text));
 }
 
-/** Logs no message of drizzle's, which quotes parameters: texts and tokens do not belong in a log. */
+/** Logs a fault without drizzle's messages: they quote parameters, and texts and tokens do not belong in a log. */
 function logFault(thrown: unknown, requestId: string, method: string, path: string): void {
   const source = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   const detail =

@@ -1,12 +1,12 @@
 import { z } from '@hono/zod-openapi';
 
-/** A schema under its name among the document's components. */
+/** Registers a schema under a name among the document's components. */
 export function named<T extends z.ZodType>(name: string, schema: T): T {
-  // A schema that was made before the OpenAPI extension was loaded lacks its method; a copy has it.
+  // A schema made before the OpenAPI extension was loaded lacks `openapi`; a copy has it.
   return schema.clone().openapi(name);
 }
 
-/** A route's JSON answer, for `createRoute({ responses })`. What it may refuse with is said in `edge/http/openapi.ts`. */
+/** A route's JSON answer, for `createRoute({ responses })`. `edge/http/openapi.ts` lists its errors. */
 export function json<T extends z.ZodType>(description: string, schema: T) {
   return { description, content: { 'application/json': { schema } } };
 }
@@ -16,15 +16,15 @@ export function jsonRequest<T extends z.ZodType>(schema: T) {
   return { required: true, content: { 'application/json': { schema } } };
 }
 
-/** A file of a form. It has no `type`, as JSON Schema has none for bytes, so that a generated client takes any kind of file. */
+/** A file of a form. It has no `type`, because JSON Schema has none for bytes; so a generated client takes any kind of file. */
 interface FormFile {
   description: string;
   optional?: boolean;
 }
 
 /**
- * A route's form, for `createRoute({ request: { body } })`: files, and the fields that `fields` reads. Given as JSON Schema,
- * which is for the document alone: what checks a form by zod holds it whole.
+ * A route's form, for `createRoute({ request: { body } })`: files, and the fields that `fields` reads. The form is plain JSON Schema, for
+ * the document alone: validating it by zod would hold the whole form in memory.
  */
 export function form(files: Readonly<Record<string, FormFile>>, fields: z.ZodObject) {
   const { properties, required = [] } = z.toJSONSchema(fields, { io: 'input', unrepresentable: 'any' });

@@ -11,12 +11,12 @@ import { type Group, groupByNode } from './group-rows.ts';
 import { forgetAdapters, provenance, resolveAdapters, whyNotServable } from './resolve-adapters.ts';
 
 /**
- * How often what adapters mean is found out for one request. A single deletion may outdate it twice: nodes hear of it before it is made,
- * and give up the bundle when it is.
+ * Most times that one request resolves its adapters. One deletion may outdate it twice: nodes hear of it before it is made, and they drop
+ * the bundle when it is.
  */
 const MAX_RESOLUTIONS = 4;
 
-/** One text, the adapter it names, and where in the request it does. */
+/** One text, the adapter it names, and the request's field that holds it. */
 interface Input {
   model: string;
   text: string;
@@ -27,14 +27,14 @@ interface Input {
 export type NodeTiming = NodeClassifyResponse['timing'] & { nodes: number };
 
 export interface Classified {
-  /** The adapter, where one answered for all. */
+  /** The adapter, if one answered all texts; otherwise null. */
   model: string | null;
   data: Classification[];
   tokens: number;
   timing: NodeTiming;
 }
 
-/** Who asks, and how. */
+/** The client and the settings of its request. */
 export interface Caller {
   db: Db;
   client: NodeClient;
@@ -42,7 +42,7 @@ export interface Caller {
   deadline: Deadline;
 }
 
-/** Classifies every text of a request, in its order. One that cannot be answered fails the whole, named in `param`. */
+/** Classifies the texts of a request, in order. A text that cannot be answered fails the whole request and is named in `param`. */
 export async function classify(caller: Caller, request: ClassifyRequest): Promise<Classified> {
   const inputs = toInputs(request);
   for (let resolved = 1; ; resolved++) {
@@ -52,7 +52,7 @@ export async function classify(caller: Caller, request: ClassifyRequest): Promis
       if (!(error instanceof Outdated)) throw error;
       if (resolved === MAX_RESOLUTIONS) throw error.asProblem();
     }
-    // What the isolate remembers is not so any more, or was deleted on the way: the database knows what is.
+    // The isolate's memory is stale, or the adapter was deleted on the way; the database knows.
     forgetAdapters(
       caller.tenant,
       inputs.map(({ model }) => model),
@@ -121,7 +121,7 @@ async function ask(
   }
 }
 
-/** What a node says of a row, at the row's place in the client's request. */
+/** Translates a node's error about a row to the row's place in the client's request. */
 function atInput(error: AppError, { model, param }: Input): AppError {
   const { code, message, retryAfter, cause } = error;
   const place = { param, cause, ...(retryAfter !== undefined && { retryAfter }) };
@@ -130,7 +130,7 @@ function atInput(error: AppError, { model, param }: Input): AppError {
 
 const isOutdated = (code: ErrorCode) => code === 'adapter_stale' || code === 'adapter_not_found';
 
-/** A node has refused rows because of what they were resolved to. */
+/** A node refused rows because their resolution is out of date. */
 class Outdated extends Error {
   override name = 'Outdated';
   readonly #input: Input;
@@ -142,7 +142,10 @@ class Outdated extends Error {
     this.#refusal = refusal;
   }
 
-  /** In the client's words: the node speaks of bundles, and of names as of some change. That there is none, only the database can say. */
+  /**
+   * The problem in the client's words, because the node speaks of bundles and changes. Only the database can say that there is no such
+   * adapter.
+   */
   asProblem(): AppError {
     const { model, param } = this.#input;
     const cause = this.#refusal;

@@ -5,7 +5,7 @@ import { assignNodes, nodesWith } from '../nodes/pick-node.ts';
 
 /** A text of a request and the adapter that answers it. */
 export interface Row {
-  /** Its place in the request. */
+  /** Index of the text in the request. */
   index: number;
   text: string;
   adapter: ServableAdapter;
@@ -13,15 +13,15 @@ export interface Row {
 
 /** Rows that one node answers in one call. */
 export interface Group {
-  /** Undefined where no node can. */
+  /** Undefined where no node can answer them. */
   node: LiveNode | undefined;
-  /** The nodes that can answer all of them, those that fail for now included. */
+  /** The nodes that can answer all rows, including nodes that fail at the moment. */
   candidates: readonly LiveNode[];
   rows: Row[];
 }
 
 /**
- * Rows that the same nodes can answer and that go to the same one of them share one call, in the request's order and
+ * Groups rows into calls. Rows that the same nodes can answer and that go to the same node share a call, in the request's order and
  * whatever their base models.
  */
 export function groupByNode(rows: readonly Row[], nodes: readonly LiveNode[], traffic: NodeTraffic): Group[] {

@@ -7,8 +7,8 @@ import { isolate } from '../nodes/isolate.ts';
 const keyOf = (tenant: string, ref: string) => `${tenant} ${ref}`;
 
 /**
- * The ready adapters that `refs` mean to a tenant, as the isolate remembers them or else as the database has them. What
- * is unknown or not ready is left out, and never remembered.
+ * The ready adapters that a tenant's `refs` name, from the isolate's memory or else the database. References that are unknown or not ready
+ * are left out and never remembered.
  */
 export async function resolveAdapters(
   db: Db,
@@ -30,12 +30,12 @@ export async function resolveAdapters(
   return found;
 }
 
-/** For an isolate that has heard from a node that they are stale. */
+/** Forgets resolutions that a node has called stale. */
 export function forgetAdapters(tenant: string, refs: Iterable<string>): void {
   for (const ref of refs) isolate.adapters.delete(keyOf(tenant, ref));
 }
 
-/** What lets a node tell whether these resolutions are stale: for each name the oldest of them. */
+/** The oldest resolution of each name, by which a node tells whether any is stale. */
 export function provenance(
   tenant: string,
   adapters: Iterable<ServableAdapter>,
@@ -45,7 +45,7 @@ export function provenance(
   return { tenant, names: [...oldest].map(([name, as_of]) => ({ name, as_of })) };
 }
 
-/** Why there is no ready adapter of this reference, naming the field that asks for it. */
+/** The reason why this reference has no ready adapter, naming the field that asks for it. */
 export async function whyNotServable(db: Db, tenant: string, ref: string, param: string): Promise<AppError> {
   const row = await findAdapter(db, tenant, ref);
   if (!row) return new AppError('adapter_not_found', `${param}: there is no adapter ${ref}.`, { param });

@@ -2,12 +2,12 @@ import type { JobEvent } from '../../shared/api/jobs.ts';
 
 const POLL_MS = 1000;
 const COMMENT_MS = 15_000;
-/** A stream ends after this long and its client goes on from the last event. A poll is 2 of the 1,000 queries a request may make. */
+/** Most milliseconds of a stream; its client then resumes from the last event. A poll is 2 of the 1,000 queries that a request may make. */
 const STREAM_MS = 5 * 60_000;
 
-/** What a stream needs of the world, so that tests bring their own. */
+/** The outside world of a stream; tests bring their own. */
 export interface EventFeed {
-  /** The events after this id, oldest first, and whether there can be more. */
+  /** Reads the events after this id, oldest first; `isOver` says that there will be no more. */
   read(after: string | undefined): Promise<{ events: JobEvent[]; isOver: boolean }>;
   send(event: JobEvent): Promise<void>;
   /** Sends a comment, which keeps proxies from closing a quiet connection. */
@@ -16,7 +16,7 @@ export interface EventFeed {
   isAborted(): boolean;
 }
 
-/** Sends a job's events as they come, until its last one, until the client leaves or for five minutes. */
+/** Sends a job's events as they come, until the last one, until the client leaves or for five minutes. */
 export async function followEvents(feed: EventFeed, after: string | undefined): Promise<void> {
   let last = after;
   let quietMs = 0;

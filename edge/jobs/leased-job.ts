@@ -2,7 +2,7 @@ import { AppError } from '../../shared/errors.ts';
 import type { Db } from '../db/client.ts';
 import { findAnyJob, type JobRow } from '../db/jobs.ts';
 
-/** The job, provided that it runs and `token` is its lease. @throws {AppError} `job_not_found`, `lease_lost` */
+/** The job, if it runs and `token` is its lease. @throws {AppError} `job_not_found`, `lease_lost` */
 export async function leasedJob(db: Db, id: string, token: string): Promise<JobRow> {
   const job = await findJobOfToken(db, id, token);
   if (job.status !== 'running') throw leaseLost(id);
@@ -10,7 +10,7 @@ export async function leasedJob(db: Db, id: string, token: string): Promise<JobR
 }
 
 /**
- * The job, whether or not it runs, provided that `token` is its last lease and it was not cancelled under it.
+ * The job, running or not, if `token` is its last lease and it was not cancelled meanwhile.
  * @throws {AppError} `job_not_found`, `lease_lost`
  */
 export async function heldJob(db: Db, id: string, token: string): Promise<JobRow> {

@@ -13,7 +13,7 @@ import {
 } from '../db/queue.ts';
 import { startTimes } from './start-times.ts';
 
-/** The places of those of `jobs` that are queued, by their ids. */
+/** The places of the queued ones among `jobs`, by their ids. */
 export async function placesOf(db: Db, jobs: readonly JobRow[]): Promise<Map<string, QueuePlace>> {
   const places = new Map<string, QueuePlace>();
   const queued = jobs.filter((job) => job.status === 'queued');
@@ -32,7 +32,7 @@ export async function placesOf(db: Db, jobs: readonly JobRow[]): Promise<Map<str
   return places;
 }
 
-/** The places of all jobs that `able` nodes can train; where there is none, as if one were there that trains `baseModel`. */
+/** The places of all jobs that the `able` nodes can train. Without such a node they are computed as if one trained `baseModel`. */
 async function placesAmong(db: Db, able: string[], baseModel: string, now: number) {
   const isAlone = able.length === 0;
   const line = await readQueue(db, isAlone ? waitingFor(baseModel) : trainableBy(able), now);
@@ -48,7 +48,7 @@ async function placesAmong(db: Db, able: string[], baseModel: string, now: numbe
   return new Map(line.map(({ id }, i) => [id, { position: i + 1, estimatedStart: Math.ceil(starts[i]!) }]));
 }
 
-/** Jobs of one kind wait for the same nodes. */
+/** A key that is equal for jobs which wait for the same nodes. */
 function kindOf(job: JobRow): string {
   return JSON.stringify([job.baseModel, job.baseModelSha256, precisionOf(job)]);
 }

@@ -1,5 +1,5 @@
 /**
- * When each job of a line starts, where whichever node is free first takes the next.
+ * Start times of the jobs in a line, where the node that is free first takes the next job.
  * @param freeAt when each node is free; at least one
  * @param seconds how long each job runs
  */

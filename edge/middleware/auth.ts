@@ -8,7 +8,7 @@ import { isolate } from '../nodes/isolate.ts';
 
 const MAX_KEY_LENGTH = 256;
 
-/** Under `/v1/`: the bearer key names the tenant, by which every query is scoped. */
+/** Guards `/v1/`: the bearer key names the tenant, by which every query is scoped. */
 export const requireTenant: MiddlewareHandler<AppEnv> = async (c, next) => {
   const key = bearer(c.req.header('authorization'));
   const tenant = key === undefined ? undefined : await tenantOf(c.get('db'), await sha256Of(key));
@@ -19,7 +19,7 @@ export const requireTenant: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
 };
 
-/** Under `/internal/`: the secret that nodes and edge share. */
+/** Guards `/internal/`: the caller must know the secret that nodes and edge share. */
 export const requireNode: MiddlewareHandler<AppEnv> = async (c, next) => {
   const secret = bearer(c.req.header('authorization'));
   if (secret === undefined || !c.env.NODE_SECRET || !(await equalSecrets(secret, c.env.NODE_SECRET))) {
@@ -34,7 +34,7 @@ function bearer(header: string | undefined): string | undefined {
   return token !== undefined && token.length <= MAX_KEY_LENGTH ? token : undefined;
 }
 
-/** A revoked key works on until the isolate forgets it. */
+/** Finds a key's tenant. A revoked key works until the isolate forgets it. */
 async function tenantOf(db: Db, hash: string): Promise<string | undefined> {
   const known = isolate.keys.get(hash);
   if (known !== undefined) return known;

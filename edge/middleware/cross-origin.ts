@@ -22,8 +22,8 @@ const answer = cors({
 });
 
 /**
- * Lets pages of the origins in `CORS_ORIGINS` call the API. Never with credentials: a key comes in a header, which a page must
- * have been given. OPTIONS that is no preflight goes on to say what methods there are.
+ * Lets pages of the origins in `CORS_ORIGINS` call the API, never with credentials: a page must have been given a key, which it sends in a
+ * header. An OPTIONS request that is no preflight is passed on, to be answered with the route's methods.
  */
 export const crossOrigin = createMiddleware<AppEnv>(async (c, next) => {
   const isPlainOptions = c.req.method === 'OPTIONS' && !c.req.header('access-control-request-method');

@@ -8,8 +8,8 @@ import type { AppEnv } from '../http/app-env.ts';
 const MAX_KEY_LENGTH = 255;
 
 /**
- * `Idempotency-Key`: the first request's answer is given again to each repetition for a day. A request that failed
- * has left nothing, so its key is free again. Comes after `jsonBody`, whose text it hashes.
+ * Implements `Idempotency-Key`: for a day each repetition gets the first request's answer. A failed request has left nothing, so it frees
+ * its key. It must come after `jsonBody`, whose text it hashes.
  */
 export const idempotent = createMiddleware<AppEnv>(async (c, next) => {
   const key = c.req.header('idempotency-key');

@@ -7,8 +7,8 @@ import { collectBytes, requestBytes } from '../upload/bytes.ts';
 export const MAX_JSON_BYTES = 1024 * 1024;
 
 /**
- * Every route that takes JSON lists this as its middleware. The body is read once, within its bound whether or not it declares its
- * length, and decoded strictly: `Request.json()` would turn broken UTF-8 into replacement characters, and a model would be trained on those.
+ * The middleware of every route that takes JSON. It reads the body once, within its limit whether or not the length is declared, and
+ * decodes it strictly: `Request.json()` would turn broken UTF-8 into replacement characters, and a model would learn those.
  */
 export function jsonBody(maxBytes = MAX_JSON_BYTES): MiddlewareHandler<AppEnv>[] {
   const tooLarge = () => new AppError('payload_too_large', `The body is larger than ${maxBytes} bytes.`);
@@ -16,14 +16,14 @@ export function jsonBody(maxBytes = MAX_JSON_BYTES): MiddlewareHandler<AppEnv>[]
     if (Number(c.req.header('content-length')) > maxBytes) throw tooLarge();
     const bytes = await collectBytes(requestBytes(c.req.raw), maxBytes, tooLarge);
     const isJson = c.req.header('content-type')?.includes('json') ?? false;
-    // Where `c.req.text()` and `c.req.json()` look first; the type leaves out that it holds promises.
+    // `c.req.text()` and `c.req.json()` look here first; the cache's type leaves out that it holds promises.
     c.req.bodyCache.text = Promise.resolve(decode(bytes, isJson)) as never;
     await next();
   });
   return [read];
 }
 
-/** `strictly` refuses what is no UTF-8. */
+/** Decodes UTF-8; `strictly` refuses anything else. */
 function decode(bytes: Uint8Array, strictly: boolean): string {
   try {
     return new TextDecoder('utf-8', { fatal: strictly, ignoreBOM: false }).decode(bytes);

@@ -3,8 +3,8 @@ import { AppError } from '../../shared/errors.ts';
 import type { AppEnv } from '../http/app-env.ts';
 
 /**
- * Refuses requests for other hosts than those of `ALLOWED_HOSTS`. The local edge has a well-known key and listens where any web page's
- * requests can get: one whose name was pointed here (DNS rebinding) would come under that name.
+ * Refuses requests for hosts other than those of `ALLOWED_HOSTS`. The local edge has a well-known key, and a web page whose name points to
+ * this machine (DNS rebinding) could call it; such a call comes under the page's own host name.
  */
 export const knownHost = createMiddleware<AppEnv>(async (c, next) => {
   const allowed = c.env.ALLOWED_HOSTS;

@@ -4,10 +4,7 @@ import { matchedRoutes } from 'hono/route';
 import { AppError } from '../../shared/errors.ts';
 import type { AppEnv } from '../http/app-env.ts';
 
-/**
- * Refuses a query parameter that the route does not have, so that none is ignored. What a route has is in the schema it is
- * documented by; a route without one, and one that is not documented, takes none.
- */
+/** Refuses query parameters that the route's schema does not have, so that none is ignored. A route without a schema takes none. */
 export function knownQuery(app: OpenAPIHono<AppEnv>): MiddlewareHandler<AppEnv> {
   let parameters: Map<string, string[]> | undefined;
   return async (c, next) => {
@@ -24,7 +21,7 @@ export function knownQuery(app: OpenAPIHono<AppEnv>): MiddlewareHandler<AppEnv> 
   };
 }
 
-/** The query parameters of every documented route, by its method and path as Hono has them. */
+/** The query parameters of every documented route, by method and path in Hono's notation. */
 function parametersOf(app: OpenAPIHono<AppEnv>): Map<string, string[]> {
   const routes = app.openAPIRegistry.definitions.flatMap((one) => (one.type === 'route' ? [one.route] : []));
   return new Map(
@@ -36,7 +33,7 @@ function parametersOf(app: OpenAPIHono<AppEnv>): Map<string, string[]> {
   );
 }
 
-/** The object that a query is, or is made into. */
+/** The object schema of a query, before or behind its transformations. */
 function objectIn(schema: unknown): z.ZodObject | undefined {
   if (schema instanceof z.ZodObject) return schema;
   return schema instanceof z.ZodPipe ? objectIn(schema.out) : undefined;

@@ -3,12 +3,12 @@ import { AppError } from '../../shared/errors.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { gunzip } from '../upload/bytes.ts';
 
-/** Content codings that are read (RFC 9110, section 8.4.1). */
+/** Content codings that the edge reads (RFC 9110, section 8.4.1). */
 const CODINGS = ['gzip', 'identity'];
 
 /**
- * Makes of every request one that routes can read: its body is unpacked, as it is read, where it comes compressed, so that
- * each route's limits are of what it comes to; and JSON has the one name that Hono's validators know.
+ * Makes every request readable for routes. A compressed body is unpacked while it is read, so that each route's limits count unpacked
+ * bytes; and every JSON content type becomes the one name that Hono's validators know.
  */
 export const plainBody = createMiddleware<AppEnv>(async (c, next) => {
   const { raw } = c.req;
@@ -28,7 +28,7 @@ export const plainBody = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
-/** JSON's content type without parameters; any other as it is. */
+/** The content type of JSON without parameters; any other stays as it is. */
 function nameOfJson(contentType: string): string {
   const [essence = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
   if (!/^application\/([\w.-]+\+)?json$/.test(essence)) return contentType;

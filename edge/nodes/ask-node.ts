@@ -7,29 +7,28 @@ import { mayDoBetterElsewhere, type NodeClient, NodeSilent, NodeTrouble } from '
 import type { NodeTraffic, Outcome } from './node-traffic.ts';
 import { pickNode } from './pick-node.ts';
 
-/** A node is told to end so much before the edge stops to listen: this part of its time, and at most so many milliseconds. */
+/** Part of the edge's waiting time by which a node must end earlier; `ANSWER_MS` bounds it. */
 const ANSWER_PART = 1 / 10;
 const ANSWER_MS = 500;
-/** Silence is held against a node that had so many milliseconds: a client may give it fewer than any takes. */
+/** Milliseconds that a node must have had before its silence counts against it: a client may give it too few for any node. */
 const FAIR_MS = 2_000;
 
-/** What one node is to answer. */
+/** The rows that one node is to answer, and the nodes that can. */
 export interface Question {
-  /** Undefined where no node can. */
+  /** Undefined where no node can answer. */
   node: LiveNode | undefined;
-  /** The nodes that can. */
+  /** The nodes that can answer. */
   candidates: readonly LiveNode[];
-  /** Of the first row. */
+  /** The bundle of the first row. */
   bundle: string;
   baseModel: string;
   body: NodeClassifyRequest;
 }
 
 /**
- * Asks a node, and where that is lost, silent, in trouble or full once another. Where there is another, the first has
- * half of the time that is left.
- * @throws {AppError} `no_capacity` without a node that answers, and what a node says of the rows or of itself: where two nodes have not
- * answered, what either has said
+ * Asks a node, and one more if the first is lost, silent, in trouble or full. If there is a second, the first has half of the time left.
+ * @throws {AppError} `no_capacity` where no node answers; otherwise the node's own refusal of the rows or of the call. If two nodes were
+ * asked, a refusal by either counts more than silence
  */
 export async function askNode(
   client: NodeClient,
@@ -52,7 +51,7 @@ export async function askNode(
   }
 }
 
-/** What the client is told of nodes that have not answered. */
+/** The client's error for nodes that have not answered. */
 export function asProblem(error: unknown, baseModel: string): unknown {
   if (error instanceof AppError) return error.code === 'model_not_found' ? noNode(baseModel, error) : error;
   return noAnswer(baseModel, error);

@@ -1,20 +1,20 @@
-/** Failures in a row that open a breaker. */
+/** Consecutive failures that open a breaker. */
 const FAILURES = 3;
-/** Milliseconds without a request before one may try whether the node is back. */
+/** Milliseconds without a request before one may test whether the node is back. */
 const OPEN_MS = 5_000;
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
 /**
- * Keeps requests off a node that fails: closed until it has failed three times in a row, then open for five seconds, then
- * half-open, where one request at a time tries whether it is back.
+ * Keeps requests off a failing node. It is closed until three failures in a row, then open for five seconds, then half-open: one request at
+ * a time tests whether the node is back.
  */
 export class CircuitBreaker {
   readonly #now: () => number;
   #failures = 0;
   #openUntil = 0;
 
-  /** @param now milliseconds */
+  /** @param now the current time in milliseconds */
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -24,7 +24,7 @@ export class CircuitBreaker {
     return this.#now() < this.#openUntil ? 'open' : 'half-open';
   }
 
-  /** A request is sent. Half-open, it is the probe: the next may follow after as long as a failure's, however it ends. */
+  /** Notes that a request is sent. Half-open, that request is the probe; however it ends, the next may follow after `OPEN_MS`. */
   begin(): void {
     if (this.state === 'half-open') this.#openUntil = this.#now() + OPEN_MS;
   }

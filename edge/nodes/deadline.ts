@@ -1,15 +1,15 @@
-/** When a request's client stops to wait. */
+/** The time at which a request's client stops waiting. */
 export class Deadline {
   readonly #until: number;
   readonly #now: () => number;
 
-  /** @param now milliseconds */
+  /** @param now the current time in milliseconds */
   constructor(timeoutMs: number, now: () => number = Date.now) {
     this.#now = now;
     this.#until = now() + timeoutMs;
   }
 
-  /** Milliseconds that are left. */
+  /** Milliseconds left. */
   get left(): number {
     return this.#until - this.#now();
   }

@@ -4,15 +4,15 @@ import { ExpiringCache } from '../expiring-cache.ts';
 import { NodeTraffic } from './node-traffic.ts';
 
 /**
- * What an isolate keeps between requests: data alone. Nothing here is relied on to be true: a revoked key works on for
- * its five seconds, and a node refuses a resolution that is older than what it knows.
+ * Data that an isolate keeps between requests. Nothing relies on it being up to date: a revoked key works for its five seconds, and a node
+ * refuses a resolution older than what it knows.
  */
 export const isolate = {
-  /** Tenants, by the hash of a key. */
+  /** Tenants by the hash of their key. */
   keys: new ExpiringCache<string>({ ttlMs: 5_000, max: 1_000 }),
-  /** Ready adapters, by tenant and reference: some 25 MB where full. */
+  /** Ready adapters by tenant and reference. */
   adapters: new ExpiringCache<ServableAdapter>({ ttlMs: 600_000, max: 50_000 }),
-  /** One entry, the nodes alive. Far below the time after which one is silent. */
+  /** One entry: the live nodes. It expires long before a node counts as silent. */
   nodes: new ExpiringCache<LiveNode[]>({ ttlMs: 3_000, max: 1 }),
   traffic: new NodeTraffic(),
 };

@@ -10,14 +10,16 @@ import {
 import { AppError, ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
 import type { LiveNode } from '../base-models.ts';
 
-/** Until a node begins to send an archive: it may have to fetch the adapter, and to write the base model's weights in fp32. */
+/**
+ * Milliseconds until a node must begin to send an archive: it may have to fetch the adapter, and to write the base model's weights in fp32.
+ */
 const EXPORT_TIMEOUT_MS = 120_000;
 const TELL_TIMEOUT_MS = 2_000;
-/** A client waits for it: a node that is slower is left out. */
+/** Milliseconds for a node to report an adapter's tier: a client waits for it, so a slower node is left out. */
 const TIER_TIMEOUT_MS = 500;
 /**
- * What a node's refusal is to the caller, by the node's code: either is the caller's to mend, or passes. The node's own words go with it.
- * Any other code is a fault of the edge's or the node's own.
+ * The client's error code for a node's refusal, by the node's code: the caller can mend it, or it passes. The node's words go with it. Any
+ * other code is a fault of the edge's or the node's own.
  */
 const TOLD_AS: ReadonlyMap<string, ErrorCode> = new Map<ErrorCode, ErrorCode>([
   ['adapter_not_found', 'adapter_not_found'],
@@ -25,14 +27,14 @@ const TOLD_AS: ReadonlyMap<string, ErrorCode> = new Map<ErrorCode, ErrorCode>([
   ['invalid_adapter', 'invalid_adapter'],
   ['not_mergeable', 'not_mergeable'],
   ['deadline_too_short', 'deadline_too_short'],
-  // Started again with other base models than were known of it.
+  // The node was restarted with other base models than the edge knows.
   ['model_not_found', 'model_not_found'],
   ['rate_limited', 'rate_limited'],
   ['no_capacity', 'no_capacity'],
   // The node could not fetch an adapter's files.
   ['upstream_failed', 'no_capacity'],
 ]);
-/** Of them, what another node may answer. */
+/** The codes among them after which another node may answer. */
 const ELSEWHERE: readonly ErrorCode[] = ['model_not_found', 'rate_limited', 'no_capacity'];
 const DEFAULT_RETRY_SECONDS = 1;
 
@@ -55,8 +57,8 @@ export class NodeClient {
 
   /**
    * Classifies rows on a node.
-   * @throws {AppError} what the node says of the rows or of itself, in its words and with its `param`; `upstream_failed` where it
-   * does not take the edge's call
+   * @throws {AppError} the node's refusal of the rows or of the call, in its words and with its `param`; `upstream_failed` where it does
+   * not understand the edge's call
    * @throws {NodeTrouble} where the node fails
    */
   async classify(
@@ -73,7 +75,7 @@ export class NodeClient {
   }
 
   /**
-   * The archive of an adapter merged into its base model, as the node makes it; the node ends its work where the body is cancelled.
+   * Streams the node's archive of an adapter merged into its base model. Cancelling the body ends the node's work.
    * @throws as `classify`
    */
   async export(node: LiveNode, bundle: string): Promise<Response> {
@@ -94,7 +96,7 @@ export class NodeClient {
     return this.#tell(node, '/internal/changes', { changes });
   }
 
-  /** Tells a node to drop bundles; one that does not hear it learns it by its next heartbeat. */
+  /** Tells a node to drop bundles. A node that this call does not reach learns of it from its next heartbeat. */
   evict(node: LiveNode, bundles: string[]): Promise<boolean> {
     return this.#tell(node, '/internal/evict', { bundles });
   }
@@ -104,7 +106,7 @@ export class NodeClient {
     return this.#tell(node, '/internal/warm', { bundles });
   }
 
-  /** Where a node has a bundle; null where it does not have it, or does not say so in time. */
+  /** The fastest tier in which a node has a bundle; null where it lacks the bundle or does not answer in time. */
   async tierOf(node: LiveNode, bundle: string) {
     try {
       const path = `/internal/adapters/${bundle}`;
@@ -157,19 +159,19 @@ export class NodeSilent extends NodeTrouble {
   override name = 'NodeSilent';
 }
 
-/** Whether another node may answer what one has not. */
+/** True if another node may answer what one has not. */
 export function mayDoBetterElsewhere(error: unknown): boolean {
   return error instanceof NodeTrouble || (error instanceof AppError && ELSEWHERE.includes(error.code));
 }
 
-/** Why a node has not answered, or not to the end. */
+/** The trouble of a node that has not answered, or not to the end. */
 function unanswered({ id }: LiveNode, timeoutMs: number, cause: unknown): NodeTrouble {
   const silent = cause instanceof Error && cause.name === 'TimeoutError';
   if (silent) return new NodeSilent(`node ${id} has not answered in ${timeoutMs} ms`, { cause });
   return new NodeTrouble(`node ${id} does not answer`, { cause });
 }
 
-/** The body of an answer, undefined where it is not JSON. A status tells nothing yet: the time may be over before its reason has come. */
+/** The JSON body of an answer, or undefined. The status alone decides nothing yet: time may run out before the body has come. */
 async function answerOf(node: LiveNode, response: Response, timeoutMs: number): Promise<unknown> {
   const text = await response.text().catch((cause: unknown) => {
     throw unanswered(node, timeoutMs, cause);

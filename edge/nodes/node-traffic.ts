@@ -1,14 +1,17 @@
 import { ExpiringCache } from '../expiring-cache.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 
-/** Milliseconds for which what a node has said of its queue counts. */
+/** Milliseconds for which a node's report of its queue counts. */
 const REPORT_MS = 1_000;
-/** Nodes remembered; beyond them the one longest unheard of is forgotten. */
+/** Most nodes remembered; beyond it the one longest unheard of is forgotten. */
 const MAX_NODES = 10_000;
-/** A node not heard of for this long is met without prejudice. */
+/** Milliseconds without news after which a node's past failures no longer count. */
 const BREAKER_MS = 60_000;
 
-/** How a request to a node went: answered, with the texts that wait there; full; in trouble; or in a way that tells nothing of the node. */
+/**
+ * The end of a request to a node: answered, with the number of texts that wait there; refused as full; failed; or nothing that tells of the
+ * node.
+ */
 export type Outcome = { waiting: number | undefined } | 'full' | 'trouble' | 'unknown';
 
 interface Request {
@@ -16,7 +19,7 @@ interface Request {
   until: number;
 }
 
-/** What an isolate knows of the nodes from its own requests: how many rows each has to answer, and which of them fail. */
+/** An isolate's knowledge of nodes from its own requests: how many rows each has to answer, and which of them fail. */
 export class NodeTraffic {
   readonly #now: () => number;
   readonly #requests = new Map<string, Set<Request>>();
@@ -29,25 +32,25 @@ export class NodeTraffic {
     this.#breakers = new ExpiringCache({ ttlMs: BREAKER_MS, max: MAX_NODES, now });
   }
 
-  /** Rows that the node has to answer: those of this isolate, or what it has just said where others send it more. */
+  /** Rows that the node has to answer: this isolate's own, or the node's latest report where others send it more. */
   load(node: string): number {
     return Math.max(this.#inFlight(node), this.#reports.get(node) ?? 0);
   }
 
-  /** Whether the node is to be left alone for now. */
+  /** True if the node gets no requests for now. */
   isOpen(node: string): boolean {
     return this.#breakers.get(node)?.state === 'open';
   }
 
-  /** Those whose breaker is not open, or all where every one is. */
+  /** The nodes whose breaker is not open, or all nodes if every breaker is. */
   available<Node extends { readonly id: string }>(nodes: readonly Node[]): readonly Node[] {
     const fit = nodes.filter(({ id }) => !this.isOpen(id));
     return fit.length > 0 ? fit : nodes;
   }
 
   /**
-   * Counts a request in; the function given takes its outcome and counts it out. One whose client leaves is never
-   * counted out, because its invocation just stops: it counts for `timeoutMs` and no longer.
+   * Counts a request in; calling the returned function with the outcome counts it out. If the client leaves, its invocation just stops and
+   * nothing counts it out, so a request counts for at most `timeoutMs`.
    */
   begin(node: string, rows: number, timeoutMs: number): (outcome: Outcome) => void {
     this.#breakers.get(node)?.begin();

@@ -1,6 +1,6 @@
 import type { BaseModel, LiveNode } from '../base-models.ts';
 
-/** What a classification needs of a node. */
+/** The base model and precision that a classification needs. */
 export interface Wanted {
   bundle: string;
   baseModel: string;
@@ -8,7 +8,7 @@ export interface Wanted {
   basePrecision: string;
 }
 
-/** The nodes that have the very base model an adapter was trained on, in the precision it was trained on. */
+/** The nodes that have exactly the base model and precision that an adapter was trained on. */
 export function nodesWith(
   nodes: readonly LiveNode[],
   { baseModel, baseModelSha256, basePrecision }: Omit<Wanted, 'bundle'>,
@@ -18,20 +18,20 @@ export function nodesWith(
   return nodes.filter((node) => node.baseModels.some(isIt));
 }
 
-/** Rows that a node answers in a batch: below them none is crowded, and adapters stay where they are warm. */
+/** Rows that a node answers in one batch. Below it no node is crowded, and adapters stay where they are warm. */
 const UNCROWDED_ROWS = 32;
-/** How much more than the mean a node may have; a smaller share moves more adapters, a larger one evens out less. */
+/** Largest load of a node, as a multiple of the mean; a smaller one moves more adapters, a larger one evens out less. */
 const CROWDING = 1.25;
 
-/** Calls of one request: as many as a Worker may have waiting for an answer at once. */
+/** Most calls of one request: a Worker may have no more waiting for an answer at once. */
 const MAX_CALLS = 6;
 
 /** Rows that a node has to answer. */
 export type Load = (node: LiveNode) => number;
 
 /**
- * The nodes in an adapter's own order, by rendezvous hashing (Thaler and Ravishankar 1998): it is warm on the first, and
- * a node that comes or goes moves only the adapters it wins or held.
+ * The nodes in an adapter's own order, by rendezvous hashing (Thaler and Ravishankar 1998). The adapter is warm on the first; a node that
+ * comes or goes moves only the adapters that it wins or held.
  */
 export function rankNodes(nodes: readonly LiveNode[], bundle: string): LiveNode[] {
   const key = hash(bundle);
@@ -40,8 +40,8 @@ export function rankNodes(nodes: readonly LiveNode[], bundle: string): LiveNode[
 }
 
 /**
- * The first node in an adapter's order that is not crowded (Mirrokni, Thorup and Zadimoghaddam 2018, "Consistent Hashing
- * with Bounded Loads"): an adapter that is hot spreads over the next ones of its order. Undefined for no node.
+ * The first node in an adapter's order that is not crowded (Mirrokni, Thorup and Zadimoghaddam 2018, "Consistent Hashing with Bounded
+ * Loads"), so that a hot adapter spreads over the next nodes of its order. Undefined if there is no node.
  */
 export function pickNode(
   nodes: readonly LiveNode[],
@@ -63,24 +63,24 @@ export function pickNode(
   return best;
 }
 
-/** Rows from which a node is crowded; below it there is always one, that of the fewest. */
+/** Rows from which a node is crowded. At least one node is below it: the one with the fewest rows. */
 function crowded(nodes: readonly LiveNode[], load: Load): number {
   const total = nodes.reduce((sum, node) => sum + load(node), 0);
   return Math.max(UNCROWDED_ROWS, (CROWDING * (total + 1)) / nodes.length);
 }
 
-/** An adapter's share of a request. */
+/** The rows of one adapter in a request. */
 export interface Share {
   bundle: string;
   rows: number;
-  /** The nodes that can answer it. */
+  /** The nodes that can answer them. */
   candidates: readonly LiveNode[];
 }
 
 /**
- * A node for each share of a request. A batch is split over its adapters' own nodes, because to load an adapter costs
- * more than a call, and the calls run side by side; but over no more nodes than can: the shares of the others go to
- * whichever of the six with the most rows is first in their own order. Undefined for a share without a node.
+ * Picks a node for each share of a request. A batch is split over its adapters' own nodes, because loading an adapter costs more than a
+ * call, and calls run side by side. At most six nodes are called: the other shares go to whichever of the six with the most rows is first
+ * in their own order. A share without a node gets undefined.
  */
 export function assignNodes(shares: readonly Share[], load: Load): (LiveNode | undefined)[] {
   const given = new Map<LiveNode, number>();
@@ -102,7 +102,7 @@ export function assignNodes(shares: readonly Share[], load: Load): (LiveNode | u
 
 const nodeKeys = new WeakMap<LiveNode, number>();
 
-/** Both hashed apart, and then mixed: a request has many adapters, and each asks about every node. */
+/** A node's score for an adapter. Both are hashed apart and then mixed: a request has many adapters, and each asks about every node. */
 function scoreOf(key: number, node: LiveNode): number {
   let nodeKey = nodeKeys.get(node);
   if (nodeKey === undefined) {
@@ -119,7 +119,7 @@ function hash(text: string): number {
   return mix(h);
 }
 
-/** Murmur3's finalizer, without which ids that differ in the last letter fare alike. */
+/** Murmur3's finalizer; without it ids that differ in the last letter get similar scores. */
 function mix(value: number): number {
   let h = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);

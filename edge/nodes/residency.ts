@@ -7,12 +7,14 @@ import { recentNodes } from './live-nodes.ts';
 import type { NodeClient } from './node-client.ts';
 import { nodesWith, rankNodes } from './pick-node.ts';
 
-/** The first nodes of an adapter's order, beyond which it spreads only under a load that a handful of nodes cannot carry. */
+/**
+ * Nodes asked, from the first of an adapter's order. The adapter spreads further only under a load that a handful of nodes cannot carry.
+ */
 const ASKED_NODES = 30;
-/** The first that does not take it may be gone; one that has to be told thrice is not worth the wait. */
+/** Nodes tried in turn: the first may be gone, but more than three are not worth the wait. */
 const WARMED_ATTEMPTS = 3;
 
-/** The nodes that have an adapter at hand, in its order; none where it is not ready. */
+/** The nodes that hold an adapter, in its order; none if it is not ready. */
 export async function residentOn(db: Db, client: NodeClient, row: AdapterRow) {
   const { bundle, baseModel, baseModelSha256 } = row.adapter;
   if (bundle === null) return [];
@@ -26,7 +28,7 @@ export async function residentOn(db: Db, client: NodeClient, row: AdapterRow) {
   });
 }
 
-/** Tells the first node of an adapter's order that takes it to load it. Undefined where none does. */
+/** Asks the nodes of an adapter's order in turn to load it. Returns the first that agrees, or undefined. */
 export async function warmAdapter(
   db: Db,
   client: NodeClient,
@@ -39,7 +41,7 @@ export async function warmAdapter(
   return undefined;
 }
 
-/** Warms what a job has trained, as far as it goes: nobody waits for it. */
+/** Warms a newly trained adapter as far as that succeeds: nobody waits for it. */
 export async function prefetch(
   db: Db,
   client: NodeClient,
@@ -49,6 +51,6 @@ export async function prefetch(
     const [adapter] = await findServable(db, tenant, [`${adapterName}@${adapterVersion}`]);
     if (adapter) await warmAdapter(db, client, adapter);
   } catch {
-    // The first classification loads it.
+    // The first classification will load it.
   }
 }

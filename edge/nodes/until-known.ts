@@ -4,7 +4,7 @@ import type { NodeClient } from './node-client.ts';
 
 const TELL_AGAIN_MS = 250;
 
-/** Resolves when every node has acknowledged the change, or `leases` is aborted because all that it had by then have ended. */
+/** Resolves when every node has acknowledged the change, or when `leases` is aborted because every lease from before it has ended. */
 export async function untilKnown(
   client: Pick<NodeClient, 'tellChanges'>,
   nodes: readonly LiveNode[],

@@ -5,7 +5,7 @@ import type { Env } from '../env.ts';
 /** Keys that R2 deletes in one call. */
 const MAX_KEYS = 1000;
 
-/** Deletes objects that are due already; what fails here is left to the sweep. */
+/** Deletes objects that are due already; the sweep takes those that fail here. */
 export async function deleteObjects(env: Env, db: Db, keys: string[]): Promise<void> {
   for (let i = 0; i < keys.length; i += MAX_KEYS) {
     const some = keys.slice(i, i + MAX_KEYS);
@@ -19,7 +19,7 @@ export async function deleteObjects(env: Env, db: Db, keys: string[]): Promise<v
   }
 }
 
-/** Deletes up to 1,000 objects that nothing has claimed in time, and aborts their uploads. */
+/** Deletes up to 1,000 expired, unclaimed objects and aborts their uploads. */
 export async function sweepObjects(env: Env, db: Db, now: number): Promise<void> {
   const expired = await takeExpiredObjects(db, now, MAX_KEYS);
   await Promise.all(expired.map((object) => abortUpload(env, object)));
@@ -30,7 +30,7 @@ export async function sweepObjects(env: Env, db: Db, now: number): Promise<void>
   );
 }
 
-/** R2 forgets an upload that was never completed after a week by itself; one that is gone already throws. */
+/** Aborts an upload. R2 throws if it is gone, and forgets an uncompleted one by itself after a week. */
 async function abortUpload(env: Env, { key, uploadId }: StoredObject): Promise<void> {
   if (uploadId === null) return;
   await env.BUCKET.resumeMultipartUpload(key, uploadId)

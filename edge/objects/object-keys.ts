@@ -1,19 +1,19 @@
-// Where things lie in R2. Keys carry ids and attempts, so that two writers never mean the same key.
+// Keys of objects in R2. They carry ids and attempts, so that two writers never mean the same key.
 
 /** An uploaded dataset's rows as JSONL. */
 export const fileKey = (fileId: string) => `files/${fileId}.jsonl`;
 
-/** Inline examples lie under this prefix, by their job's id alone. */
+/** Prefix of inline examples; their job's id follows. */
 export const INLINE_PREFIX = 'inline/';
 export const inlineKey = (jobId: string) => `${INLINE_PREFIX}${jobId}`;
 
-/** The bundle that one attempt of a job uploads; ends in a slash. */
+/** Prefix of the bundle that one attempt of a job uploads; it ends in a slash. */
 export const attemptPrefix = (jobId: string, attempt: number) => `adapters/${jobId}/${attempt}/`;
 
-/** Saved training states lie under this prefix and then their job's id and attempt, each under a random name. */
+/** Prefix of saved training states; the job's id, the attempt and a random name follow. */
 export const CHECKPOINT_PREFIX = 'checkpoints/';
 export const checkpointKey = (jobId: string, attempt: number, name: string) =>
   `${CHECKPOINT_PREFIX}${jobId}/${attempt}/${name}`;
 
-/** The bundle of an imported adapter, under a random id; ends in a slash. */
+/** Prefix of an imported adapter's bundle, under a random id; it ends in a slash. */
 export const importPrefix = (id: string) => `adapters/import_${id}/`;

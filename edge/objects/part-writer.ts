@@ -2,28 +2,28 @@
 export const PART_BYTES = 8 * 1024 * 1024;
 const FIRST_BUFFER_BYTES = 64 * 1024;
 
-/** A part that R2 has, as it wants to be told of it at the end. */
+/** A part that R2 has stored, in the form in which R2 wants it listed at the end. */
 interface UploadedPart {
   partNumber: number;
   etag: string;
 }
 
-/** What is used of R2's multipart upload. */
+/** The used methods of R2's multipart upload. */
 export interface Multipart {
   uploadPart(partNumber: number, bytes: Uint8Array): Promise<UploadedPart>;
   complete(parts: UploadedPart[]): Promise<unknown>;
   abort(): Promise<void>;
 }
 
-/** Where the parts go: whole if one buffer holds all, else a multipart upload begun when the first buffer is full. */
+/** Destination of the parts: one `put` if one buffer holds everything, otherwise a multipart upload begun when the first buffer is full. */
 export interface PartTarget {
   put(bytes: Uint8Array): Promise<unknown>;
   begin(): Promise<Multipart>;
 }
 
 /**
- * Writes a stream of unknown length to R2 through one buffer, which grows to `partBytes` and no further: each part is
- * sent before the buffer is filled again, so the memory of an upload does not depend on its size.
+ * Writes a stream of unknown length to R2 through one buffer, which grows to `partBytes` at most. Each part is sent before the buffer is
+ * filled again, so an upload's memory does not depend on its size.
  */
 export class PartWriter {
   bytes = 0;
@@ -53,7 +53,7 @@ export class PartWriter {
     }
   }
 
-  /** After this the object is there, whole. */
+  /** Completes the object; then all of it is there. */
   async finish(): Promise<void> {
     if (!this.#multipart) {
       await this.#target.put(this.#buffer.subarray(0, this.#used));
@@ -63,7 +63,7 @@ export class PartWriter {
     await this.#multipart.complete(this.#parts);
   }
 
-  /** Drops the parts sent so far; throws where the upload has been completed. */
+  /** Drops the parts sent so far; throws if the upload is already complete. */
   async abort(): Promise<void> {
     await this.#multipart?.abort();
   }

@@ -15,8 +15,8 @@ export interface Stored {
 }
 
 /**
- * Streams an object of unknown length into R2, in bounded memory, and hashes it on the way. The ledger knows of it
- * before its first byte; it stays unclaimed, so one that its request does not claim is swept.
+ * Streams an object of unknown length into R2, in bounded memory, and hashes it on the way. The ledger records it before its first byte. It
+ * stays unclaimed, so the sweep takes it if its request does not claim it.
  */
 export class ObjectWriter {
   readonly #db: Db;
@@ -29,7 +29,7 @@ export class ObjectWriter {
     this.#db = db;
     this.#key = key;
     this.#parts = new PartWriter(target(env.BUCKET, db, key));
-    // Rejected by `abort`, when nobody asks for the digest any more.
+    // `abort` rejects the digest when nobody asks for it any more.
     this.#digest.digest.catch(() => {});
   }
 
@@ -47,7 +47,7 @@ export class ObjectWriter {
     return stored;
   }
 
-  /** Drops what has been sent; what has been completed and not claimed goes with the next sweep. */
+  /** Drops what has been sent; the next sweep takes an object that is complete and unclaimed. */
   async abort(): Promise<void> {
     await this.#hash.abort().catch(() => {});
     await this.#parts.abort().catch(() => {});
@@ -69,7 +69,7 @@ function target(bucket: R2Bucket, db: Db, key: string): PartTarget {
   };
 }
 
-/** Stores all of `chunks` under `key`; where they fail, nothing. Throws what `chunks` throws. */
+/** Stores all of `chunks` under `key`, or nothing if they fail. Throws what `chunks` throws. */
 export async function putStream(
   env: Storage,
   db: Db,
@@ -86,14 +86,14 @@ export async function putStream(
   }
 }
 
-/** Stores bytes that are in memory anyway. */
+/** Stores bytes that are already in memory. */
 export async function putBytes(env: Storage, db: Db, key: string, bytes: Uint8Array): Promise<Stored> {
   const writer = new ObjectWriter(env, db, key);
   await writer.write(bytes);
   return writer.finish();
 }
 
-/** An object's body as an answer, with its length. Throws `missing` where there is none. */
+/** An object's body as an answer, with its length. Throws `missing` if there is no object. */
 export async function serveObject(
   env: Storage,
   key: string,

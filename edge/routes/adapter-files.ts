@@ -32,7 +32,7 @@ export const adapterFiles = new OpenAPIHono<AppEnv>().openapi(download, async (c
     throw new AppError('adapter_not_ready', `Adapter ${id} is not ready, so it has no files.`);
   }
   const etag = `"${entry.sha256}"`;
-  // A bare name comes to mean a later version, so a copy is always asked after.
+  // A bare name may mean a later version tomorrow, so a cached copy is always revalidated.
   const headers = { etag, 'cache-control': 'private, no-cache' };
   if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers);
   return serveObject(

@@ -32,7 +32,7 @@ const importRoute = createRoute({
 
 export const adapterImport = new OpenAPIHono<AppEnv>();
 
-// Only documented by its route: that would validate the body, and for it hold it whole.
+// The route only documents: as a handler it would validate the body, and hold all of it in memory.
 adapterImport.openAPIRegistry.registerPath(importRoute);
 adapterImport.post(importRoute.path, async (c) => {
   const boundary = boundaryOf(c.req.header('content-type'));

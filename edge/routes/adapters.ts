@@ -22,7 +22,7 @@ import { jsonBody } from '../middleware/json-body.ts';
 import { noNode } from '../nodes/no-capacity.ts';
 import { residentOn, warmAdapter } from '../nodes/residency.ts';
 
-/** Room for 2,000 inline examples of some length; larger datasets are uploaded as files. */
+/** Bytes that hold 2,000 long inline examples; larger datasets are uploaded as files. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
 const Adapter = named('Adapter', adapter);

@@ -88,7 +88,7 @@ const remove = createRoute({
 
 export const files = new OpenAPIHono<AppEnv>();
 
-// Only documented by its route: that would validate the body, and for it hold it whole.
+// The route only documents: as a handler it would validate the body, and hold all of it in memory.
 files.openAPIRegistry.registerPath(upload);
 files.post(upload.path, async (c) => {
   const boundary = boundaryOf(c.req.header('content-type'));
@@ -110,7 +110,7 @@ files.post(upload.path, async (c) => {
 });
 
 files.openapi(list, async (c) => {
-  // Every file is for the one purpose there is.
+  // The filter by purpose changes nothing, because every file has the only purpose there is.
   const { purpose: _, ...paging } = c.req.valid('query');
   const rows = await pageOfFiles(c.get('db'), c.get('tenant'), paging);
   if (!rows) throw unknownFile(paging.after!, 'after');

@@ -40,7 +40,7 @@ export const inference = new OpenAPIHono<AppEnv>().openapi(post, async (c) => {
   return c.json({ object: 'list' as const, id: newId('cls'), created: unixNow(), model, data, usage }, 200);
 });
 
-/** On Cloudflare the clock stands still but for I/O: `edge` is its database and the way to the nodes, not its CPU. */
+/** The header with a request's times. Cloudflare's clock moves only with I/O: `edge` is database and network, not CPU. */
 function serverTiming({ tokenize = 0, queue, load, run, nodes }: NodeTiming, total: number): string {
   const network = Math.max(0, nodes - tokenize - queue - load - run);
   const parts = { edge: total - nodes, network, tokenize, queue, load, run };

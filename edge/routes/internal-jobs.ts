@@ -84,7 +84,7 @@ function checkAgainstItself({ manifest, metrics, resolved }: CompleteJob): void 
   }
 }
 
-/** Every file of the manifest must have arrived in this attempt, with the size and hash it names. */
+/** Refuses a completion unless every file of the manifest arrived in this attempt, with the size and hash it names. */
 async function checkStored(db: Db, prefix: string, manifest: BundleManifest): Promise<void> {
   const stored = await findObjects(
     db,

@@ -60,7 +60,7 @@ export const internalNodes = new OpenAPIHono<AppEnv>()
   .openapi(beatRoute, async (c) => {
     const { id } = c.req.valid('param');
     const body = c.req.valid('json');
-    // Minted here, so that the statement which takes the job needs no second one to learn it.
+    // The token is made here, so that the statement which takes the job needs no second one to learn it.
     const answer = await beat(c.get('db'), id, body, randomHex(16), unixNow());
     const { known, states, lease, deleted, serving } = answer;
     if (!known) throw new AppError('node_not_found', `Node ${id} is not registered; register it again.`);

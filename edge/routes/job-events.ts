@@ -47,7 +47,7 @@ export const jobEvents = new OpenAPIHono<AppEnv>().openapi(list, async (c) => {
   );
 });
 
-/** A stream gives every event from its beginning or cursor on, the oldest first. */
+/** Refuses paging parameters: a stream gives every event from its beginning or cursor on, oldest first. */
 function refusePage(c: Context<AppEnv>): void {
   const param = ['limit', 'order'].find((name) => c.req.query(name) !== undefined);
   if (param === undefined) return;
@@ -61,7 +61,7 @@ async function streamEvents(c: Context<AppEnv>, jobId: string, after: string | u
   const read = (last: string | undefined) =>
     eventsSince(db, jobId, numberOf(jobId, last, 'Last-Event-ID') ?? 0);
   const first = await read(after);
-  // To an EventSource 204 means that it need not come back.
+  // 204 tells an EventSource not to reconnect.
   if (first.isOver && first.events.length === 0) return c.body(null, 204);
   return streamSSE(c, async (stream) => {
     const feed = {
@@ -74,7 +74,7 @@ async function streamEvents(c: Context<AppEnv>, jobId: string, after: string | u
     try {
       await followEvents(feed, after);
     } catch {
-      // Not thrown on: Hono would send or log the message, which may quote a statement. The client comes back by itself.
+      // The error is not rethrown: Hono would send or log its message, which may quote a statement. The client reconnects by itself.
       console.error(JSON.stringify({ level: 'error', message: 'an event stream broke off', job_id: jobId }));
     }
   });

@@ -1,7 +1,7 @@
 import { BODY_IDLE_MS } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
 
-/** The chunks as one array; a single chunk is itself. */
+/** Joins chunks into one array; a single chunk is returned as it is. */
 export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array {
   if (chunks.length === 1) return chunks[0]!;
   const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
@@ -13,7 +13,7 @@ export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** Reads everything, at most `maxBytes`; beyond it throws what `tooLarge` makes. */
+/** Reads everything, at most `maxBytes`; throws what `tooLarge` makes if there is more. */
 export async function collectBytes(
   chunks: AsyncIterable<Uint8Array>,
   maxBytes: number,
@@ -29,7 +29,7 @@ export async function collectBytes(
   return joinBytes(kept);
 }
 
-/** Passes chunks on and counts them in `read`, at most `maxBytes`; beyond it throws what `tooLarge` makes. */
+/** Passes chunks on, at most `maxBytes`, and counts them in `read`; throws what `tooLarge` makes if there is more. */
 export async function* limitBytes(
   chunks: AsyncIterable<Uint8Array>,
   maxBytes: number,
@@ -43,7 +43,7 @@ export async function* limitBytes(
   }
 }
 
-/** A request's body as it arrives; nothing where it has none. Throws `malformed_body` where the client breaks it off, or sends no more of it. */
+/** A request's body as it arrives; empty without one. Throws `malformed_body` if the client breaks it off or stops sending. */
 export async function* requestBytes(request: Request): AsyncGenerator<Uint8Array> {
   if (!request.body) return;
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
@@ -55,12 +55,12 @@ export async function* requestBytes(request: Request): AsyncGenerator<Uint8Array
 }
 
 /**
- * Compressed bytes that are unpacked at once. They come to about a thousand times as many at most, which is what a body made
- * to burst can take beyond its route's limit.
+ * Compressed bytes that are unpacked at once. They grow about a thousandfold at most, so this bounds how far a body made to burst exceeds
+ * its route's limit.
  */
 const GZIP_SLICE_BYTES = 2048;
 
-/** What a gzipped body holds, unpacked as it is read. Reading throws `malformed_body` where it breaks off or is none. */
+/** Unpacks a gzipped body while it is read. Reading throws `malformed_body` if it breaks off or is no gzip. */
 export function gunzip(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   return streamOf(unpacked(body));
 }

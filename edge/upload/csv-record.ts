@@ -1,23 +1,22 @@
 const QUOTE = '"';
 
-/** What is wrong with a record, and the line to look at. */
+/** A fault of a record, and the line to look at. */
 export interface RecordFault {
   line: number;
   error: string;
 }
 
 /**
- * One record of a CSV file (RFC 4180), read line by line: quoted fields may hold line ends, and blanks around a field's
- * quotes are no part of it. Where a tab separates, quotes that do not enclose a field are text, as tools that write TSV
- * leave them.
+ * One record of a CSV file (RFC 4180), read line by line. Quoted fields may hold line ends, and blanks around a field's quotes are no part
+ * of it. In TSV, quotes that do not enclose a field are text, because tools write them so.
  */
 export class CsvRecord {
   readonly fields: string[] = [];
   /** The record's first line. */
   readonly line: number;
-  /** The line of the quote that is open at the end of the last line read. */
+  /** Line of the quote that is open at the end of the last line read. */
   openQuote: number | undefined;
-  /** Whether it goes on after its first line. */
+  /** True if the record goes on after its first line. */
   isSpread = false;
   readonly separator: string;
   readonly #isTsv: boolean;
@@ -29,7 +28,7 @@ export class CsvRecord {
     this.#isTsv = separator === '\t';
   }
 
-  /** Adds a line's fields; the record goes on where the line ends inside quotes. */
+  /** Adds a line's fields; a line that ends inside quotes leaves the record open. */
   read(content: string, line: number): RecordFault | undefined {
     const end = lineEnd(content);
     let opened = this.openQuote;
@@ -96,14 +95,14 @@ function afterQuote(opened: number, line: number): RecordFault {
   return { line: opened, error };
 }
 
-/** Where a line's text ends: before the `\r` of a CRLF, or those of one that was converted twice. */
+/** End of a line's text: before the `\r` of a CRLF, or the `\r\r` of one that was converted twice. */
 function lineEnd(content: string): number {
   let end = content.length;
   while (content[end - 1] === '\r') end--;
   return end;
 }
 
-/** The next quote that is not doubled, or the line's length. */
+/** Index of the next quote that is not doubled, or the line's length. */
 function closingQuote(content: string, from: number): number {
   let at = content.indexOf(QUOTE, from);
   while (at >= 0 && content[at + 1] === QUOTE) at = content.indexOf(QUOTE, at + 2);

@@ -2,11 +2,11 @@ import { CsvRecord } from './csv-record.ts';
 import type { BadRow, Line, RawRow, RowParser } from './rows.ts';
 
 const SEPARATORS = [',', ';', '\t', '|'];
-/** The line by which Excel is told the separator, and tells it. */
+/** The line with which Excel reads and writes the separator. */
 const SEPARATOR_LINE = /^"?sep=([^"\r\n])"?\s*$/i;
 const MARK = '\ufeff';
 
-/** Where the two columns are, and what all are called. */
+/** Positions of the two columns, and the names of all. */
 interface Columns {
   text: number;
   label: number;
@@ -14,19 +14,19 @@ interface Columns {
 }
 
 /**
- * Reads CSV line by line: a header that names the columns `text` and `label`, then rows. The separator is the one by
- * which the header names both, or that a `sep=` line before it gives.
+ * Reads CSV line by line: a header that names the columns `text` and `label`, then rows. The separator is the one by which the header names
+ * both, or the one that a `sep=` line before it gives.
  *
- * Written here for its lines and for what follows a bad row: csv-parse 7.0.3 counts a CRLF inside quotes twice and stops
- * at the first row that is too long; it and Papa Parse 5.7.1 take all that follows a quote in the wrong place as one
- * field; web-csv-toolbox 0.14.0 drops what stands before such a quote without a word.
+ * It is written here for its line numbers and for its recovery after a bad row. csv-parse 7.0.3 counts a CRLF inside quotes twice and stops
+ * at the first row that is too long. It and Papa Parse 5.7.1 take all text after a misplaced quote as one field. web-csv-toolbox 0.14.0
+ * silently drops the text before such a quote.
  */
 export class CsvParser implements RowParser {
   isBroken = false;
   readonly #maxRowChars: number;
   #separators = SEPARATORS;
   #columns: Columns | undefined;
-  /** Records that go on: the row's, or of the header one for each separator. */
+  /** Records that go on: the current row's, or during the header one per separator. */
   #open: CsvRecord[] = [];
   #rowChars = 0;
 
@@ -59,7 +59,7 @@ export class CsvParser implements RowParser {
       : { line: quote, error: 'the quote that opens here is never closed', isFatal: true };
   }
 
-  /** A blank line, or the bare separators that spreadsheets write for an empty row. */
+  /** True for a blank line, and for the bare separators that spreadsheets write for an empty row. */
   #isNoRow(content: string): boolean {
     const inked = content.trimStart();
     if (inked === '') return true;

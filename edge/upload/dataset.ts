@@ -8,31 +8,31 @@ import { type DatasetSummary, RowCheck } from './row-check.ts';
 import { CR, LF, type Line, LineSplitter, type RowParser } from './rows.ts';
 import { readText } from './text-source.ts';
 
-/** Where the accepted rows go. */
+/** Receiver of the accepted rows. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>;
 }
 
-/** A header longer than this is none. */
+/** Most bytes of a header line. */
 const MAX_HEAD_BYTES = 64 * 1024;
 const encoder = new TextEncoder();
 
-/** A file that was read, with what refuses it unless its invalid rows are left out. */
+/** A file that was read, and the error that refuses it unless its invalid rows are left out. */
 export interface IngestedDataset {
   summary: DatasetSummary;
   refusal: AppError | undefined;
 }
 
-/** What a file comes to. Throws `invalid_dataset` with the lines of its invalid rows unless they are left out. */
+/** The summary of a file. Throws `invalid_dataset` with the lines of its invalid rows unless they are left out. */
 export function settle({ summary, refusal }: IngestedDataset, invalidRows: InvalidRows): DatasetSummary {
   if (refusal && invalidRows === 'refuse') throw refusal;
   return summary;
 }
 
 /**
- * Reads a dataset file (JSONL, or CSV with any usual separator, told apart by its first line), checks every row and
- * writes the good ones to `sink` as JSONL `{"text","label"}`; whether the bad ones refuse the file is for `settle`, as
- * a request may say so after the file. Throws `invalid_dataset` where nothing is usable or a fault may hide more.
+ * Reads a dataset file (JSONL, or CSV with any usual separator, told apart by its first line), checks every row and writes the good ones to
+ * `sink` as JSONL `{"text","label"}`. `settle` decides whether bad rows refuse the file, because a request may say so after the file.
+ * Throws `invalid_dataset` if nothing is usable or a fault may hide more.
  */
 export async function ingestDataset(
   chunks: AsyncIterable<Uint8Array>,
@@ -97,7 +97,7 @@ class Intake {
     return { summary, refusal: totalErrors > 0 ? this.#refusal(undefined, way) : undefined };
   }
 
-  /** The error of the bad rows, of which one is shown first. */
+  /** The error that lists the bad rows; its message shows one of them. */
   #refusal(shown = this.#check.errors[0]!, way = ' No row is left.'): AppError {
     const { totalErrors, errors } = this.#check;
     const lines = totalErrors === 1 ? 'a bad line' : `${totalErrors} bad lines`;
@@ -149,12 +149,12 @@ function isInk(byte: number): boolean {
   return byte > 0x20;
 }
 
-/** A `\r` at the end may be part of a CRLF. */
+/** True for a byte that ends a line; a `\r` at the end of the bytes may be part of a CRLF. */
 function endsLine(byte: number, at: number, bytes: Uint8Array): boolean {
   return byte === LF || (byte === CR && at + 1 < bytes.byteLength && bytes[at + 1] !== CR);
 }
 
-/** CR where the first line ends so, as old Macs wrote them; a CRLF, or a `\r\r\n` that a conversion made of it, ends at its LF. */
+/** The byte that ends lines: CR if the first line ends so, as old Macs wrote; a CRLF, or the `\r\r\n` of a conversion, ends at its LF. */
 function lineEndOf(head: Uint8Array): typeof LF | typeof CR {
   const first = head.findIndex((byte) => byte === LF || byte === CR);
   const next = head.subarray(Math.max(0, first)).find((byte) => byte !== CR);

@@ -1,7 +1,7 @@
 const PARAMETER = /;\s*(name|filename\*?)=(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))/gi;
 const MAX_FILENAME = 255;
 
-/** The two parameters of a part's `Content-Disposition` (RFC 7578 section 4.2, RFC 5987 for `filename*`). */
+/** The name and file name in a part's `Content-Disposition` (RFC 7578 section 4.2, RFC 5987 for `filename*`). */
 export function parseDisposition(header: string): { name: string | undefined; filename: string | undefined } {
   if (!/^\s*form-data\s*(;|$)/i.test(header)) return { name: undefined, filename: undefined };
   const found = new Map<string, string>();
@@ -11,7 +11,7 @@ export function parseDisposition(header: string): { name: string | undefined; fi
   return { name: found.get('name'), filename: extended(found.get('filename*')) ?? found.get('filename') };
 }
 
-/** Browsers escape a quote as %22, other clients with a backslash. */
+/** Removes escapes: browsers write a quote as %22, other clients with a backslash. */
 function unescaped(quoted: string): string {
   return quoted
     .replaceAll(/\\(["\\])/g, '$1')
@@ -27,7 +27,7 @@ function extended(value: string | undefined): string | undefined {
   }
 }
 
-/** A client's file name as it may be shown: its last part, without control characters, at most 255 characters. */
+/** A client's file name made fit to show: its last part, without control characters, at most 255 characters. */
 export function displayName(filename: string): string {
   const last = filename.split(/[/\\]/).at(-1) ?? '';
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed

@@ -1,13 +1,13 @@
 import { AppError } from '../../shared/errors.ts';
 
-/** So many first bytes tell what a file is. */
+/** First bytes that suffice to tell a file's kind. */
 export const SIGNATURE_BYTES = 512;
 
 interface FileKind {
-  /** Stands at `at`, or else at the start; one character a byte. */
+  /** Bytes at `at`, or else at the start, one character a byte. */
   readonly magic: string;
   readonly at?: number;
-  /** And this somewhere in the first bytes. */
+  /** A pattern that the first bytes must contain too. */
   readonly holds?: RegExp;
   readonly is: string;
   readonly remedy: string;
@@ -19,7 +19,7 @@ const EXPORT = 'export its rows as JSONL or CSV';
 const NOT_ROWS = 'a dataset is CSV or JSONL, a text and its label a row';
 const AS_UTF8 = 'save it as UTF-8';
 
-/** What files are that are no datasets. The first that fits is it. */
+/** Kinds of files that are no datasets. The first match counts. */
 const KINDS: readonly FileKind[] = [
   { magic: 'PK\x03\x04', holds: /opendocument/, is: 'an OpenDocument file (.ods)', remedy: SAVE_SHEET },
   {
@@ -87,7 +87,7 @@ const KINDS: readonly FileKind[] = [
   },
 ];
 
-/** Refuses what is no text of rows. Throws `invalid_dataset`, which says what it is and what to do. */
+/** Refuses a file that is no text of rows. Throws `invalid_dataset`, which says what the file is and what to do. */
 export function refuseOtherKinds(start: Uint8Array): void {
   const head = String.fromCharCode(...start.subarray(0, SIGNATURE_BYTES));
   const kind = KINDS.find(

@@ -2,7 +2,7 @@ import type { Line, RawRow, RowParser } from './rows.ts';
 
 const MARK = '\ufeff';
 
-/** Reads JSONL: a row a line; blank lines are skipped. */
+/** Reads JSONL: one row per line; blank lines are skipped. */
 export class JsonlParser implements RowParser {
   isBroken = false;
   #isFirst = true;
@@ -26,7 +26,7 @@ export class JsonlParser implements RowParser {
   end(): undefined {}
 }
 
-/** What is wrong with a line that JSON.parse refuses, where it is one of the usual mistakes. */
+/** The reason why JSON.parse refuses a line, if it is one of the usual mistakes. */
 function whyNot(line: string): string {
   if (/^\{\s*'/.test(line))
     return ': its quotes are single ones, as Python prints a dict; write it with json.dumps';
@@ -39,7 +39,7 @@ function whyNot(line: string): string {
   return '';
 }
 
-/** Where the object that begins the line ends; -1 where it does not. */
+/** End of the object that begins the line; -1 if it does not end. */
 function objectEnd(line: string): number {
   let depth = 0;
   let inString = false;

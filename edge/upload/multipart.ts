@@ -9,10 +9,10 @@ const CRLF = ascii('\r\n');
 const HEADER_END = ascii('\r\n\r\n');
 const utf8 = new TextDecoder();
 
-/** One part of a multipart body. `body` is read once and before the next part; what is left of it is skipped. */
+/** One part of a multipart body. Read `body` once and before the next part; the rest of it is skipped. */
 export interface Part {
   name: string;
-  /** As the client gave it, unchecked; undefined for a plain field. */
+  /** The client's unchecked file name; undefined for a plain field. */
   filename: string | undefined;
   body: AsyncIterable<Uint8Array>;
 }
@@ -31,11 +31,11 @@ export function boundaryOf(contentType: string | null | undefined): string {
 }
 
 /**
- * Reads a multipart/form-data body (RFC 7578) part by part, holding one network chunk and a delimiter's length of the
- * last. Throws `malformed_body`, and `payload_too_large` beyond `maxBytes` of the whole body.
+ * Reads a multipart/form-data body (RFC 7578) part by part. Memory holds one network chunk and the last one's final bytes, as long as a
+ * delimiter. Throws `malformed_body`, and `payload_too_large` if the whole body exceeds `maxBytes`.
  *
- * Written here because the libraries in use hold a part whole, miss a delimiter that is split between two chunks, or
- * need Node's streams with queues of their own.
+ * It is written here because the usual libraries hold a part whole, miss a delimiter split between two chunks, or need Node's streams with
+ * queues of their own.
  */
 export async function* readParts(
   body: AsyncIterable<Uint8Array>,
@@ -59,7 +59,7 @@ export async function* readParts(
   }
 }
 
-/** A small part, whole. Throws `payload_too_large` beyond `maxBytes`. */
+/** Reads a small part whole. Throws `payload_too_large` beyond `maxBytes`. */
 export async function readBytes(part: Part, maxBytes: number): Promise<Uint8Array> {
   return collectBytes(part.body, maxBytes, () => {
     const message = `"${part.name}" is larger than ${maxBytes} bytes.`;
@@ -97,7 +97,7 @@ function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** Walks a byte stream from delimiter to delimiter. It begins with a line end, so that the first delimiter is like the others. */
+/** Walks a byte stream from delimiter to delimiter. It puts a line end first, so that the first delimiter is like the others. */
 class Scanner {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #maxBytes: number;
@@ -109,7 +109,7 @@ class Scanner {
     this.#maxBytes = maxBytes;
   }
 
-  /** The bytes up to the next delimiter, which is passed over. */
+  /** Yields the bytes up to the next delimiter, and passes over it. */
   async *until(delimiter: Uint8Array): AsyncGenerator<Uint8Array> {
     for (;;) {
       const at = find(this.#bytes, delimiter);
@@ -127,7 +127,7 @@ class Scanner {
     return startsWith(this.#bytes, ascii(text), 0);
   }
 
-  /** Reads what follows the last delimiter, which means nothing; but a compressed body is only whole at its end. */
+  /** Reads on behind the last delimiter: the text there means nothing, but a compressed body is only checked at its end. */
   async end(): Promise<void> {
     while (await this.#next());
   }
@@ -157,7 +157,10 @@ class Scanner {
   }
 }
 
-/** Where `delimiter`, or at the end a beginning of it, first stands in `bytes`; -1 if nowhere. It begins with CR and holds no other but in "\r\n\r\n". */
+/**
+ * First index of `delimiter` in `bytes`, or of its beginning at their end; -1 if neither. A delimiter begins with CR, and holds no other
+ * except in "\r\n\r\n".
+ */
 function find(bytes: Uint8Array, delimiter: Uint8Array): number {
   for (let at = bytes.indexOf(CR); at >= 0; at = bytes.indexOf(CR, at + 1)) {
     if (startsWith(bytes, delimiter, at)) return at;
@@ -165,7 +168,7 @@ function find(bytes: Uint8Array, delimiter: Uint8Array): number {
   return -1;
 }
 
-/** Whether `bytes` from `at` on, as far as they go, are those of `delimiter`. */
+/** True if `bytes` from `at` on, as far as they go, are those of `delimiter`. */
 function startsWith(bytes: Uint8Array, delimiter: Uint8Array, at: number): boolean {
   const length = Math.min(delimiter.byteLength, bytes.byteLength - at);
   for (let i = 0; i < length; i++) {

@@ -15,10 +15,10 @@ import { type Part, readBytes, readField, readParts } from './multipart.ts';
 const FIELDS = ['name', 'labels', 'base_model', 'base_precision', 'pooling', 'max_length'] as const;
 type Field = (typeof FIELDS)[number];
 
-/** 1,000 labels of 256 characters. */
+/** Bytes of a field: 1,000 labels of 256 characters fit. */
 const MAX_FIELD_BYTES = 1024 * 1024;
 const AROUND_FILES_BYTES = 64 * 1024;
-/** What an import is called in messages. */
+/** The import's name in messages. */
 export const THE_IMPORT = 'the import';
 
 /** The longest body that can hold an acceptable adapter. */
@@ -34,16 +34,16 @@ export interface ReceivedAdapter {
   config: Uint8Array;
   /** `weft.json`, whole, where it came along. */
   weft?: Uint8Array;
-  /** What `adapter_model.safetensors` holds; all its values are finite. */
+  /** The tensors in `adapter_model.safetensors`; all values are finite. */
   weights: ScannedWeights;
-  /** The fields that were given; `labels` may be given once a label. */
+  /** The given fields; `labels` may come once per label. */
   fields: Partial<Record<Exclude<Field, 'labels'>, string>> & { labels?: string[] };
 }
 
 /**
- * Reads an import's multipart body: PEFT's two files and perhaps Weft's own, told by their part's name or their file's, and fields, in any
- * order. The weights go to `sink` as they arrive. Throws where a file is missing, given twice or too large, and at the first weight that is
- * not finite.
+ * Reads an import's multipart body: PEFT's two files, optionally Weft's own, and fields, in any order. A file is known by its part's name
+ * or its own. The weights go to `sink` as they arrive. Throws if a file is missing, given twice or too large, and at the first weight that
+ * is not finite.
  */
 export async function receiveAdapter(
   body: AsyncIterable<Uint8Array>,

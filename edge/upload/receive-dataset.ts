@@ -7,12 +7,12 @@ import { displayName } from './disposition.ts';
 import { type Part, readField, readParts } from './multipart.ts';
 import type { DatasetSummary } from './row-check.ts';
 
-/** Room for the fields, headers and delimiters around the file. */
+/** Bytes for the fields, headers and delimiters around the file. */
 const AROUND_FILE_BYTES = 64 * 1024;
 const MAX_FIELD_BYTES = 1024;
 export const PURPOSE = 'fine-tune';
 
-/** The fields beside the file, and what each may be. */
+/** The fields beside the file, and the values of each. */
 const FIELDS = { purpose: [PURPOSE], invalid_rows: invalidRows.options } as const;
 type Field = keyof typeof FIELDS;
 
@@ -31,9 +31,8 @@ export function tooLargeUpload(): AppError {
 }
 
 /**
- * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive, `purpose`, and where wanted
- * `invalid_rows`, in any order. Throws where one is missing, given twice or wrong; what `sink` then holds is to be
- * dropped.
+ * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive, `purpose`, and optionally `invalid_rows`, in any
+ * order. Throws if one is missing, given twice or wrong; the caller must then drop what `sink` holds.
  */
 export async function receiveDataset(
   body: AsyncIterable<Uint8Array>,

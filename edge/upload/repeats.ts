@@ -1,10 +1,9 @@
-/** Rows remembered; the table then takes about 12 MB, a tenth of what an isolate has. */
+/** Most rows remembered; it bounds the table to about 12 MB, a tenth of an isolate's memory. */
 const MAX_REMEMBERED = 200_000;
 
 /**
- * Counts rows that repeat an earlier text, with the same label or with another, in bounded memory: texts are remembered
- * by a 53-bit hash, the first 200,000 of them. By chance two of those collide in 1 of 450,000 files; nothing is dropped
- * on its word, it only warns.
+ * Counts rows that repeat an earlier text, with the same label or with another, in bounded memory: it remembers the first 200,000 texts by
+ * a 53-bit hash. Two of them collide by chance in 1 of 450,000 files; the count only warns, and drops no row.
  */
 export class RepeatCounter {
   readonly #labelOfText = new Map<number, number>();

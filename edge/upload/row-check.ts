@@ -6,7 +6,7 @@ import { describeAlike, lookAlikes, showLabel } from '../../shared/look-alike.ts
 import { RepeatCounter } from './repeats.ts';
 import type { BadRow, RawRow } from './rows.ts';
 
-/** What an accepted file is stored and answered with. */
+/** The counts that an accepted file is stored and answered with. */
 export interface DatasetSummary {
   examples: number;
   labels: Record<string, number>;
@@ -15,25 +15,25 @@ export interface DatasetSummary {
 }
 
 /**
- * Checks rows and counts what the answer tells of them. Memory is bounded: at most `MAX_LABELS` labels, 20 errors and
- * `RepeatCounter`' table, whatever the file.
+ * Checks rows and counts for the answer. Memory is bounded whatever the file: at most `MAX_LABELS` labels, 20 errors and the table of
+ * `RepeatCounter`.
  */
 export class RowCheck {
   readonly errors: LineError[] = [];
   totalErrors = 0;
-  /** Set when the rest of the file is not worth reading. */
+  /** True once the rest of the file is not worth reading. */
   isHopeless = false;
   /** The first bad row that cannot be left out. */
   fatal: LineError | undefined;
   #examples = 0;
-  /** Rows whose label has lost outer blanks. */
+  /** Number of rows whose label lost outer blanks. */
   #trimmed = 0;
   readonly #labels = new Map<string, number>();
-  /** Of the labels, each counted once. */
+  /** Bytes of the distinct labels. */
   #labelBytes = 0;
   readonly #repeats = new RepeatCounter();
 
-  /** The row as a line of JSONL, as training reads it; undefined where it is bad, which `errors` then says. */
+  /** The row as a line of JSONL, as training reads it; undefined for a bad row, which `errors` then describes. */
   accept(row: RawRow): string | undefined {
     if ('error' in row) return this.reject(row);
     const { line } = row;
@@ -50,7 +50,7 @@ export class RowCheck {
     return `${JSON.stringify({ text, label })}\n`;
   }
 
-  /** Counts a bad row, if it is one. */
+  /** Counts a bad row, if there is one. */
   reject(row: BadRow | undefined): undefined {
     if (!row) return;
     this.totalErrors += 1;
@@ -75,7 +75,7 @@ export class RowCheck {
     return [`${rows} left out; line ${first.line}: ${first.message}.`];
   }
 
-  /** Gives what there would be too much of with this label. */
+  /** Counts a label. Returns the limit that the label would exceed, if any. */
   #count(label: string): string | undefined {
     const seen = this.#labels.get(label);
     if (seen === undefined) {

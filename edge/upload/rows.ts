@@ -1,31 +1,31 @@
 import { joinBytes } from './bytes.ts';
 
-/** A row as the file has it, not yet checked, or what is wrong with it. `line` counts from 1, a header included. */
+/** A row of the file, not yet checked, or the fault of one. `line` counts from 1, a header included. */
 export type RawRow = { line: number; row: unknown } | BadRow;
 
 export interface BadRow {
   line: number;
   error: string;
-  /** It may hide other rows, or nothing can follow it: leaving it out would leave out more than itself. */
+  /** True if the fault may hide other rows, or nothing can follow it: leaving it out would leave out more than itself. */
   isFatal?: boolean;
 }
 
 /** Turns a file's lines into rows. */
 export interface RowParser {
-  /** The row that this line completes, if it does. */
+  /** The row that this line completes, if any. */
   take(line: Line): RawRow | undefined;
-  /** What is wrong with the file's end, if anything. */
+  /** The fault of the file's end, if any. */
   end(): BadRow | undefined;
-  /** Set after a row that nothing can follow. */
+  /** True after a row that nothing can follow. */
   readonly isBroken: boolean;
 }
 
-/** A line without the byte that ends it; of a CRLF the `\r` is still there. */
+/** A line without the byte that ends it; a CRLF leaves its `\r` there. */
 export type Line = { line: number; content: string } | BadRow;
 
 export const LF = 0x0a;
 export const CR = 0x0d;
-// A byte order mark that is not at the file's start is text.
+// A byte order mark counts as text unless it starts the file.
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Cuts chunks into lines of at most `maxLineBytes`, holding no more than one of them. */
@@ -49,11 +49,11 @@ export class LineSplitter {
       yield this.#finish();
       if (last > first) yield* this.#wholeLines(chunk.subarray(first + 1, last));
     }
-    // A copy: the chunk belongs to whoever reads the network.
+    // The bytes are copied, because the chunk belongs to the reader of the network.
     this.#keep(chunk.slice(last + 1));
   }
 
-  /** The last line, where the file does not end with a line end. */
+  /** Yields the last line, if the file does not end with a line end. */
   *end(): Generator<Line> {
     if (this.#pendingBytes > 0) yield this.#finish();
   }
@@ -75,7 +75,7 @@ export class LineSplitter {
     }
   }
 
-  /** Beyond the limit only the count goes on, so that an endless line costs no memory. */
+  /** Keeps a line's bytes. Beyond the limit it only counts them, so that an endless line costs no memory. */
   #keep(bytes: Uint8Array): void {
     this.#pendingBytes += bytes.byteLength;
     if (this.#pendingBytes > this.#maxLineBytes) this.#pending = [];

@@ -4,8 +4,8 @@ import { refuseFile, refuseOtherKinds, SIGNATURE_BYTES } from './file-kinds.ts';
 const encoder = new TextEncoder();
 
 /**
- * A file as UTF-8 without its byte order mark; UTF-16 that begins with one is converted as it arrives. Throws
- * `invalid_dataset` where the file is something else.
+ * A file as UTF-8 without its byte order mark; UTF-16 with a byte order mark is converted as it arrives. Throws `invalid_dataset` for any
+ * other encoding.
  */
 export async function* readText(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const source = chunks[Symbol.asyncIterator]();
@@ -29,7 +29,7 @@ async function readStart(source: AsyncIterator<Uint8Array>): Promise<Uint8Array>
   for (let bytes = 0; bytes < SIGNATURE_BYTES; ) {
     const { done, value } = await source.next();
     if (done) break;
-    // A copy: the chunk belongs to whoever reads the network.
+    // The bytes are copied, because the chunk belongs to the reader of the network.
     chunks.push(value.slice());
     bytes += value.byteLength;
   }
