@@ -29,13 +29,41 @@ function toMonomial(dims: Shape): Monomial {
   let factor = 1;
   const symbols: string[] = [];
   for (const dim of dims) {
-    for (const part of typeof dim === 'number' ? [dim] : dim.split('*')) {
+    for (const part of typeof dim === 'number' ? [dim] : partsOf(dim, '*')) {
       const size = Number(part);
       if (Number.isInteger(size)) factor *= size;
       else symbols.push(String(part));
     }
   }
   return { factor, symbols: symbols.sort() };
+}
+
+/** A text split at a sign that stands outside brackets. */
+function partsOf(text: string, sign: '*' | '+'): string[] {
+  const parts = [''];
+  let depth = 0;
+  for (const character of text) {
+    if (character === '(') depth++;
+    if (character === ')') depth--;
+    if (character === sign && depth === 0) parts.push('');
+    else parts[parts.length - 1] += character;
+  }
+  return parts;
+}
+
+/** The sum of dims in normal form: a number, or a symbol such as `(seq+8)`, so that equal sizes are equal strings. */
+export function sum(dims: Shape): Dim {
+  const terms = dims.flatMap((dim) => termsOf(dim) ?? [dim]);
+  const known = terms.reduce<number>((total, dim) => (typeof dim === 'number' ? total + dim : total), 0);
+  const symbols = terms.filter((dim) => typeof dim !== 'number').sort();
+  const all = [...symbols, ...(known === 0 && symbols.length > 0 ? [] : [known])];
+  return all.length === 1 ? all[0]! : `(${all.join('+')})`;
+}
+
+/** What is added up to a symbol that `sum` made; undefined where it is none. */
+export function termsOf(dim: Dim): readonly Dim[] | undefined {
+  if (typeof dim === 'number' || !dim.startsWith('(') || partsOf(dim, '*').length > 1) return undefined;
+  return partsOf(dim.slice(1, -1), '+').map((term) => (Number.isInteger(Number(term)) ? Number(term) : term));
 }
 
 /**

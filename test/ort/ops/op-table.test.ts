@@ -3,7 +3,7 @@ import { gradients } from '../../../gpu-node/autograd/backward.ts';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
 import type { Dim, Sample, Shape, Value } from '../../../gpu-node/graph/ir.ts';
 import { encodeModel } from '../../../gpu-node/graph/onnx.ts';
-import { FLOATS, symbolsOf } from '../../../gpu-node/graph/shapes.ts';
+import { FLOATS, symbolsOf, termsOf } from '../../../gpu-node/graph/shapes.ts';
 import { add, mul, OPS, reduceSum } from '../../../gpu-node/ops/index.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { type Feeds, floats, Session, type Tensor, tensor } from '../../../gpu-node/runtime/session.ts';
@@ -120,11 +120,15 @@ function factorsFor(length: number): Float32Array {
   return Float32Array.from({ length }, (_, i) => Math.cos(1.7 * i + 0.3));
 }
 
-function concrete(shape: Shape, { sizes }: Sample): number[] {
-  return shape.map((dim: Dim) => {
+function concrete(shape: Shape, sample: Sample): number[] {
+  const sizeOf = (dim: Dim): number => {
     if (typeof dim === 'number') return dim;
-    return symbolsOf(dim).reduce((size, symbol) => size * sizes![symbol]!, Number.parseInt(dim, 10) || 1);
-  });
+    return symbolsOf(dim).reduce((size, symbol) => {
+      const terms = termsOf(symbol)?.map(sizeOf);
+      return size * (terms ? terms.reduce((a, b) => a + b) : sample.sizes![symbol]!);
+    }, Number.parseInt(dim, 10) || 1);
+  };
+  return shape.map(sizeOf);
 }
 
 function count(shape: readonly number[]): number {

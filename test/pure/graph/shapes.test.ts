@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { broadcast, product, quotient, symbolsOf, toAxis } from '../../../gpu-node/graph/shapes.ts';
+import { broadcast, product, quotient, sum, symbolsOf, termsOf, toAxis } from '../../../gpu-node/graph/shapes.ts';
 
 describe('products of dims', () => {
   test('equal sizes have one spelling', () => {
@@ -20,6 +20,23 @@ describe('products of dims', () => {
   test('symbols are found inside a product', () => {
     expect(symbolsOf('12*batch*seq')).toEqual(['batch', 'seq']);
     expect(symbolsOf(3)).toEqual([]);
+  });
+});
+
+describe('sums of dims', () => {
+  test('equal sizes have one spelling', () => {
+    expect(sum([3, 'seq', 5])).toBe('(seq+8)');
+    expect(sum(['(seq+3)', 'batch', 5])).toBe('(batch+seq+8)');
+    expect(sum(['seq', 0])).toBe('seq');
+    expect(sum([3, 4])).toBe(7);
+  });
+
+  test('are told from products, and are factors of them', () => {
+    expect(termsOf('(4*batch*seq+8)')).toEqual(['4*batch*seq', 8]);
+    expect(termsOf('(seq+8)*batch')).toBeUndefined();
+    expect(product(['batch', '(seq+8)', 4])).toBe('4*(seq+8)*batch');
+    expect(quotient('4*(seq+8)*batch', 'batch')).toBe('4*(seq+8)');
+    expect(symbolsOf('4*(seq+8)')).toEqual(['(seq+8)']);
   });
 });
 
