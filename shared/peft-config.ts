@@ -4,6 +4,7 @@ import { common, MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, orAuto } from './methods/
 import { ia3Config, ia3Request } from './methods/ia3.ts';
 import { loraConfig, loraRequest, qloraRequest } from './methods/lora.ts';
 import { pTuningConfig, pTuningRequest } from './methods/p-tuning.ts';
+import { prefixTuningConfig, prefixTuningRequest } from './methods/prefix-tuning.ts';
 import { promptTuningConfig, promptTuningRequest } from './methods/prompt-tuning.ts';
 
 export type { BitfitConfig } from './methods/bitfit.ts';
@@ -11,6 +12,7 @@ export * from './methods/fields.ts';
 export type { Ia3Config } from './methods/ia3.ts';
 export type { LoraConfig } from './methods/lora.ts';
 export type { PTuningConfig } from './methods/p-tuning.ts';
+export type { PrefixTuningConfig } from './methods/prefix-tuning.ts';
 export type { PromptTuningConfig } from './methods/prompt-tuning.ts';
 
 /** Every method, told apart by `type`; a new one is a member here and below, and a row in `gpu-node/methods` and `shared/methods`. */
@@ -20,6 +22,7 @@ export const peftConfig = z.discriminatedUnion('type', [
   bitfitConfig,
   promptTuningConfig,
   pTuningConfig,
+  prefixTuningConfig,
 ]);
 export type PeftConfig = z.infer<typeof peftConfig>;
 
@@ -43,7 +46,16 @@ const autoRequest = z
 /** A method as a request may give it, `"auto"` where it names none; what `"auto"` came to is shown in the adapter. */
 export const peftRequest = z.discriminatedUnion(
   'type',
-  [autoRequest, loraRequest, qloraRequest, ia3Request, bitfitRequest, promptTuningRequest, pTuningRequest],
+  [
+    autoRequest,
+    loraRequest,
+    qloraRequest,
+    ia3Request,
+    bitfitRequest,
+    promptTuningRequest,
+    pTuningRequest,
+    prefixTuningRequest,
+  ],
   {
     unionFallback: true,
   },

@@ -10,7 +10,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 def mean_of_tokens(hidden, attention_mask):
-    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    # A prefix has a mask before the text's, and no hidden states.
+    mask = attention_mask[:, -hidden.shape[1] :].unsqueeze(-1).to(hidden.dtype)
     return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
 
 
@@ -27,14 +28,15 @@ class BertMeanForSequenceClassification(BertPreTrainedModel):
         self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
-    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, **_):
-        hidden = self.bert(input_ids, attention_mask, token_type_ids).last_hidden_state
+    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, past_key_values=None, **_):
+        prefix = {"past_key_values": past_key_values}
+        hidden = self.bert(input_ids, attention_mask, token_type_ids, **prefix).last_hidden_state
         return classified(self.classifier(mean_of_tokens(hidden, attention_mask)), labels)
 
 
 class RobertaMeanForSequenceClassification(RobertaForSequenceClassification):
-    def forward(self, input_ids=None, attention_mask=None, labels=None, **_):
-        hidden = self.roberta(input_ids, attention_mask).last_hidden_state
+    def forward(self, input_ids=None, attention_mask=None, labels=None, past_key_values=None, **_):
+        hidden = self.roberta(input_ids, attention_mask, past_key_values=past_key_values).last_hidden_state
         # The head reads the first token, which is the only one here.
         return classified(self.classifier(mean_of_tokens(hidden, attention_mask).unsqueeze(1)), labels)
 

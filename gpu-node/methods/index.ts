@@ -10,6 +10,7 @@ import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
 import type { PeftMethod } from './method.ts';
 import { pTuning } from './p-tuning.ts';
+import { prefixTuning } from './prefix-tuning.ts';
 import { promptTuning } from './prompt-tuning.ts';
 
 /** Every method, by the `type` of its configuration. */
@@ -19,6 +20,7 @@ const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
   bitfit,
   prompt_tuning: promptTuning,
   p_tuning: pTuning,
+  prefix_tuning: prefixTuning,
 };
 
 /** A method as those use it who know nothing of it. */
@@ -31,7 +33,7 @@ export function methodOf({ type }: { type: MethodType }): AnyMethod {
 
 /** What a session must be able to apply to serve an adapter of this pooling. */
 export function planOf(description: AdapterDescription, architecture: Architecture, pooling: Pooling): Plan {
-  const plan = methodOf({ type: description.method }).plan(description);
+  const plan = methodOf({ type: description.method }).plan(description, architecture);
   const inOrder = PART_NAMES.map((part) => {
     const named = new Set(plan[part]);
     const places = named.size === 0 ? [] : PARTS[part].places(architecture, pooling);

@@ -26,6 +26,8 @@ export interface PeftMethod<M extends MethodType> {
    * @throws AppError `invalid_request`, at the field, for what the base model has no place for
    */
   modules(config: ConfigOf<M>, architecture: Architecture): readonly string[];
+  /** Which field decides how large its file is, and what to do where that is too large; absent where no file can be. */
+  readonly toShrink?: { readonly field: string; readonly way: string };
   /** Everything it trains beside the head. */
   trainables(config: ConfigOf<M>, architecture: Architecture): readonly Trainable[];
   /** The changed places of a training or evaluation graph; `parameters` holds the trainables. */
@@ -37,7 +39,7 @@ export interface PeftMethod<M extends MethodType> {
   /** What the file holds where that is not what was trained, by name and computed once at the end; `parameters` holds the trainables. */
   saved?(config: ConfigOf<M>, architecture: Architecture, parameters: Parameters): Parameters;
   /** The parts that an adapter's files need, and where; in any order. */
-  plan(description: DescriptionOf<M>): Plan;
+  plan(description: DescriptionOf<M>, architecture: Architecture): Plan;
   /**
    * Reads an adapter whose description has been checked against the base model; what it gives reads on from `bytes`.
    * @throws AppError `invalid_adapter` where its numbers cannot be computed with

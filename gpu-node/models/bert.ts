@@ -17,6 +17,7 @@ import {
   meanOfTokens,
   norm,
   normSpecs,
+  positionsOf,
   weightSpec,
   wordEmbeddings,
 } from './encoder.ts';
@@ -77,10 +78,10 @@ export function bert(config: unknown): Architecture {
     norms: [EMBEDDINGS_NORM, ...encoderNorms(shape)],
     encode: (weights, inputs, sites) =>
       encode(shape, weights, inputs, sites, () => {
-        const { inputIds, positionIds, tokenTypeIds } = inputs;
+        const { inputIds, tokenTypeIds } = inputs;
         const table = (name: string) => weights.plain(inputIds.graph, name);
         const words = wordEmbeddings(inputs, WORDS, weights, sites);
-        const positions = embeddingsByPosition(inputs, positionIds, table(POSITIONS));
+        const positions = embeddingsByPosition(inputs, positionsOf(inputs, sites), table(POSITIONS));
         const types = embeddingsByToken(inputs, tokenTypeIds, (ids) => gather(table(TOKEN_TYPES), ids));
         return norm(EMBEDDINGS_NORM, add(add(words, types), positions), weights, shape.normEpsilon, sites);
       }),

@@ -23,6 +23,7 @@ import {
   meanOfTokens,
   norm,
   normSpecs,
+  positionsOf,
   weightSpec,
   wordEmbeddings,
 } from './encoder.ts';
@@ -89,10 +90,10 @@ export function distilbert(config: unknown): Architecture {
     norms: [EMBEDDINGS_NORM, ...encoderNorms(shape)],
     encode: (weights, inputs, sites) =>
       encode(shape, weights, inputs, sites, () => {
-        const { inputIds, positionIds } = inputs;
+        const { inputIds } = inputs;
         const words = wordEmbeddings(inputs, WORDS, weights, sites);
         const table = weights.plain(inputIds.graph, POSITIONS);
-        const positions = embeddingsByPosition(inputs, positionIds, table);
+        const positions = embeddingsByPosition(inputs, positionsOf(inputs, sites), table);
         return norm(EMBEDDINGS_NORM, add(words, positions), weights, shape.normEpsilon, sites);
       }),
     pool: (pooling, states, _weights, inputs) =>

@@ -53,7 +53,7 @@ const AXES = {
 } as const satisfies Record<HiddenLayout, object>;
 
 /** Score added to padding before the softmax: far enough below any real score to leave it a weight of exactly 0. */
-const MASKED = 1e9;
+export const MASKED = 1e9;
 
 type LayerLinears = Readonly<Record<LinearKind, LinearLayer>>;
 
@@ -172,8 +172,14 @@ export function embeddingsByToken(
   return rows(AXES[inputs.layout].swap(ids));
 }
 
-/** Rows of a plain table by position, which every text of the batch shares; `positions` is int32 `[seq]`. */
+/** The positions of a text's tokens, as a method may have moved them. */
+export function positionsOf({ positionIds, attentionMask }: EncoderInputs, sites: Sites): Value {
+  return sites.positions?.({ ids: positionIds, mask: attentionMask }) ?? positionIds;
+}
+
+/** Rows of a plain table by position; `positions` is int32 `[seq]`, which every text of the batch shares, or `[batch, seq]`. */
 export function embeddingsByPosition(inputs: EncoderInputs, positions: Value, table: Value): Value {
+  if (positions.shape.length === 2) return embeddingsByToken(inputs, positions, (ids) => gather(table, ids));
   return unsqueeze(gather(table, positions), [1 - AXES[inputs.layout].seq]);
 }
 

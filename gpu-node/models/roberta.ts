@@ -14,6 +14,7 @@ import {
   meanOfTokens,
   norm,
   normSpecs,
+  positionsOf,
   weightSpec,
   wordEmbeddings,
 } from './encoder.ts';
@@ -88,10 +89,10 @@ export function roberta(config: unknown): Architecture {
     norms: [EMBEDDINGS_NORM, ...encoderNorms(shape)],
     encode: (weights, inputs, sites) =>
       encode(shape, weights, inputs, sites, () => {
-        const { inputIds, positionIds } = inputs;
+        const { inputIds } = inputs;
         const table = (name: string) => weights.plain(inputIds.graph, name);
         const words = wordEmbeddings(inputs, WORDS, weights, sites);
-        const behindPadding = add(positionIds, firstPosition(c));
+        const behindPadding = add(positionsOf(inputs, sites), firstPosition(c));
         const positions = embeddingsByPosition(inputs, behindPadding, table(POSITIONS));
         const everywhere = add(positions, slice(table(TOKEN_TYPES), 0, 0, 1));
         return norm(EMBEDDINGS_NORM, add(words, everywhere), weights, shape.normEpsilon, sites);

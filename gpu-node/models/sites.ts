@@ -1,5 +1,5 @@
 import type { Value } from '../graph/ir.ts';
-import { add, asMatrix, gemm, matMul, mul, reshape, squeeze, sub, unsqueeze } from '../ops/index.ts';
+import { add, asMatrix, cast, gemm, matMul, mul, reshape, squeeze, sub, unsqueeze } from '../ops/index.ts';
 import type { FrozenLinear } from '../precision/precision.ts';
 
 /** A linear layer that a method may change; `name` is its dotted module name in transformers' classification model. */
@@ -108,11 +108,20 @@ export interface EmbeddingsCall {
 /** What is done at a place, `next` being the rest of the chain, at whose end the base model stands. */
 type Link<Call> = (call: Call, next: (call: Call) => Value) => Value;
 
+/** Positions of a text's tokens being counted. */
+export interface PositionsCall {
+  /** int32 `[seq]`, which all rows share, or `[batch, seq]`. */
+  readonly ids: Value;
+  /** float32 `[batch, seq]`: 1 for a token, 0 for padding. */
+  readonly mask: Value;
+}
+
 /** The places of an encoder where methods act. Each answers what is changed there; absent is the base model. */
 export interface Sites {
   linear?(call: LinearCall): LinearChange | undefined;
   norm?(call: NormCall): NormChange | undefined;
   attention?(call: AttentionCall): readonly KeysValues[];
+  positions?(call: PositionsCall): Value;
   /** What half a layer gives, in the base model its `join`. */
   readonly sublayer?: Link<SublayerCall>;
   /** The word embeddings `[.., .., hidden]`, before positions are added. */
@@ -130,6 +139,8 @@ export function composeSites(sites: readonly Sites[]): Sites {
     linear: (call) => merged(sites.map((each) => each.linear?.(call))),
     norm: (call) => merged(sites.map((each) => each.norm?.(call))),
     attention: (call) => sites.flatMap((each) => each.attention?.(call) ?? []),
+    positions: ({ ids, mask }) =>
+      sites.reduce((moved, each) => each.positions?.({ ids: moved, mask }) ?? moved, ids),
     sublayer: chain(sites.map((each) => each.sublayer)),
     embeddings: chain(sites.map((each) => each.embeddings)),
   };
@@ -169,6 +180,15 @@ export function changedLinear({ x: given, frozen }: LinearCall, change: LinearCh
 /** A norm's output `[.., size]` under a change. */
 export function changedNorm(y: Value, { shift }: NormChange = {}): Value {
   return shift ? add(y, alongTokens(shift, y)) : y;
+}
+
+/**
+ * Positions behind `shift` others: as many for all rows, or int32 `[batch, 1]`. Of padding, whose row may be far from the end of the table
+ * that its neighbours' texts reach, they are 0 then.
+ */
+export function behind({ ids, mask }: PositionsCall, shift: number | Value): Value {
+  const moved = add(ids, shift);
+  return typeof shift === 'number' ? moved : mul(moved, cast(mask, 'int32'));
 }
 
 /** Wx + b + scale·s·x̃·a·b. */

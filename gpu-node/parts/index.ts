@@ -1,5 +1,6 @@
 import type { Architecture } from '../models/model.ts';
 import { composeSites, type Sites } from '../models/sites.ts';
+import { keysValues } from './keys-values.ts';
 import { lowRank } from './low-rank.ts';
 import type { Part, PartNumbers, RowsOf, Stack } from './part.ts';
 import { gain, normShift, reach, shift } from './vectors.ts';
@@ -13,6 +14,7 @@ export const PARTS = {
   shift,
   normShift,
   virtualTokens,
+  keysValues,
 } satisfies Readonly<Record<string, Part>>;
 export type PartName = keyof typeof PARTS;
 export const PART_NAMES = Object.keys(PARTS) as PartName[];

@@ -1,14 +1,19 @@
 import { ADAPTER_WEIGHTS_FILE, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
+import type { MethodType } from '../../shared/methods/index.ts';
+import type { PeftMethod } from '../methods/method.ts';
 
 /** What a tensor's name, type, shape and place take in a file's header, at most. */
 const HEADER_ENTRY_BYTES = 256;
 
 /**
  * That an adapter of tensors of these shapes can be stored, which is better known before it is trained than after.
- * @throws AppError `invalid_request` at `method.r`
+ * @throws AppError `invalid_request` at the field that decides its size
  */
-export function requireStorable(shapes: Iterable<readonly number[]>): void {
+export function requireStorable(
+  shapes: Iterable<readonly number[]>,
+  toShrink: PeftMethod<MethodType>['toShrink'],
+): void {
   const most = MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE];
   let bytes = 0;
   for (const shape of shapes) {
@@ -18,9 +23,7 @@ export function requireStorable(shapes: Iterable<readonly number[]>): void {
   const size = `${Math.ceil(bytes / 2 ** 20)} MiB, at most ${most / 2 ** 20} are stored`;
   throw new AppError(
     'invalid_request',
-    `the adapter would have ${size}: lower method.r, or name fewer target_modules`,
-    {
-      param: 'method.r',
-    },
+    `the adapter would have ${size}${toShrink ? `: ${toShrink.way}` : ''}`,
+    toShrink ? { param: `method.${toShrink.field}` } : {},
   );
 }

@@ -24,7 +24,7 @@ import { CheckpointFile } from './checkpoint-file.ts';
 import type { TrainingTask } from './graph.ts';
 import { type BackOff, type TrainingInput, type TrainingOutcome, train } from './loop.ts';
 import type { FromTrainer, TrainingEvent, TrainingSpec } from './protocol.ts';
-import { savedTensors } from './saved-tensors.ts';
+import { savedShapes, savedTensors } from './saved-tensors.ts';
 import type { EpochResult } from './state.ts';
 import {
   countLabels,
@@ -184,11 +184,8 @@ function resolve(
   const method = resolveMethod(spec.method, facts);
   const { architecture } = base;
   methodOf(method).modules(method, architecture);
-  const trained = [
-    ...methodOf(method).trainables(method, architecture),
-    ...headTrainables(architecture.head, labels.length),
-  ];
-  requireStorable(trained.map(({ shape }) => shape));
+  const head = headTrainables(architecture.head, labels.length).map(({ shape }) => shape);
+  requireStorable([...savedShapes(method, architecture), ...head], methodOf(method).toShrink);
   return {
     method,
     hyperparameters: resolveHyperparameters(spec.hyperparameters, method, facts),

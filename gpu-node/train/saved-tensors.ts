@@ -1,9 +1,22 @@
+import type { PeftConfig } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 import { Graph } from '../graph/builder.ts';
 import { methodOf } from '../methods/index.ts';
+import type { Architecture } from '../models/model.ts';
 import { runOnce } from '../runtime/run-once.ts';
 import { floats, tensor } from '../runtime/session.ts';
 import type { TrainingTask } from './graph.ts';
+
+/** The shapes of what the file of a method holds beside the head. */
+export function savedShapes(config: PeftConfig, architecture: Architecture): readonly (readonly number[])[] {
+  const { saved, trainables } = methodOf(config);
+  const own = trainables(config, architecture);
+  if (!saved) return own.map(({ shape }) => shape);
+  const graph = new Graph('saved');
+  const parameters = own.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)] as const);
+  const values = Object.values(saved(config, architecture, Object.fromEntries(parameters)));
+  return values.map(({ shape }) => shape as number[]);
+}
 
 /** What an adapter's file holds, from what was trained, by name: the head as it is, and what the method makes of its own tensors. */
 export async function savedTensors(

@@ -4,6 +4,7 @@ import type { AdapterFormat, ConfigInput } from './format.ts';
 import { type Ia3Target, ia3Format } from './ia3.ts';
 import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
 import { type PTuningFileConfig, pTuningFormat } from './p-tuning.ts';
+import { type PrefixFileConfig, prefixTuningFormat } from './prefix-tuning.ts';
 import type { PromptTarget } from './prompt-format.ts';
 import { type PromptTuningFileConfig, promptTuningFormat } from './prompt-tuning.ts';
 
@@ -14,6 +15,7 @@ interface Files {
   bitfit: { config: object; target: BiasTarget };
   prompt_tuning: { config: PromptTuningFileConfig; target: PromptTarget };
   p_tuning: { config: PTuningFileConfig; target: PromptTarget };
+  prefix_tuning: { config: PrefixFileConfig; target: PromptTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -29,6 +31,7 @@ const FORMATS: {
   bitfit: bitfitFormat,
   prompt_tuning: promptTuningFormat,
   p_tuning: pTuningFormat,
+  prefix_tuning: prefixTuningFormat,
 };
 
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];

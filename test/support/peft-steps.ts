@@ -18,6 +18,8 @@ export const PEFT_CASES = [
   'mean-bitfit',
   'cls-bitfit',
   'cls-bitfit-subset',
+  'mean-prefix',
+  'cls-prefix-projection',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
@@ -25,6 +27,7 @@ export const FAMILY_CASES = [
   ['tiny-roberta', 'cls-query-value'],
   ['tiny-roberta', 'mean-all-linear'],
   ['tiny-roberta', 'cls-bitfit'],
+  ['tiny-roberta', 'cls-prefix'],
   ['tiny-distilbert', 'mean-query-value'],
   ['tiny-distilbert', 'cls-all-linear'],
   ['tiny-distilbert', 'mean-bitfit'],
@@ -58,7 +61,7 @@ export async function readPeftCase(name: string, from = 'peft-steps'): Promise<P
   return {
     ...given,
     config: peftConfig.parse({
-      ...(type === 'lora' && { dropout: 0 }),
+      ...(fields.includes('dropout') && { dropout: 0 }),
       ...own,
       type,
       base_precision: 'fp32',

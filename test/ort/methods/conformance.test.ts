@@ -62,6 +62,20 @@ const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
     pooling: POOLINGS[i % 2]!,
     base_precision: 'fp32' as const,
   })),
+  'prefix tuning': [
+    { num_virtual_tokens: 3 },
+    { num_virtual_tokens: 9, prefix_projection: true, encoder_hidden_size: 12 },
+    { num_virtual_tokens: 20, dropout: 0.2 },
+    { num_virtual_tokens: 1, prefix_projection: true, encoder_hidden_size: 4, dropout: 0.1 },
+  ].map((fields, i) => ({
+    type: 'prefix_tuning' as const,
+    prefix_projection: false,
+    encoder_hidden_size: 32,
+    dropout: 0,
+    ...fields,
+    pooling: POOLINGS[i % 2]!,
+    base_precision: 'fp32' as const,
+  })),
   BitFit: (['all', 'query_and_intermediate'] as const).flatMap((biases) =>
     POOLINGS.map((pooling) => ({
       type: 'bitfit' as const,
@@ -95,7 +109,7 @@ const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
 };
 
 /** Those whose adapters change the base model from their first step on. */
-const START_ELSEWHERE = new Set(['prompt tuning', 'P-tuning']);
+const START_ELSEWHERE = new Set(['prefix tuning', 'prompt tuning', 'P-tuning']);
 
 /** The ids of a text as a node and training make them for an adapter of a method. */
 function idsFor(config: PeftConfig, { ids }: { ids: Int32Array }): { ids: Int32Array } {
@@ -236,6 +250,34 @@ describe('a batch that mixes adapters of all methods', () => {
         expect(maxDifference(together[i]!, alone!)).toBeLessThan(1e-5);
       }
       await forward.release();
+    }));
+});
+
+describe('a session of every part', () => {
+  it('gives a row that has none of them what a session of none gives', () =>
+    withFolder(async (folder) => {
+      const base = await openTinyBert(folder);
+      const [config] = LORA;
+      const task = { base, config: config!, labels: 3 };
+      const { head } = await throughFiles(task, await tensorsOf(task, 6, true), folder);
+      const prefix = { base, config: CONFIGS['prefix tuning']![2]!, labels: 3 };
+      const beside = await throughFiles(prefix, await tensorsOf(prefix, 7, true), folder);
+      const texts = textsOf([9, 4, 40], 8);
+      const runOn = async (forward: Forward, others: readonly string[]) => {
+        forward.load('head alone', { head }, 'mean');
+        const rows = texts.map((text) => ({ ...text, adapter: 'head alone' }));
+        const rest = others.map((adapter) => ({ ...texts[0]!, adapter }));
+        const logits = await forward.run([...rows, ...rest]);
+        await forward.release();
+        return logits.slice(0, rows.length);
+      };
+      const every = await open(base);
+      every.load('beside', beside, prefix.config.pooling);
+      const none = await Forward.create({ base, plan: {}, slots: 1, device: 'cpu', threads: 1 });
+      const expected = await runOn(none, []);
+      for (const [i, logits] of (await runOn(every, ['beside'])).entries()) {
+        expect(maxDifference(logits, expected[i]!)).toBeLessThan(1e-6);
+      }
     }));
 });
 

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { broadcast, product, quotient, sum, symbolsOf, termsOf, toAxis } from '../../../gpu-node/graph/shapes.ts';
+import {
+  broadcast,
+  product,
+  quotient,
+  sum,
+  symbolsOf,
+  termsOf,
+  toAxis,
+} from '../../../gpu-node/graph/shapes.ts';
 
 describe('products of dims', () => {
   test('equal sizes have one spelling', () => {

@@ -9,8 +9,9 @@ const everyLayer = (layers: number, hidden: number) =>
   ]).flat();
 
 it('lets through what can be stored once it is trained, and refuses the rest before, naming the way out', () => {
-  requireStorable(everyLayer(6, 384));
-  expect(() => requireStorable(everyLayer(12, 768))).toThrow(
+  const toShrink = { field: 'r', way: 'lower method.r, or name fewer target_modules' };
+  requireStorable(everyLayer(6, 384), toShrink);
+  expect(() => requireStorable(everyLayer(12, 768), toShrink)).toThrow(
     'the adapter would have 163 MiB, at most 90 are stored: lower method.r, or name fewer target_modules',
   );
 });

@@ -1,0 +1,123 @@
+import { FAMILIES } from '../../shared/families.ts';
+import { AUTO_VIRTUAL_TOKENS, PROMPT_TENSOR } from '../../shared/methods/prompt-format.ts';
+import type { PrefixTuningConfig } from '../../shared/peft-config.ts';
+import type { Dim, Value } from '../graph/ir.ts';
+import type { Architecture } from '../models/model.ts';
+import { behind, type Dropout, NO_DROPOUT } from '../models/sites.ts';
+import { add, expand, matMul, mul, reshape, split, swapLastAxes, tanh, transpose } from '../ops/index.ts';
+import { keysValues, prefixNumbers } from '../parts/keys-values.ts';
+import type { Parameters } from '../parts/part.ts';
+import type { DrawnTrainable } from '../parts/trainable.ts';
+import { given, type PeftMethod } from './method.ts';
+
+/** Names of the projection's tensors, as PEFT calls those of its prompt encoder. */
+const EMBEDDING = 'prompt_encoder.embedding.weight';
+const HIDDEN = 'prompt_encoder.transform.0';
+const OUTPUT = 'prompt_encoder.transform.2';
+
+/**
+ * Prefix tuning (Li and Liang 2021, arXiv:2101.00190) as HF PEFT defines it (peft/tuners/prefix_tuning/model.py): keys and values of `[virtual
+ * tokens, 2 * layers * hidden]` stand before the text's own in every layer, whose positions begin behind them. With a projection they are
+ * MLP(embeddings), and the file holds what came out. Dropout touches the prefix, for each text anew, as in P-tuning v2.
+ */
+export const prefixTuning: PeftMethod<'prefix_tuning'> = {
+  resolve: ({ type, ...request }, { hiddenSize }) => ({
+    type,
+    num_virtual_tokens: given(request.num_virtual_tokens, AUTO_VIRTUAL_TOKENS),
+    prefix_projection: given(request.prefix_projection, false),
+    encoder_hidden_size: given(request.encoder_hidden_size, Math.min(hiddenSize, 1024)),
+    dropout: given(request.dropout, 0),
+  }),
+  learningRate: 1e-2,
+  toShrink: { field: 'num_virtual_tokens', way: 'lower method.num_virtual_tokens' },
+  modules: () => [],
+  trainables: ({ num_virtual_tokens, prefix_projection, encoder_hidden_size }, { hiddenSize, layers }) => {
+    const width = 2 * layers * hiddenSize;
+    if (!prefix_projection) return [embedding(PROMPT_TENSOR, [num_virtual_tokens, width])];
+    return [
+      embedding(EMBEDDING, [num_virtual_tokens, hiddenSize]),
+      ...linear(HIDDEN, hiddenSize, encoder_hidden_size),
+      ...linear(OUTPUT, encoder_hidden_size, width),
+    ];
+  },
+  sites: (config, architecture, parameters, dropout) => {
+    const { num_virtual_tokens } = config;
+    const prefix = prefixOf(config, parameters);
+    return {
+      positions: (call) => behind(call, num_virtual_tokens),
+      attention: ({ index, keys: own }) => {
+        const batch = own.shape[0]!;
+        const rows =
+          dropout === NO_DROPOUT
+            ? ([prefix, 1] as const)
+            : ([dropOut(prefix, dropout, batch), batch] as const);
+        const all = byLayer(...rows, num_virtual_tokens, architecture);
+        const shape = [batch, architecture.heads, num_virtual_tokens, own.shape[3]!];
+        const [keys, values] = all.slice(2 * index, 2 * index + 2).map((each) => expand(each, shape));
+        const bias = expand(own.graph.scalar(0), [batch, 1, 1, num_virtual_tokens]);
+        return [{ keys: keys!, values: values!, bias }];
+      },
+    };
+  },
+  dropout: ({ dropout }) => dropout,
+  saved: (config, _architecture, parameters) => ({ [PROMPT_TENSOR]: prefixOf(config, parameters) }),
+  plan: (_description, architecture) => ({ keysValues: keysValues.places(architecture, 'mean') }),
+  load: async ({ targets: [target], family }, bytes) => ({
+    keysValues: prefixNumbers(target!.prompt, bytes, FAMILIES[family]),
+  }),
+};
+
+/** `[virtual tokens, 2 * layers * hidden]`. */
+function prefixOf({ prefix_projection }: PrefixTuningConfig, parameters: Parameters): Value {
+  if (!prefix_projection) return parameters[PROMPT_TENSOR]!;
+  const apply = (x: Value, name: string) =>
+    add(matMul(x, swapLastAxes(parameters[`${name}.weight`]!)), parameters[`${name}.bias`]!);
+  return apply(tanh(apply(parameters[EMBEDDING]!, HIDDEN)), OUTPUT);
+}
+
+/** `[batch, virtual tokens * 2 * layers * hidden]`, of each text with elements of its own zeroed. */
+function dropOut(prefix: Value, dropout: Dropout, batch: Dim): Value {
+  const features = (prefix.shape as number[]).reduce((a, b) => a * b, 1);
+  return mul(dropout.mask(expand(reshape(prefix, [1, features]), [batch, features])), dropout.scale);
+}
+
+/** Keys of the first layer, its values, and so on, each `[rows, heads, virtual tokens, size]`; a prefix of one row is for all texts. */
+function byLayer(
+  prefix: Value,
+  rows: Dim,
+  virtualTokens: number,
+  { layers, heads, hiddenSize }: Architecture,
+): readonly Value[] {
+  const apart = reshape(prefix, [rows, virtualTokens, 2 * layers, heads, hiddenSize / heads]);
+  const parts = split(
+    apart,
+    2,
+    Array.from({ length: 2 * layers }, () => 1),
+  );
+  return parts.map((part) =>
+    transpose(reshape(part, [rows, virtualTokens, heads, hiddenSize / heads]), [0, 2, 1, 3]),
+  );
+}
+
+/** As torch starts an embedding: N(0, 1). */
+function embedding(name: string, shape: readonly [number, number]): DrawnTrainable {
+  return {
+    name,
+    shape,
+    init: (random) => Float32Array.from({ length: shape[0] * shape[1] }, () => random.normal()),
+  };
+}
+
+/** As torch starts a linear layer: weight `[out, in]` and bias `[out]`, both U(±1/sqrt(in)). */
+function linear(name: string, inFeatures: number, outFeatures: number): DrawnTrainable[] {
+  const bound = 1 / Math.sqrt(inFeatures);
+  return [[outFeatures, inFeatures], [outFeatures]].map((shape, i) => ({
+    name: `${name}.${i === 0 ? 'weight' : 'bias'}`,
+    shape,
+    init: (random) =>
+      Float32Array.from(
+        { length: shape.reduce((a, b) => a * b, 1) },
+        () => bound * (2 * random.uniform() - 1),
+      ),
+  }));
+}
