@@ -16,26 +16,26 @@ import { MIN_TEXT_TOKENS, type Pooling } from './peft-config.ts';
 import type { ScannedWeights } from './weights-scan.ts';
 
 /*
- * What an adapter's files must be to be served. The edge checks it before a version is ready, a node when it loads one: they are the
- * same functions, so that no version becomes ready which no node would load.
+ * The checks of an adapter's files. The edge makes them before a version is ready, and a node makes them again when it loads one. Both use
+ * these functions, so that no version becomes ready which no node would load.
  */
 
 /** The base model that an adapter must fit. */
 export interface AdapterBase extends BaseShape {
   id: string;
-  /** SHA-256 of its model.safetensors. */
+  /** SHA-256 of its `model.safetensors`. */
   sha256: string;
   /** Most tokens of a text. */
   max_length: number;
-  /** Poolings that its weights allow; where unknown, any. */
+  /** Poolings that its weights allow; undefined means any. */
   poolings?: readonly Pooling[];
 }
 
 /**
- * By how much one layer of an adapter may lengthen a vector, at most: what its format calls its gains, as scaling times the Euclidean norms of
- * LoRA's B and A, and the norm of a head's weight, or of its bias. Adapters that were trained come to a few hundred. Between two layers a vector is normalized,
- * to a length of some hundreds, and no more than two gains meet before the next norm squares them: 1e28, where float32 ends at 3e38. So no
- * score is infinite, or NaN, which JSON cannot say.
+ * Largest factor by which one layer of an adapter may lengthen a vector. Its format calls these factors gains: scaling times the Euclidean
+ * norms of LoRA's B and A, and the norm of a head's weight or bias. Trained adapters reach a few hundred. Vectors are normalized between
+ * layers, to a length of some hundreds, and at most two gains meet before the next norm squares them: 1e28, while float32 ends at 3e38. So
+ * no score is infinite, or NaN, which JSON cannot express.
  */
 export const MAX_GAIN = 1e6;
 
@@ -53,7 +53,7 @@ export function parseWeftFile(bytes: Uint8Array, what: string): WeftFile {
   return fail(what, `${WEFT_FILE}: ${issue?.path.join('.').slice(0, 120)}: ${issue?.message}`, WEFT_FILE);
 }
 
-/** The validation metrics that weft.json holds. @throws {AppError} `invalid_adapter` where they are none, or not of its labels */
+/** Reads the validation metrics of `weft.json`. @throws {AppError} `invalid_adapter` where they are no metrics, or not of its labels */
 export function readMetrics({ metrics, labels }: WeftFile, what: string): PackedMetrics | null {
   if (metrics === null || metrics === undefined) return null;
   const parsed = packedMetrics.safeParse(metrics);
@@ -69,7 +69,9 @@ export function readMetrics({ metrics, labels }: WeftFile, what: string): Packed
   return fail(what, `${WEFT_FILE}: metrics are of other labels than it names`, WEFT_FILE);
 }
 
-/** What adapter_config.json and the weights hold. @throws {AppError} `invalid_adapter` where they disagree, or a value is too large to be used */
+/**
+ * Reads `adapter_config.json` and the weights. @throws {AppError} `invalid_adapter` where they disagree, or a value is too large to be used
+ */
 export function checkContents(
   config: AdapterConfig,
   { header, norms }: ScannedWeights,
@@ -80,7 +82,10 @@ export function checkContents(
   return description;
 }
 
-/** That contents can be served as weft.json says. @throws {AppError} `invalid_adapter`, whose `param` is the field of weft.json that does not fit */
+/**
+ * Checks that contents can be served as `weft.json` says. @throws {AppError} `invalid_adapter`, whose `param` is the field of `weft.json`
+ * that does not fit
+ */
 export function checkFits(
   description: AdapterDescription,
   weft: WeftFile,

@@ -3,12 +3,15 @@ import { AppError } from './errors.ts';
 import type { AnyConfigInput, FileConfig, MethodType } from './methods/index.ts';
 import { formatOf, methodOfFile, PEFT_TYPES } from './methods/index.ts';
 
-/** What `adapter_config.json` says, which decides how an adapter's tensors are applied. */
+/** The content of `adapter_config.json`, which decides how an adapter's tensors are applied. */
 export type AdapterConfig = {
   [M in MethodType]: { method: M; baseModel: string | null } & FileConfig<M>;
 }[MethodType];
 
-/** What Weft reads whatever the method. What it cannot honour is refused by name: a key that PEFT would act on and Weft would not gives wrong scores in silence. */
+/**
+ * The keys that Weft reads for every method. A key that PEFT would act on and Weft would not is refused by name, because ignoring it would
+ * give wrong scores in silence.
+ */
 const everyMethod = z.looseObject({
   peft_type: z.enum(PEFT_TYPES, {
     error: `only ${PEFT_TYPES.map((type) => JSON.stringify(type)).join(', ')} is served`,
@@ -22,7 +25,7 @@ const everyMethod = z.looseObject({
   base_model_name_or_path: z.string().nullish(),
 });
 
-/** Keys that say nothing about the result: what was trained, how, and by which release. */
+/** Keys that do not affect the result: they record what was trained, how, and by which release. */
 const WITHOUT_EFFECT = [
   'auto_mapping',
   'exclude_modules',
@@ -34,7 +37,7 @@ const WITHOUT_EFFECT = [
   'target_modules',
 ];
 
-/** Whether a key of the file that no rule mentions could have an effect. */
+/** True if a key of the file that no rule mentions could have an effect. */
 function isSet(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0;
   if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
@@ -42,8 +45,8 @@ function isSet(value: unknown): boolean {
 }
 
 /**
- * Reads an `adapter_config.json`. `what` names the adapter in messages, e.g. `adapter spam@3`. Throws `invalid_adapter`, naming
- * the key, for what is not served.
+ * Reads an `adapter_config.json`. `what` names the adapter in messages, e.g. `adapter spam@3`. Throws `invalid_adapter`, naming the key,
+ * where the configuration cannot be served.
  */
 export function parseAdapterConfig(text: string, what: string): AdapterConfig {
   let json: unknown;

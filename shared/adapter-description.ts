@@ -16,19 +16,19 @@ export interface ClassifierLayer {
   bias: TensorEntry;
 }
 
-/** What an adapter's two PEFT files hold, checked against each other. Targets are in the order of their names. */
+/** The content of an adapter's two PEFT files, checked against each other. Targets are in the order of their names. */
 export interface DescriptionOf<M extends MethodType> {
-  /** The method whose files they are. */
+  /** The method that wrote the files. */
   method: M;
-  /** The family of encoders whose modules it names. */
+  /** The family of encoders whose modules the files name. */
   family: FamilyName;
   targets: readonly TargetOf<M>[];
-  /** Layers from the pooled text to the logits; the last has a row a label. */
+  /** Layers from the pooled text to the logits; the last has one row per label. */
   classifier: { labels: number; layers: readonly ClassifierLayer[] };
 }
 export type AdapterDescription = { [M in MethodType]: DescriptionOf<M> }[MethodType];
 
-/** The tensor of a layer of the head in the files of most methods: weight [out, in], bias [out]. */
+/** Name of a tensor of the head in the files of most methods: weight [out, in], bias [out]. */
 export function classifierTensorName(part: 'weight' | 'bias', layer = 'classifier'): string {
   return tensorName(layer, part);
 }
@@ -52,8 +52,8 @@ function describeClassifier(
 }
 
 /**
- * What a PEFT adapter holds, from its two files. Every tensor must be one of its method at a place of the encoder, or of the classifier;
- * anything else is refused by name. `what` names the adapter in messages, e.g. `adapter spam@3`.
+ * Describes a PEFT adapter from its two files. Every tensor must belong to its method at a place of the encoder, or to the classifier; any
+ * other is refused by name. `what` names the adapter in messages, e.g. `adapter spam@3`.
  */
 export function describeAdapter(
   config: AdapterConfig,
@@ -79,7 +79,7 @@ export function describeAdapter(
   return { method, family: family.name, targets, classifier } as unknown as AdapterDescription;
 }
 
-/** Throws `invalid_adapter`, naming tensor and shapes, where an adapter does not fit a base model. */
+/** Checks that an adapter fits a base model. Throws `invalid_adapter`, naming tensor and shapes, where it does not. */
 export function checkAgainstBase(description: AdapterDescription, base: BaseShape, what: string): void {
   if (description.family !== base.family) {
     const [its, bases] = [FAMILIES[description.family].title, FAMILIES[base.family].title];
@@ -100,7 +100,7 @@ export function checkAgainstBase(description: AdapterDescription, base: BaseShap
   }
 }
 
-/** Throws `invalid_adapter`, at `labels`, where a list of labels is not one per row of the classifier. */
+/** Checks that there is one label per row of the classifier. Throws `invalid_adapter`, at `labels`, where the counts differ. */
 export function checkLabels(description: AdapterDescription, labels: readonly string[], what: string): void {
   const { name, outFeatures, weight } = description.classifier.layers.at(-1)!;
   if (labels.length !== outFeatures) {

@@ -3,7 +3,7 @@ import { label, MAX_LABELS } from './api/rows.ts';
 import { MAX_WEFT_BYTES } from './label-limits.ts';
 import { basePrecision, MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, pooling } from './peft-config.ts';
 
-/** What HF PEFT reads, and beside it what only Weft does. */
+/** HF PEFT reads the first two of these files; only Weft reads `weft.json`. */
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
 export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
 export const WEFT_FILE = 'weft.json';
@@ -11,20 +11,20 @@ export const BUNDLE_FILES = [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FIL
 export const bundleFile = z.enum(BUNDLE_FILES);
 export type BundleFile = z.infer<typeof bundleFile>;
 
-/** Upper bounds on what anybody may hand in as an adapter, in bytes. */
+/** Largest accepted files of an adapter, in bytes. */
 export const MAX_FILE_BYTES: Readonly<Record<BundleFile, number>> = {
   [ADAPTER_CONFIG_FILE]: 256 * 1024,
   [ADAPTER_WEIGHTS_FILE]: 90 * 1024 * 1024,
   [WEFT_FILE]: MAX_WEFT_BYTES,
 };
 
-/** Bounds of `temperature`: nothing beyond them is a calibration, and a score stays a number. */
+/** Bounds of `temperature`: no calibration lies beyond them, and scores stay finite within them. */
 export const MIN_TEMPERATURE = 0.05;
 export const MAX_TEMPERATURE = 20;
 
 export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'a lower-case hexadecimal SHA-256');
 
-/** `weft.json`: what serving needs that PEFT's own files do not say. */
+/** `weft.json`: the facts for serving that PEFT's own files do not hold. */
 export const weftFile = z.strictObject({
   format: z.literal(1),
   labels: z.array(label).min(2).max(MAX_LABELS),
@@ -34,9 +34,9 @@ export const weftFile = z.strictObject({
   /** SHA-256 of the base model's `model.safetensors`. */
   base_model_sha256: sha256Hex,
   base_precision: basePrecision,
-  /** Logits are divided by it before the softmax, so that scores are calibrated; 1 where it is not given. */
+  /** Logits are divided by this before the softmax, so that scores are calibrated; absent means 1. */
   temperature: z.number().min(MIN_TEMPERATURE).max(MAX_TEMPERATURE).optional(),
-  /** Validation metrics as `shared/packed-metrics.ts` keeps them, null where nothing was set aside. */
+  /** Validation metrics in the form of `shared/packed-metrics.ts`; null where no rows were set aside. */
   metrics: z.unknown(),
 });
 export type WeftFile = z.infer<typeof weftFile>;
@@ -53,7 +53,7 @@ export type BundleManifest = z.infer<typeof bundleManifest>;
 
 /**
  * The bytes whose SHA-256 is the bundle's id: one line `name bytes sha256` per file, by name. Equal files give an equal id on every
- * machine, so a node may keep a bundle under it for ever and check what it fetched against it.
+ * machine, so a node may keep a bundle under it for ever and check fetched files against it.
  */
 export function canonicalManifest(manifest: BundleManifest): string {
   const byName = [...manifest].sort((a, b) => (a.name < b.name ? -1 : 1));

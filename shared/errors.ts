@@ -1,7 +1,4 @@
-/**
- * The closed set of error codes that leave Weft, and the HTTP status of each. A client may switch on a code;
- * the message is for people.
- */
+/** The closed set of error codes that leave Weft, and the HTTP status of each. A client may switch on a code; the message is for people. */
 export const ERROR_STATUS = {
   malformed_json: 400,
   malformed_body: 400,
@@ -15,7 +12,7 @@ export const ERROR_STATUS = {
   node_not_found: 404,
   method_not_allowed: 405,
   adapter_not_ready: 409,
-  /** Between node and edge alone, which resolves the name again. */
+  /** This code stays between node and edge; the edge then resolves the name again. */
   adapter_stale: 409,
   file_in_use: 409,
   idempotency_conflict: 409,
@@ -26,9 +23,9 @@ export const ERROR_STATUS = {
   invalid_request: 422,
   invalid_dataset: 422,
   invalid_adapter: 422,
-  /** An adapter whose method changes more than the base model's own weights can hold. */
+  /** The adapter's method changes more than the base model's own weights can express. */
   not_mergeable: 422,
-  /** A request that takes longer than its client waits, whoever else asks. */
+  /** The request takes longer than its client waits, even on an idle node. */
   deadline_too_short: 422,
   queue_full: 429,
   rate_limited: 429,
@@ -46,11 +43,11 @@ type CodesOf<Status> = {
 }[ErrorCode];
 
 /**
- * Whether the same request may succeed when it is sent again, of the codes whose status OpenAI's SDKs send again by
- * themselves: 408, 409, 429 and all from 500 on. A new code of those statuses does not compile without its answer here.
+ * For each code with a status that OpenAI's SDKs retry (408, 409, 429, 500 and up): true if the same request may succeed later. A new code
+ * with such a status does not compile until it has an entry here.
  */
 const MAY_SUCCEED_AGAIN: Readonly<Record<CodesOf<408 | 409 | 429 | 500 | 502 | 503 | 504>, boolean>> = {
-  // A training takes minutes, a client's retries seconds.
+  // A training takes minutes, but a client's retries only seconds.
   adapter_not_ready: false,
   // The rows have to be resolved anew, which makes them another request.
   adapter_stale: false,
@@ -58,12 +55,12 @@ const MAY_SUCCEED_AGAIN: Readonly<Record<CodesOf<408 | 409 | 429 | 500 | 502 | 5
   idempotency_conflict: false,
   lease_lost: false,
   job_finished: false,
-  // There is room when the tenant's next job starts, which Retry-After says.
+  // Room comes when the tenant's next job starts; Retry-After gives that time.
   queue_full: true,
   rate_limited: true,
   internal_error: true,
   training_failed: false,
-  // A node refuses the same rows again; one that is in trouble is `no_capacity`.
+  // A node refuses the same rows again; a node in trouble gives `no_capacity` instead.
   upstream_failed: false,
   no_capacity: true,
   shutting_down: true,
@@ -78,17 +75,17 @@ export interface LineError {
 export interface AppErrorOptions {
   /** Path into the request, e.g. `method.r` or `input.3.model`. */
   param?: string;
-  /** The first bad lines of a file, at most 20, and how many there were in all. */
+  /** The first bad lines of a file, at most 20; `totalErrors` counts all. */
   errors?: LineError[];
   totalErrors?: number;
-  /** Seconds after which the same request may succeed, whatever its code says in general. */
+  /** Seconds after which the same request may succeed; it overrides the code's general answer. */
   retryAfter?: number;
   /** The content codings that a body may have (415). */
   acceptEncoding?: readonly string[];
   cause?: unknown;
 }
 
-/** An error that the user may see: its message holds no SQL, no stack, no path of a server's file system. */
+/** An error that the user may see: its message holds no SQL, no stack and no path of a server's file system. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly param: string | undefined;
@@ -112,7 +109,7 @@ export class AppError extends Error {
     return ERROR_STATUS[this.code];
   }
 
-  /** Whether clients would send the request again because of its status, and in vain. */
+  /** True if clients would retry the request because of its status, and in vain. */
   get isFinal(): boolean {
     if (this.retryAfter !== undefined || !(this.code in MAY_SUCCEED_AGAIN)) return false;
     return !MAY_SUCCEED_AGAIN[this.code as keyof typeof MAY_SUCCEED_AGAIN];

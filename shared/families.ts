@@ -1,30 +1,30 @@
 /**
- * How transformers names the modules of the encoder families that Weft knows. An adapter's file consists of these names, so what
- * checks one and what computes it read the same table.
+ * The module names of the encoder families that Weft knows, as transformers spells them. An adapter's file consists of these names, so
+ * checks and computations read the same table.
  */
 export const FAMILY_NAMES = ['bert', 'roberta', 'distilbert'] as const;
 export type FamilyName = (typeof FAMILY_NAMES)[number];
 
-/** The linear layers of one layer of an encoder: `intermediate` widens, `output` narrows again. */
+/** The linear layers of one encoder layer: `intermediate` widens, `output` narrows again. */
 export type LinearKind = 'query' | 'key' | 'value' | 'attentionOutput' | 'intermediate' | 'output';
 
 export interface Family {
   readonly name: FamilyName;
-  /** For people. */
+  /** The family's name in messages. */
   readonly title: string;
-  /** What the encoder is called in a classification model; a bare encoder's names lack it. */
+  /** The encoder's prefix in a classification model; a bare encoder's names lack it. */
   readonly root: string;
-  /** Modules of the encoder's layer `i` begin with this, `i` and a dot. */
+  /** Prefix of modules of the encoder's layer `i`; `i` and a dot follow. */
   readonly layers: string;
-  /** Their names within a layer, in the order of the forward pass. */
+  /** Names of the linear layers within a layer, in the order of the forward pass. */
   readonly linears: Readonly<Record<LinearKind, string>>;
-  /** The norms of a layer: behind attention and behind the feed-forward network. */
+  /** Names of a layer's norms: behind attention and behind the feed-forward network. */
   readonly norms: { readonly attention: string; readonly output: string };
-  /** The norm of the embeddings, which stands before the layers. */
+  /** Name of the embeddings' norm, which stands before the layers. */
   readonly embeddingsNorm: string;
-  /** The linear layer that `cls` pooling goes through, where the encoder has one. */
+  /** The linear layer of `cls` pooling, where the encoder has one. */
   readonly pooler?: string;
-  /** Linear layers of the classification head, from the pooled text to the logits. All are trained, and saved, with every method. */
+  /** Linear layers of the classification head, from the pooled text to the logits. Every method trains and saves them all. */
   readonly head: readonly [string, ...string[]];
 }
 
@@ -80,7 +80,7 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
   },
 };
 
-/** For messages. */
+/** The families' names for messages. */
 export const FAMILY_TITLES = Object.values(FAMILIES)
   .map(({ title }) => title)
   .join(', ');

@@ -1,4 +1,7 @@
-/** What every JavaScript runtime has and no `lib` of the language describes; declared here so that shared needs neither Node's nor Workers' types. */
+/**
+ * Globals that every JavaScript runtime has and no `lib` of the language describes. Declaring them here frees `shared` of Node's and
+ * Workers' types.
+ */
 declare class TextEncoder {
   encode(input?: string): Uint8Array<ArrayBuffer>;
 }

@@ -5,12 +5,12 @@ export const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancel
 export const jobStatus = z.enum(JOB_STATUSES);
 export type JobStatus = z.infer<typeof jobStatus>;
 
-/** States of an adapter: each is the view of its job's. */
+/** States of an adapter; each follows from its job's. */
 export const ADAPTER_STATUSES = ['queued', 'training', 'ready', 'failed', 'cancelled'] as const;
 export const adapterStatus = z.enum(ADAPTER_STATUSES);
 export type AdapterStatus = z.infer<typeof adapterStatus>;
 
-/** What an adapter's status is while its job is in the given state. */
+/** An adapter's status for each state of its job. */
 export const ADAPTER_STATUS_OF_JOB: Readonly<Record<JobStatus, AdapterStatus>> = {
   queued: 'queued',
   running: 'training',
@@ -19,17 +19,17 @@ export const ADAPTER_STATUS_OF_JOB: Readonly<Record<JobStatus, AdapterStatus>> =
   cancelled: 'cancelled',
 };
 
-/** Whether a job stays as it is. */
+/** True if a job's state is final. */
 export function isFinished(status: JobStatus): boolean {
   return status !== 'queued' && status !== 'running';
 }
 
-/** Attempts after which a job whose lease keeps lapsing is failed. */
+/** Attempts after which a job fails whose lease keeps lapsing. */
 export const MAX_ATTEMPTS = 3;
-/** Seconds a lease lives without a heartbeat. */
+/** Seconds that a lease lives without a heartbeat. */
 export const LEASE_SECONDS = 30;
 /** Seconds between a node's heartbeats; a node silent for `NODE_TTL_SECONDS` gets no traffic. */
 export const HEARTBEAT_SECONDS = 2;
 export const NODE_TTL_SECONDS = 15;
-/** Seconds that a node may answer classifications after it sent a heartbeat that was answered. */
+/** Seconds for which a node may answer classifications, counted from sending a heartbeat that was answered. */
 export const SERVING_LEASE_SECONDS = 10;

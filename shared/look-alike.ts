@@ -1,4 +1,4 @@
-/** A label and how many rows have it. */
+/** A label and its number of rows. */
 export type LabelCount = readonly [label: string, rows: number];
 
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
@@ -6,11 +6,11 @@ const MAX_SHOWN = 5;
 const MAX_SHOWN_CHARS = 80;
 
 /**
- * What a label comes to in the eye: two that give the same key look alike. Compatibility forms (NFKC, which composes
- * accents), case, runs of blanks, outer blanks, controls and characters without width make no difference.
+ * A key of a label's look: labels with equal keys look alike. It ignores compatibility forms (NFKC, which also composes accents), case,
+ * runs of blanks, outer blanks, controls and characters without width.
  */
 export function lookOf(label: string): string {
-  // By way of upper case ß becomes ss, and both small sigmas one.
+  // Upper case first turns ß into ss, and both small sigmas into one.
   const folded = label.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
   return folded
     .replace(INVISIBLE, '')
@@ -19,13 +19,13 @@ export function lookOf(label: string): string {
     .trim();
 }
 
-/** Labels that look alike, in groups of at least two. */
+/** Groups of at least two labels that look alike. */
 export function lookAlikes(counts: Iterable<LabelCount>): LabelCount[][] {
   const groups = Map.groupBy(counts, ([label]) => lookOf(label));
   return [...groups.values()].filter((group) => group.length > 1);
 }
 
-/** Such a group in words. */
+/** Describes such a group in words. */
 export function describeAlike(group: readonly LabelCount[]): string {
   const shown = group
     .slice(0, MAX_SHOWN)
@@ -34,7 +34,7 @@ export function describeAlike(group: readonly LabelCount[]): string {
   return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}: these labels look alike, and are kept apart`;
 }
 
-/** A label in quotes, with escapes in place of what could not be seen or told apart. */
+/** A label in quotes; escapes replace characters that cannot be seen or told apart. */
 export function showLabel(label: string): string {
   const visible = JSON.stringify(label).replace(
     /[\p{M}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]|(?! )\p{Z}/gu,

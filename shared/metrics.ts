@@ -8,9 +8,9 @@ export const labelMetrics = z.object({
 });
 
 /**
- * Metrics on the validation rows, of the scores as they are served. `precision`, `recall` and `f1` are weighted by support; `loss` is
- * the log loss and `ece` the expected calibration error; `confusion_matrix[i][j]` counts rows of label i classified as
- * label j, both in the order of the adapter's `labels`.
+ * Metrics on the validation rows, from the scores as they are served. `precision`, `recall` and `f1` are weighted by support; `loss` is the
+ * log loss and `ece` the expected calibration error. `confusion_matrix[i][j]` counts rows of label i classified as label j, both in the
+ * order of the adapter's `labels`.
  */
 export const validationMetrics = z.object({
   examples: z.int().nonnegative(),
@@ -27,7 +27,7 @@ export const validationMetrics = z.object({
 export type ValidationMetrics = z.infer<typeof validationMetrics>;
 
 export interface Classified {
-  /** The adapter's labels; `actual` and `predicted` are indices into them, one a row. */
+  /** The adapter's labels; `actual` and `predicted` hold one index into them per row. */
   labels: readonly string[];
   actual: ArrayLike<number>;
   predicted: ArrayLike<number>;
@@ -38,8 +38,8 @@ export interface Classified {
 }
 
 /**
- * Metrics of classified rows as scikit-learn's `precision_recall_fscore_support(zero_division=0)`: a ratio without a
- * denominator is 0, and the macro average is over the labels that occur among `actual` or `predicted`.
+ * Metrics of classified rows, computed like scikit-learn's `precision_recall_fscore_support(zero_division=0)`: a ratio without a
+ * denominator is 0, and the macro average is over the labels that occur in `actual` or `predicted`.
  */
 export function classificationMetrics({
   labels,
@@ -76,8 +76,8 @@ export function classificationMetrics({
 }
 
 /**
- * The same from logits, one array of a logit a label for each row, divided by `temperature` before they become scores. The loss is
- * cross entropy, not weighted by label.
+ * Computes the metrics from logits, one array per row with one logit per label. They are divided by `temperature` before they become
+ * scores. The loss is cross entropy, not weighted by label.
  */
 export function computeMetrics(
   labels: readonly string[],
@@ -100,7 +100,7 @@ export function computeMetrics(
   return classificationMetrics({ labels, actual, predicted, loss: ratio(loss, predicted.length), ece });
 }
 
-/** Probabilities of logits at a temperature, in double precision. */
+/** Probabilities from logits at a temperature, in double precision. */
 export function softmax(logits: ArrayLike<number>, temperature = 1): number[] {
   const largest = logits[largestOf(logits)]!;
   const exponentials = Array.from(logits, (logit) => Math.exp((logit - largest) / temperature));
@@ -119,8 +119,9 @@ export function logSumExp(logits: ArrayLike<number>, temperature = 1): number {
 const CALIBRATION_BINS = 15;
 
 /**
- * How far confidence is from accuracy (Guo et al. 2017, arXiv:1706.04599): rows fall into 15 bins ((m - 1) / 15, m / 15] by the score of
- * the label they are given, and the result is the mean difference of the two in a bin, weighted by its rows.
+ * Expected calibration error: the distance of confidence from accuracy (Guo et al. 2017, arXiv:1706.04599). Rows fall into 15 bins ((m - 1)
+ * / 15, m / 15] by the score of their predicted label. The result is the difference between a bin's mean confidence and its accuracy,
+ * averaged over bins by their rows.
  */
 export function expectedCalibrationError(confidences: readonly number[], right: readonly boolean[]): number {
   const gaps = new Float64Array(CALIBRATION_BINS);
@@ -132,7 +133,7 @@ export function expectedCalibrationError(confidences: readonly number[], right: 
   return ratio(gap, confidences.length);
 }
 
-/** Index of the first of the largest values. */
+/** Index of the largest value; the first, if several are equal. */
 function largestOf(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;

@@ -4,8 +4,8 @@ import { AppError } from './errors.ts';
 import { type ValidationMetrics, validationMetrics } from './metrics.ts';
 
 /**
- * Validation metrics as they are kept: in a row of `confusion_matrix` a number below 0 stands for so many zeros. 1,000 labels make a million
- * counts, nearly all of which are 0. A row without such numbers means itself.
+ * Validation metrics in stored form: in a row of `confusion_matrix` a number below 0 stands for that many zeros. 1,000 labels make a
+ * million counts, nearly all 0. A row without negative numbers stands for itself.
  */
 export const packedMetrics = validationMetrics.extend({
   confusion_matrix: z.array(z.array(z.int()).max(MAX_LABELS)).max(MAX_LABELS),

@@ -15,7 +15,7 @@ export type { PTuningConfig } from './methods/p-tuning.ts';
 export type { PrefixTuningConfig } from './methods/prefix-tuning.ts';
 export type { PromptTuningConfig } from './methods/prompt-tuning.ts';
 
-/** Every method, told apart by `type`; a new one is a member here and below, and a row in `gpu-node/methods` and `shared/methods`. */
+/** Every method, told apart by `type`. A new one needs a member here and below, and a row in `gpu-node/methods` and `shared/methods`. */
 export const peftConfig = z.discriminatedUnion('type', [
   loraConfig,
   ia3Config,

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { AppError, type ErrorCode } from './errors.ts';
 
 /**
- * The safetensors format (https://github.com/huggingface/safetensors, README "Format"): 8 bytes of little-endian header
- * length, that many bytes of JSON, then the tensors' bytes. Everything here takes bytes from a stranger.
+ * The safetensors format (https://github.com/huggingface/safetensors, README "Format"): 8 bytes of little-endian header length, that many
+ * bytes of JSON, then the tensors' bytes. Every function here may get bytes from a stranger.
  */
 export const BYTES_PER_ELEMENT = {
   F64: 8,
@@ -32,7 +32,7 @@ export interface TensorEntry {
   end: number;
 }
 
-/** What a header says, by tensor name, in the order of the bytes. */
+/** The tensors of a header by name, in the order of their bytes, and its metadata. */
 export interface SafetensorsHeader {
   tensors: ReadonlyMap<string, TensorEntry>;
   metadata: Readonly<Record<string, string>>;
@@ -43,13 +43,13 @@ export interface HeaderLimits {
   file: string;
   /** Largest JSON header accepted, in bytes. */
   maxHeaderBytes: number;
-  /** `invalid_adapter` unless said otherwise. */
+  /** Error code for a bad file; `invalid_adapter` by default. */
   code?: ErrorCode;
-  /** The field of a request that the file came in. */
+  /** The field of a request that held the file. */
   param?: string;
 }
 
-/** An adapter of every linear layer of a 48-layer model needs a tenth of this. */
+/** Largest header of an adapter, in bytes: ten times that of an adapter on every linear layer of a 48-layer model. */
 export const ADAPTER_HEADER_BYTES = 1024 * 1024;
 
 const headerEntry = z.strictObject({
@@ -59,7 +59,7 @@ const headerEntry = z.strictObject({
 });
 const headerMetadata = z.record(z.string(), z.string());
 
-/** @throws {AppError} what is wrong with a file, as its limits say */
+/** @throws {AppError} always: the fault of a file, with code and field from its limits */
 export function refuseFile(
   { code = 'invalid_adapter', file, param }: HeaderLimits,
   what: string,
@@ -68,15 +68,12 @@ export function refuseFile(
   throw new AppError(code, `${file}: ${what}`, { cause, ...(param !== undefined && { param }) });
 }
 
-/** A stranger's name as it may stand in a message: quoted, escaped, cut. */
+/** A stranger's name made safe for a message: quoted, escaped, cut. */
 function quoted(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}…` : name);
 }
 
-/**
- * How many bytes of JSON follow the first 8 of a file of `fileBytes` bytes.
- * Throws where the length passes the limit or the file's end.
- */
+/** Number of JSON bytes after the first 8 of a file of `fileBytes` bytes. Throws where it exceeds the limit or the file. */
 export function headerLength(prefix: Uint8Array, fileBytes: number, limits: HeaderLimits): number {
   if (prefix.byteLength < PREFIX_BYTES || fileBytes < PREFIX_BYTES) {
     refuseFile(
@@ -125,7 +122,7 @@ function parseEntry(name: string, value: unknown, dataBegin: number, limits: Hea
   return { name, dtype, shape, begin: dataBegin + data_offsets[0], end: dataBegin + data_offsets[1] };
 }
 
-/** As upstream's own reader does: tensors fill the data exactly, so nothing overlaps and nothing is hidden. */
+/** Checks that tensors fill the data exactly, as upstream's own reader does: nothing overlaps and nothing is hidden. */
 function checkLayout(
   sorted: readonly TensorEntry[],
   dataBegin: number,
@@ -151,9 +148,9 @@ function checkLayout(
 }
 
 /**
- * Parses a header. `head` holds at least the prefix and the JSON (a whole file will do), `fileBytes` is the file's size; it is
- * infinite while the file still arrives, and nothing is said of its end then.
- * Of a name given twice the last counts, as in JSON; the bytes of the other are then a hole, which is refused.
+ * Parses a header. `head` holds at least the prefix and the JSON; a whole file will do. `fileBytes` is the file's size, or infinite while
+ * the file still arrives: its end is then not checked.
+ * If a name is given twice, the last counts, as in JSON; the other's bytes are then a hole, which is refused.
  */
 export function parseHeader(head: Uint8Array, fileBytes: number, limits: HeaderLimits): SafetensorsHeader {
   const dataBegin = PREFIX_BYTES + headerLength(head, fileBytes, limits);
@@ -170,7 +167,7 @@ export function parseHeader(head: Uint8Array, fileBytes: number, limits: HeaderL
   return { tensors: new Map(entries.map((entry) => [entry.name, entry])), metadata: metadata.data };
 }
 
-/** IEEE 754 half precision to single, by its bits. */
+/** Converts an IEEE 754 half-precision number, given as bits, to single precision. */
 function halfToFloat(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 0x1f;
@@ -182,7 +179,7 @@ function halfToFloat(half: number): number {
 
 let floatOfHalf: Float32Array | undefined;
 
-/** Every half precision number by its bits, made once: files have tens of millions of them. */
+/** Every half-precision number, indexed by its bits. The table is made once, because files have tens of millions of them. */
 function halves(): Float32Array {
   floatOfHalf ??= Float32Array.from({ length: 2 ** 16 }, (_, half) => halfToFloat(half));
   return floatOfHalf;
@@ -201,12 +198,12 @@ function widenBf16(bits: Uint16Array): Float32Array {
   return new Float32Array(wide.buffer);
 }
 
-/** dtypes that `toFloat32` takes. */
+/** The dtypes that `toFloat32` takes. */
 export const FLOAT_DTYPES: readonly Dtype[] = ['F32', 'F16', 'BF16'];
 
 /**
- * A tensor's bytes as fp32, to be read only: F32 that is aligned is the bytes themselves. F16 and BF16 are widened, which is
- * exact. Throws on any other dtype.
+ * A tensor's bytes as fp32, to be read only. Aligned F32 is returned without a copy; F16 and BF16 are widened, which is exact. Throws on
+ * any other dtype.
  */
 export function toFloat32(bytes: Uint8Array, entry: Pick<TensorEntry, 'name' | 'dtype'>): Float32Array {
   if (entry.dtype === 'F32' && bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0) {
@@ -216,7 +213,7 @@ export function toFloat32(bytes: Uint8Array, entry: Pick<TensorEntry, 'name' | '
       bytes.byteLength / Float32Array.BYTES_PER_ELEMENT,
     );
   }
-  // Not slice(): a Node Buffer's shares memory.
+  // This copies; slice() of a Node Buffer would share memory.
   const aligned = new Uint8Array(bytes);
   if (entry.dtype === 'F32') return new Float32Array(aligned.buffer);
   const bits = new Uint16Array(aligned.buffer, 0, aligned.byteLength >> 1);
@@ -234,7 +231,7 @@ export interface Tensor {
   data: Float32Array;
 }
 
-/** Every tensor of a file that is in memory whole, as fp32 of its own. */
+/** Reads every tensor of a file in memory, as fp32 arrays of their own. */
 export function readTensors(file: Uint8Array, header: SafetensorsHeader): Map<string, Tensor> {
   const read = (entry: TensorEntry): Tensor => ({
     shape: entry.shape,
@@ -243,19 +240,19 @@ export function readTensors(file: Uint8Array, header: SafetensorsHeader): Map<st
   return new Map([...header.tensors.values()].map((entry) => [entry.name, read(entry)]));
 }
 
-/** A file of F32 tensors before their elements are known. */
+/** Layout of a file of F32 tensors before their elements are known. */
 export interface SafetensorsLayout {
-  /** What the file begins with: the header's length and the header. */
+  /** The file's first bytes: the header's length and the header. */
   head: Uint8Array<ArrayBuffer>;
-  /** The tensors in the order in which their elements follow. */
+  /** Names of the tensors, in the order in which their elements follow. */
   names: readonly string[];
-  /** Of the whole file. */
+  /** Bytes of the whole file. */
   bytes: number;
 }
 
 /**
- * Lays a file of F32 tensors out: sorted by name, header padded to 8 bytes, metadata `{"format":"pt"}` unless said otherwise, as
- * upstream's `save_file` writes it.
+ * Lays out a file of F32 tensors: sorted by name, header padded to 8 bytes, metadata `{"format":"pt"}` by default, as upstream's
+ * `save_file` writes it.
  */
 export function layOutSafetensors(
   tensors: ReadonlyMap<string, Pick<Tensor, 'shape'>>,
@@ -276,7 +273,7 @@ export function layOutSafetensors(
   return { head, names: sorted.map(([name]) => name), bytes: head.byteLength + end };
 }
 
-/** A safetensors file of F32 tensors, laid out as above. Equal tensors give equal bytes. */
+/** Writes a safetensors file of F32 tensors in the layout above. Equal tensors give equal bytes. */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
   metadata?: Readonly<Record<string, string>>,

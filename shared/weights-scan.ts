@@ -12,31 +12,31 @@ import {
 
 const PREFIX_BYTES = 8;
 
-/** What a scan has found of a file of weights. */
+/** The result of scanning a file of weights. */
 export interface ScannedWeights {
   header: SafetensorsHeader;
-  /** The Euclidean norm of each tensor's elements, by its name; of float tensors that have any. */
+  /** The Euclidean norm of each float tensor's elements, by its name; tensors without elements are left out. */
   norms: ReadonlyMap<string, number>;
 }
 
 /**
- * Reads a safetensors file as it arrives, in pieces of any size, and keeps nothing of it but the header and a number a tensor. One NaN would make
- * every score of a text NaN, which JSON cannot say, so every value must be finite.
+ * Reads a safetensors file as it arrives, in pieces of any size, keeping only the header and one number per tensor. Every value must be
+ * finite: one NaN would make every score NaN, which JSON cannot express.
  */
 export class WeightsScan {
   readonly #limits: HeaderLimits;
-  /** The file's beginning, until the header is whole. */
+  /** The file's beginning, until the header is complete. */
   #head: Uint8Array[] = [];
   #headBytes = 0;
   #headNeeded = PREFIX_BYTES;
-  /** Of the file, so far. */
+  /** Bytes of the file so far. */
   #bytes = 0;
   #entries: readonly TensorEntry[] | undefined;
-  /** The tensor that the next byte belongs to, the file's offset of that byte, and the sum of the tensor's squares so far. */
+  /** The tensor of the next byte, that byte's offset in the file, and the sum of the tensor's squares so far. */
   #index = 0;
   #at = 0;
   #squares = 0;
-  /** The first bytes of an element whose last have not come yet. */
+  /** The first bytes of an element that has not arrived completely. */
   #begun = new Uint8Array(0);
   readonly #norms = new Map<string, number>();
 
@@ -45,8 +45,8 @@ export class WeightsScan {
   }
 
   /**
-   * Takes the bytes that follow on those it was given.
-   * @throws {AppError} the limits' code, naming what is wrong with the header, or the tensor and the element that is not finite
+   * Takes the next bytes of the file.
+   * @throws {AppError} the limits' code, naming the header's fault, or the tensor and the element that is not finite
    */
   add(bytes: Uint8Array): void {
     this.#bytes += bytes.byteLength;
@@ -54,17 +54,17 @@ export class WeightsScan {
     if (this.#entries) this.#readValues(values, this.#entries);
   }
 
-  /** After the last byte. @throws {AppError} where the file is not as long as its header says, or has none */
+  /** Ends the file. @throws {AppError} where its length differs from what its header says, or it has no header */
   finish(): ScannedWeights {
     const header = parseHeader(joined(this.#head), this.#bytes, this.#limits);
     return { header, norms: this.#norms };
   }
 
-  /** Gives what of the bytes lies after the header. */
+  /** Takes header bytes, and returns the bytes behind the header. */
   #readHead(bytes: Uint8Array): Uint8Array {
     let rest = bytes;
     while (rest.byteLength > 0) {
-      // A copy: the caller may use its buffer again.
+      // The bytes are copied, because the caller may use its buffer again.
       const piece = rest.slice(0, this.#headNeeded - this.#headBytes);
       this.#head.push(piece);
       this.#headBytes += piece.byteLength;
@@ -120,7 +120,7 @@ export class WeightsScan {
   }
 }
 
-/** What a scan finds of a file that is in memory whole. @throws {AppError} as `WeightsScan` does */
+/** Scans a file that is in memory whole. @throws {AppError} as `WeightsScan` does */
 export function scanWeights(file: Uint8Array, limits: HeaderLimits): ScannedWeights {
   const scan = new WeightsScan(limits);
   scan.add(file);

@@ -27,7 +27,7 @@ export const MAX_INLINE_EXAMPLES = 2000;
 
 const AUTO_METHOD = peftRequest.parse({ type: 'auto' });
 
-/** `POST /v1/adapters`. Exactly one of `training_file` and `examples`. */
+/** `POST /v1/adapters`. A request has exactly one of `training_file` and `examples`. */
 export const createAdapter = z
   .strictObject({
     name: adapterName,
@@ -51,7 +51,7 @@ export const createAdapter = z
   });
 export type CreateAdapter = z.infer<typeof createAdapter>;
 
-/** An adapter. `method` and `hyperparameters` show what `"auto"` came to once an attempt has decided it. */
+/** An adapter. `method` and `hyperparameters` show the values chosen for `"auto"` once an attempt has decided them. */
 export const adapter = z.object({
   object: z.literal('adapter'),
   id: adapterRef,
@@ -72,9 +72,9 @@ export const adapter = z.object({
   created_at: unixSeconds,
   ready_at: unixSeconds.nullable(),
   error: jobError.nullable(),
-  /** In a list: labels, class weights, metrics of each label or the confusion matrix are left out, as they are long. */
+  /** True in a list that leaves long fields out: labels, class weights, metrics of each label or the confusion matrix. */
   abridged: z.boolean().optional(),
-  /** Where it is at hand: on a GET of one adapter alone. A node that does not answer in time is left out. */
+  /** Nodes that hold the adapter, and the tier of each; only on a GET of one adapter. A node that does not answer in time is left out. */
   resident: z.array(z.object({ node: nodeId, tier: adapterTier })).optional(),
 });
 export type Adapter = z.infer<typeof adapter>;
@@ -92,7 +92,7 @@ export const adapterWarming = z.object({
   node: nodeId,
 });
 
-/** `POST /v1/adapters/ID/export`: what to make of an adapter and its base model. */
+/** `POST /v1/adapters/ID/export`: the format of the adapter with its base model. */
 export const exportAdapter = z.strictObject({ format: z.literal('merged') });
 
 export const listAdaptersQuery = pageQuery.extend({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A name an adapter is addressed by; no slash, no leading dot, so it is safe in a URL. */
+/** A name by which an adapter is addressed. It has no slash and no leading dot, so it is safe in a URL. */
 export const adapterName = z
   .string()
   .regex(
@@ -8,7 +8,7 @@ export const adapterName = z
     'lower-case letters, digits, ".", "_" and "-", at most 63, beginning with a letter or digit',
   );
 
-/** `name`, meaning its highest ready version, or `name@N`. */
+/** A reference to an adapter: `name`, meaning its highest ready version, or `name@N`. */
 export const adapterRef = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}(@[1-9][0-9]{0,8})?$/, "an adapter's name, or name@version");
@@ -27,22 +27,22 @@ export const unixSeconds = z.int().nonnegative();
 
 const wellFormed = z.string().refine((value) => value.isWellFormed(), 'holds half a surrogate pair');
 
-/** What a client notes beside an adapter that it trains. */
+/** A client's own notes on an adapter that it trains. */
 export const metadata = z
   .record(wellFormed.min(1).max(64), wellFormed.max(512))
   .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs')
   .meta({ maxProperties: 16, propertyNames: { minLength: 1, maxLength: 64 } });
 
 /**
- * Milliseconds for the next bytes of a request's body, at the edge and at a node. A large one over a slow line is honest, so nothing bounds
- * how long it takes in all.
+ * Milliseconds for the next bytes of a request's body, at the edge and at a node. A large body over a slow line is honest, so its total
+ * time has no bound.
  */
 export const BODY_IDLE_MS = 30_000;
 
 /** Most items of a page. */
 export const MAX_PAGE = 100;
 
-/** Items of a page. Whoever asks for more than there may be gets as many as there may. */
+/** Items of a page. A request for more than the maximum gets the maximum. */
 const pageLimit = z
   .string()
   .regex(/^0*[1-9][0-9]*$/, 'must be a whole number from 1 on')
@@ -53,7 +53,7 @@ const pageLimit = z
 export const pageQuery = z.object({
   after: z.string().max(128).optional(),
   limit: pageLimit.default(20),
-  /** By age; `desc` is newest first. */
+  /** Order by age; `desc` is newest first. */
   order: z.enum(['asc', 'desc']).default('desc'),
 });
 

@@ -3,21 +3,21 @@ import { fileId, pageQuery, unixSeconds } from './common.ts';
 import { label } from './rows.ts';
 
 export const MAX_UPLOAD_BYTES = 95 * 1024 * 1024;
-/** Bytes of a dataset as JSONL, which escapes some characters by six; nothing real comes near it. */
+/** Most bytes of a dataset as JSONL, which escapes some characters sixfold; no real dataset comes near it. */
 export const MAX_DATASET_BYTES = 512 * 1024 * 1024;
-/** Bytes of one row, so that a validator's memory is bounded whatever the file. */
+/** Most bytes of one row, so that a validator's memory is bounded whatever the file. */
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
-/** Bad lines quoted in an answer; the total is given beside them. */
+/** Most bad lines quoted in an answer; their total stands beside them. */
 export const MAX_LINE_ERRORS = 20;
 
-/** What a file may be for. */
+/** Purposes of a file. */
 export const purpose = z.enum(['fine-tune']);
 
-/** What becomes of a file with invalid rows: it is refused, or they are left out. */
+/** Treatment of a file with invalid rows: the file is refused, or the rows are left out. */
 export const invalidRows = z.enum(['refuse', 'skip']);
 export type InvalidRows = z.infer<typeof invalidRows>;
 
-/** Invalid rows that were left out, and the lines of the first 20. */
+/** Number of invalid rows that were left out, and the lines of the first 20. */
 const skipped = z.object({ count: z.int(), lines: z.array(z.int()) });
 export type Skipped = z.infer<typeof skipped>;
 
@@ -33,7 +33,7 @@ export const file = z.object({
   labels: z.record(label, z.int()),
   warnings: z.array(z.string()),
   skipped,
-  /** In a list: the labels are left out, as they are long. */
+  /** True in a list that leaves the labels out, as they are long. */
   abridged: z.boolean().optional(),
 });
 export type File = z.infer<typeof file>;

@@ -7,14 +7,14 @@ export const MAX_CLASSIFY_BYTES = 1024 * 1024;
 
 const mixedInput = z.strictObject({ model: adapterRef, text });
 
-/** One adapter for all texts, or a mixed batch where each text names its own. */
+/** A classification: one adapter for all texts, or a mixed batch where each text names its own. */
 export const classifyRequest = z.union([
   z.strictObject({ model: adapterRef, input: z.union([text, z.array(text).min(1).max(MAX_INPUTS)]) }),
   z.strictObject({ input: z.array(mixedInput).min(1).max(MAX_INPUTS) }),
 ]);
 export type ClassifyRequest = z.infer<typeof classifyRequest>;
 
-/** `X-Timeout-Ms`: milliseconds that the client will wait; covers an adapter that its node first has to fetch. */
+/** `X-Timeout-Ms`: milliseconds that the client will wait, including the time for a node to fetch the adapter. */
 export const classifyHeaders = z.object({
   'x-timeout-ms': z.coerce.number().int().min(1).max(60_000).default(30_000),
 });
@@ -36,7 +36,7 @@ export const classifyResponse = z.object({
   object: z.literal('list'),
   id: z.string(),
   created: z.int(),
-  /** The one adapter that answered; null for a mixed batch of several. */
+  /** The adapter that answered; null for a mixed batch of several. */
   model: adapterRef.nullable(),
   data: z.array(classification),
   usage,
@@ -47,9 +47,9 @@ export const baseModelObject = z.object({
   id: z.string(),
   object: z.literal('model'),
   owned_by: z.string(),
-  /** That any node serves. */
+  /** Precisions in which at least one node serves the model. */
   precisions: z.array(z.string()),
-  /** Nodes that serve it, in any precision and in each. */
+  /** Number of nodes that serve the model, in total and per precision. */
   nodes: z.int(),
   nodes_by_precision: z.record(z.string(), z.int()),
 });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { jobStatus } from '../job-state.ts';
 import { adapterRef, fileId, jobId, metadata, pageQuery, unixSeconds } from './common.ts';
 
-/** How far a running job is; rates are real tokens, padding not counted. */
+/** Progress of a running job. Rates count real tokens, without padding. */
 export const progress = z.object({
   step: z.int().nonnegative(),
   steps: z.int().nonnegative(),
@@ -23,9 +23,9 @@ export const job = z.object({
   fine_tuned_model: adapterRef.nullable(),
   adapter: adapterRef,
   status: jobStatus,
-  /** While it is queued: its place among the jobs that wait for the same nodes, from 1. */
+  /** Place among the jobs that wait for the same nodes, from 1; null unless the job is queued. */
   position: z.int().positive().nullable(),
-  /** While it is queued: when a node may take it, as things stand. */
+  /** Predicted Unix second when a node takes the job; null unless the job is queued. */
   estimated_start: unixSeconds.nullable(),
   training_file: fileId.nullable(),
   validation_file: fileId.nullable(),
@@ -40,14 +40,14 @@ export const job = z.object({
 });
 export type Job = z.infer<typeof job>;
 
-/** A list of jobs is narrowed by what came as metadata with the training: `metadata[team]=mail`, once a pair. */
+/** Query of a list of jobs. It may narrow the list by the training's metadata: `metadata[team]=mail`, once per pair. */
 export const listJobsQuery = z.transform(nestMetadata).pipe(
   pageQuery.extend({
     metadata: metadata.optional().meta({ param: { style: 'deepObject', explode: true } }),
   }),
 );
 
-/** `{ 'metadata[team]': 'mail' }` as `{ metadata: { team: 'mail' } }`; all else as it is. */
+/** Turns `{ 'metadata[team]': 'mail' }` into `{ metadata: { team: 'mail' } }`; other parameters stay as they are. */
 function nestMetadata(query: unknown): unknown {
   const entries = Object.entries(query as Record<string, unknown>);
   const keyOf = (name: string) => /^metadata\[(.*)\]$/s.exec(name)?.[1];
@@ -61,7 +61,7 @@ function nestMetadata(query: unknown): unknown {
 
 export const eventLevel = z.enum(['info', 'warn', 'error']);
 
-/** What a job's events may say of its dataset, in `data.warning`. */
+/** Warnings about its dataset that a job's events may give, in `data.warning`. */
 export const DATASET_WARNINGS = [
   'truncated_texts',
   'no_validation',
@@ -74,8 +74,8 @@ export const DATASET_WARNINGS = [
 export type DatasetWarning = (typeof DATASET_WARNINGS)[number];
 
 /**
- * Something that happened to a job. `data` carries numbers a client may plot: step, loss, validation metrics; a remark on the dataset
- * carries one of `DATASET_WARNINGS` as `warning` beside its counts.
+ * Something that happened to a job. `data` carries numbers that a client may plot: step, loss, validation metrics. A remark on the dataset
+ * carries one of `DATASET_WARNINGS` as `warning`, with its counts.
  */
 export const jobEvent = z.object({
   id: z.string(),

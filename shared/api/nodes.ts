@@ -26,19 +26,19 @@ export const nodeBaseModel = z.strictObject({
   id: z.string().min(1).max(128),
   sha256: sha256Hex,
   precisions: z.array(basePrecision).min(1),
-  /** Whose modules an adapter for it names. */
+  /** The family whose modules the model's adapters name. */
   family: z.enum(FAMILY_NAMES),
   hidden_size: z.int().positive(),
   num_layers: z.int().positive(),
   max_length: z.int().positive(),
-  /** Width within a feed-forward network, and the poolings that the weights allow; nodes of an earlier version leave them out. */
+  /** Width within a feed-forward network, and the poolings that the weights allow; nodes of an earlier version leave both out. */
   intermediate_size: z.int().positive().optional(),
   poolings: z.array(pooling).min(1).optional(),
-  /** What `adapter_config.json` calls it: a hub repository, say. Imports are matched by it. */
+  /** The model's name in `adapter_config.json`, e.g. a hub repository. Imports are matched by it. */
   peft_name: z.string().min(1).max(512).optional(),
 });
 
-/** `POST /internal/nodes`: idempotent by `id`; a node keeps its id across restarts. The first base model is the node's default. */
+/** `POST /internal/nodes`, idempotent by `id`: a node keeps its id across restarts. The first base model is the node's default. */
 export const registerNode = z.strictObject({
   id: nodeId,
   url: z.url({ protocol: /^https?$/ }),
@@ -49,21 +49,21 @@ export const registerNode = z.strictObject({
 });
 export type RegisterNode = z.infer<typeof registerNode>;
 
-/** Whose name an adapter has; opaque to a node. */
+/** The tenant that owns an adapter's name; opaque to a node. */
 const tenant = z.string().min(1).max(64);
 
-/** A tenant's name that resolves anew since change `seq`: what was resolved before that is refused. */
+/** A tenant's name that resolves anew since change `seq`: nodes refuse older resolutions of it. */
 export const nameChange = z.strictObject({ tenant, name: adapterName, seq: z.int().positive() });
 export type NameChange = z.infer<typeof nameChange>;
-/** Changes of one answer or call; a node that lacks more refuses all that was resolved before `head`. */
+/** Most changes in one answer or call. A node that lacks more refuses everything resolved before `head`. */
 export const MAX_NAME_CHANGES = 1000;
 
-/** What lets a node answer classifications: a lease that counts from when its call was sent, and what it must know for it. */
+/** The right to answer classifications: a lease that counts from when the node sent its call, and the changes it must know. */
 export const servingState = z.object({
   lease_seconds: z.number().positive(),
-  /** The last change there is. */
+  /** Number of the newest change. */
   head: z.int().nonnegative(),
-  /** Those since the node's cursor; null where that is too far behind, or there is none. */
+  /** Changes since the node's cursor; null where the node has no cursor or one that is too old. */
   changes: z.array(nameChange).max(MAX_NAME_CHANGES).nullable(),
 });
 export type ServingState = z.infer<typeof servingState>;
@@ -75,7 +75,7 @@ export const registerNodeResponse = z.object({
 });
 export type RegisterNodeResponse = z.infer<typeof registerNodeResponse>;
 
-/** Something to show in a job's events. */
+/** A message for a job's events. */
 export const nodeEvent = z.strictObject({
   level: eventLevel,
   message: z.string().max(MAX_EVENT_CHARS),
@@ -83,7 +83,7 @@ export const nodeEvent = z.strictObject({
   data: z.record(z.string(), z.unknown()).nullable().default(null),
 });
 
-/** What `"auto"` came to; the edge keeps the first one it is told and hands it to later attempts. */
+/** Values chosen for `"auto"`. The edge keeps the first it is told and hands it to later attempts. */
 export const resolvedTraining = z.strictObject({
   method: peftConfig,
   hyperparameters,
@@ -94,9 +94,9 @@ export type ResolvedTraining = z.infer<typeof resolvedTraining>;
 /** Most bytes of a saved training state; a larger one is not kept. */
 export const MAX_CHECKPOINT_BYTES = 90 * 1024 * 1024;
 
-/** The newest saved state of a job, which `GET /internal/jobs/:id/checkpoint` gives to whoever holds the lease. */
+/** The newest saved state of a job; `GET /internal/jobs/:id/checkpoint` gives it to the holder of the lease. */
 export const leaseCheckpoint = z.object({
-  /** The attempt that saved it. */
+  /** The attempt that saved the state. */
   attempt: z.int().positive(),
   sha256: sha256Hex,
 });
@@ -111,8 +111,8 @@ const runningJob = z.strictObject({
 });
 
 /**
- * `POST /internal/nodes/:id/heartbeat`: liveness, progress that extends leases, the wish for a job, and the cursors into
- * deletions and changes of names, in one call, because each call is billed.
+ * `POST /internal/nodes/:id/heartbeat`: liveness, progress that extends leases, the wish for a job, and the cursors into deletions and
+ * changes of names. It is one call because each call is billed.
  */
 export const heartbeat = z.strictObject({
   jobs: z.array(runningJob).max(8),
@@ -124,7 +124,7 @@ export const heartbeat = z.strictObject({
 });
 export type Heartbeat = z.infer<typeof heartbeat>;
 
-/** What a node must know to train a job's current attempt. */
+/** A job's current attempt, with everything that a node needs to train it. */
 export const jobLease = z.object({
   job_id: jobId,
   token: leaseToken,
@@ -139,23 +139,23 @@ export const jobLease = z.object({
   has_validation_file: z.boolean(),
   seed: z.int(),
   lease_seconds: z.number().positive(),
-  /** What the attempt goes on from; null starts from the beginning. */
+  /** The saved state that the attempt resumes from; null starts from the beginning. */
   checkpoint: leaseCheckpoint.nullable().default(null),
 });
 export type JobLease = z.infer<typeof jobLease>;
 
 export const heartbeatResponse = z.object({
-  /** For each job sent: `ok` keeps the lease, `lost` and `cancelled` mean stop at once and upload nothing. */
+  /** The state of each job sent: `ok` keeps the lease; at `lost` or `cancelled` the node stops at once and uploads nothing. */
   jobs: z.array(z.object({ job_id: jobId, state: z.enum(['ok', 'lost', 'cancelled']) })),
   lease: jobLease.nullable(),
-  /** Bundles deleted since the cursor: drop them from memory and disk. */
+  /** Bundles deleted since the cursor; the node drops them from memory and disk. */
   deleted_bundles: z.array(sha256Hex),
   deletions_cursor: z.int().nonnegative(),
   serving: servingState,
 });
 export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
 
-/** `POST /internal/jobs/:id/complete`, after the bundle's files are uploaded. Safe to send twice. */
+/** `POST /internal/jobs/:id/complete`, after the bundle's files are uploaded. It is safe to send twice. */
 export const completeJob = z.strictObject({
   token: leaseToken,
   resolved: resolvedTraining,
@@ -175,67 +175,69 @@ export const failJob = z.strictObject({
 });
 export type FailJob = z.infer<typeof failJob>;
 
-/** Header by which a request is known in the logs of edge and node, and in a problem's `request_id`. */
+/** Header with the id that names a request in the logs of edge and node, and in a problem's `request_id`. */
 export const REQUEST_ID_HEADER = 'x-request-id';
 
 export const requestId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 
 /**
- * `POST {node.url}/internal/classify`: rows in the caller's order; each names the bundle that answers it, and with it the
- * base model and the precision.
+ * `POST {node.url}/internal/classify`: rows in the caller's order. Each names the bundle that answers it, which fixes the base model and
+ * the precision.
  */
 export const nodeClassifyRequest = z.strictObject({
   rows: z
     .array(z.strictObject({ bundle: sha256Hex, text: z.string().min(1) }))
     .min(1)
     .max(MAX_INPUTS),
-  /** Whom the node counts the rows to, so that it serves each its share; all without one are one. */
+  /** The tenant whose fair share the rows count to; all rows without a tenant count as one's. */
   tenant: tenant.optional(),
-  /** The tenant's names that the bundles were resolved from, each beside the last change there was by then. */
+  /** The tenant's names that the bundles were resolved from, each with the newest change at that time. */
   names: z
     .array(z.strictObject({ name: adapterName, as_of: z.int().nonnegative() }))
     .max(MAX_INPUTS)
     .optional(),
-  /** Milliseconds that the caller will still wait, as clocks differ. */
+  /** Milliseconds that the caller will still wait; a duration, because clocks differ. */
   deadline_ms: z.int().min(1).max(60_000).optional(),
 });
 export type NodeClassifyRequest = z.infer<typeof nodeClassifyRequest>;
 
-/** `scores` in the order of `labels`, softmax probabilities. `labels` is keyed by bundle so that rows stay small. */
+/** The answers: `scores` are softmax probabilities in the order of `labels`. `labels` is keyed by bundle, so that rows stay small. */
 export const nodeClassifyResponse = z.object({
   labels: z.record(sha256Hex, z.array(z.string())),
   rows: z.array(z.object({ scores: z.array(z.number()), tokens: z.int(), truncated: z.boolean() })),
-  /** Milliseconds: waiting for a run, loading adapters, tokenizing (nodes of an earlier version leave it out), the run itself. */
+  /** Milliseconds of waiting for a run, loading adapters, tokenizing (nodes of an earlier version leave it out) and the run itself. */
   timing: z.object({
     queue: z.number(),
     load: z.number(),
     tokenize: z.number().optional(),
     run: z.number(),
   }),
-  /** Texts that still wait for an answer there. */
+  /** Texts that still wait for an answer on the node. */
   waiting: z.int().nonnegative().optional(),
 });
 export type NodeClassifyResponse = z.infer<typeof nodeClassifyResponse>;
 
-/** `POST {node.url}/internal/evict`: drop these bundles from memory and disk. */
+/** `POST {node.url}/internal/evict`: the node drops these bundles from memory and disk. */
 export const evictRequest = z.strictObject({ bundles: z.array(sha256Hex).max(1000) });
 
-/** `POST {node.url}/internal/changes`: refuse from now on what was resolved before these changes. The answer acknowledges it. */
+/**
+ * `POST {node.url}/internal/changes`: the node refuses from now on everything resolved before these changes. Its answer acknowledges them.
+ */
 export const changesRequest = z.strictObject({ changes: z.array(nameChange).min(1).max(MAX_NAME_CHANGES) });
 
-/** `POST {node.url}/internal/warm`: load these into memory, as somebody will soon ask for them. */
+/** `POST {node.url}/internal/warm`: the node loads these bundles into memory, because somebody will soon ask for them. */
 export const warmRequest = z.strictObject({ bundles: z.array(sha256Hex).min(1).max(100) });
 
-/** 202: how many of them, from the first, the node is to load or has; it had no room for the rest. */
+/** The 202 answer: the number of bundles, counted from the first, that the node loads or has; it had no room for the rest. */
 export const warmResponse = z.object({ accepted: z.int().nonnegative() });
 
-/** `POST {node.url}/internal/export`: answered with a tar archive, a transformers folder of the adapter and its base model. */
+/** `POST {node.url}/internal/export`: the answer is a tar archive, a transformers folder of the adapter and its base model. */
 export const exportRequest = z.strictObject({ bundle: sha256Hex });
 
-/** Where a node has an adapter: ready to run, in memory, or on disk. */
+/** A node's tier of an adapter: ready to run, in memory, or on disk. */
 export const adapterTier = z.enum(['slot', 'memory', 'disk']);
 export type AdapterTier = z.infer<typeof adapterTier>;
-/** `GET {node.url}/internal/adapters/:bundle`: the fastest tier that holds an adapter; null where it must be fetched. */
+/** `GET {node.url}/internal/adapters/:bundle`: the fastest tier that holds an adapter; null if it must be fetched. */
 export const adapterTierResponse = z.object({ tier: adapterTier.nullable() });
 
 /** `GET {node.url}/health`. */

@@ -10,20 +10,20 @@ export interface Example {
   label: string;
 }
 
-/** What was read, or what is wrong with it and with which of the row's fields. */
+/** A value that was read, or its error and the field of the row that is wrong. */
 type Read<T> = { value: T } | { error: string; field?: keyof Example };
 
-/** `isTrimmed`: the label has lost outer blanks. */
+/** A row that was read; `isTrimmed` means that the label lost outer blanks. */
 type ReadRow =
   | (Extract<Read<Example>, { value: Example }> & { isTrimmed: boolean })
   | Extract<Read<Example>, { error: string }>;
 
-/** White space, and what has neither width nor ink. */
+/** Matches text of nothing but white space and characters that have neither width nor ink. */
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
 /**
- * A row from what a file's line, a request's `examples` or a stored dataset holds: the one definition of what a row
- * may be. `text` is kept as it is. `label` may be an integer, and loses its outer blanks. Other fields are ignored.
+ * Reads a row from a file's line, a request's `examples` or a stored dataset: this is the one definition of a valid row. `text` stays as it
+ * is. `label` may be an integer, and loses its outer blanks. Other fields are ignored.
  */
 export function readRow(row: unknown): ReadRow {
   if (typeof row !== 'object' || row === null || Array.isArray(row)) {
@@ -59,7 +59,7 @@ function asLabel(value: unknown): Read<string> {
 }
 
 function labelFault(value: string): string | undefined {
-  // Labels are keys of JSON objects, and of this one readers make a prototype.
+  // Labels are keys of JSON objects, and readers take this one for a prototype.
   return value === '__proto__' ? 'label "__proto__" is reserved' : faultOf('label', value, MAX_LABEL_CHARS);
 }
 
@@ -68,7 +68,7 @@ function faultOf(field: keyof Example, value: string, maxChars: number): string 
   if (value.length > maxChars) {
     return `${field} has ${value.length} characters, at most ${maxChars} are accepted`;
   }
-  // JSON's \ud800 escapes reach past a check of UTF-8.
+  // JSON's \ud800 escapes get past a check of UTF-8.
   return value.isWellFormed() ? undefined : `${field} holds half a surrogate pair`;
 }
 
@@ -77,7 +77,7 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** A schema's refinement by one of the rules above. */
+/** Makes one of the rules above a schema's refinement. */
 function refusing(faultOf: (value: string) => string | undefined) {
   return (value: string, context: z.RefinementCtx) => {
     const fault = faultOf(value);
@@ -85,7 +85,7 @@ function refusing(faultOf: (value: string) => string | undefined) {
   };
 }
 
-/** A preprocessing by one of the rules above. */
+/** Makes one of the rules above a schema's preprocessing. */
 function reading<T>(read: (value: unknown) => Read<T>) {
   return (value: unknown, context: z.RefinementCtx) => {
     const found = read(value);
@@ -96,19 +96,19 @@ function reading<T>(read: (value: unknown) => Read<T>) {
   };
 }
 
-/** A text to classify, by the rules of one to train on. */
+/** A text to classify, by the same rules as a text to train on. */
 export const text = z
   .string()
   .superRefine(refusing((value) => faultOf('text', value, MAX_TEXT_CHARS)))
   .meta({ minLength: 1, maxLength: MAX_TEXT_CHARS });
 
-/** A class label, as it is once read. */
+/** A class label after reading. */
 export const label = z
   .string()
   .superRefine(refusing(labelFault))
   .meta({ minLength: 1, maxLength: MAX_LABEL_CHARS });
 
-/** A class label as a client may write it: an integer, or with blanks around it. */
+/** A class label as a client may write it: also an integer, or with blanks around it. */
 export const givenLabel = z.preprocess(reading(asLabel), label);
 
 /** One labelled text of a request. */
