@@ -5,10 +5,10 @@ import { Random } from '../gpu-node/random.ts';
 import type { TrainingExample } from '../gpu-node/train/parts.ts';
 
 export interface BatchShape {
-  /** Batches to make. */
+  /** Number of batches. */
   readonly count: number;
   readonly rows: number;
-  /** Tokens of a row, special tokens included; texts are cut there. */
+  /** Tokens of a row, special tokens included; longer texts are cut. */
   readonly length: number;
 }
 
@@ -46,7 +46,7 @@ export async function batchesOfTexts(folder: string, base: string, shape: BatchS
   return { batches: chunks(examples, rows), labels };
 }
 
-/** The distinct texts of `folder/train.jsonl` in the order of the file, at most so many, each cut at `length` tokens. */
+/** The first `count` distinct texts of `folder/train.jsonl` in the order of the file, each cut at `length` tokens. */
 export async function tokenizedTexts(
   folder: string,
   base: string,
@@ -66,7 +66,7 @@ export async function tokenizedTexts(
   return { examples, labels: labels.length, ms: performance.now() - start };
 }
 
-/** One epoch as HF's Trainer draws it: shuffled, cut into batches. */
+/** One epoch in the order of HF's Trainer: shuffled, cut into batches. */
 export function shuffledBatches(examples: readonly TrainingExample[], rows: number): TrainingExample[][] {
   return chunks(new Random(1, 'shuffle').shuffle([...examples]), rows);
 }

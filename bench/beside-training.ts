@@ -1,10 +1,10 @@
 /**
- * Times single classifications while nothing else runs, and beside training jobs of several priorities and numbers of threads, through all
- * of the node's serving but its HTTP.
+ * Times single classifications alone, and beside training jobs of several priorities and numbers of threads, through all of the node's
+ * serving but its HTTP.
  *
  *     node bench/beside-training.ts [--seconds 10] [--threads 2] [--trainers 10x2,19x2,0x2]
  *
- * `--trainers` lists what to compare: a training process of which niceness and how many threads.
+ * `--trainers` lists the training processes to compare, each as its niceness and its number of threads.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,7 +26,10 @@ import { randomBundle } from '../test/support/bundles.ts';
 import { quantile } from './statistics.ts';
 
 const TRAINER = new URL('../gpu-node/train/main.ts', import.meta.url);
-/** A pause between two calls, at random up to twice this, so that they meet the training at any point of its steps. */
+/**
+ * Mean pause between two calls in milliseconds. Pauses are random up to twice this, so that calls meet the training at any point of its
+ * steps.
+ */
 const PAUSE_MS = 15;
 const WORDS = 'the of market game season bank team oil win prices report after first world new year'.split(
   ' ',
@@ -85,7 +88,7 @@ function text(words: number): string {
   return Array.from({ length: words }, () => WORDS[random.below(WORDS.length)]).join(' ');
 }
 
-/** Milliseconds of one call after the other. */
+/** Milliseconds of each of the calls made one after another for so many seconds. */
 async function time(seconds: number): Promise<number[]> {
   const times: number[] = [];
   const end = performance.now() + 1000 * seconds;
@@ -99,7 +102,7 @@ async function time(seconds: number): Promise<number[]> {
   return times;
 }
 
-/** Resolves once the training makes steps. */
+/** Starts a training; resolves once it makes steps. */
 async function startTraining(niceness: number, threads: number) {
   const training_file = join(folder, 'train.jsonl');
   const examples = Array.from({ length: 4000 }, (_, i) => ({ text: text(40), label: `label ${i % 4}` }));

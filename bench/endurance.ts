@@ -81,7 +81,7 @@ console.log(
   `slope of the last three: ${(60 * slope(samples.slice(Math.floor(samples.length / 4)))).toFixed(1)} MB an hour`,
 );
 
-/** Of the least squares, in MB a minute. */
+/** Slope of the least-squares line, in MB a minute. */
 function slope(points: typeof samples): number {
   const mean = (of: (point: (typeof samples)[number]) => number) =>
     points.reduce((total, point) => total + of(point), 0) / points.length;

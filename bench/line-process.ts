@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { PYTHON_ENVIRONMENT } from '../scripts/parity/python.ts';
 
-/** A child process that is spoken to in lines of JSON: a setup first, which it answers when it is ready. */
+/** A child process that talks in lines of JSON. The first line sets it up, and its answer means that it is ready. */
 export class LineProcess<Ready = unknown> {
   readonly #command: string;
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
-  /** What it answered its setup with. */
+  /** The answer to the setup. */
   readonly ready: Ready;
 
   private constructor(command: string, child: ChildProcess, lines: AsyncIterator<string>, ready: Ready) {
@@ -18,7 +18,7 @@ export class LineProcess<Ready = unknown> {
     this.ready = ready;
   }
 
-  /** @throws where it cannot be started, or ends before it is ready; its own message is on stderr */
+  /** @throws where the process cannot be started, or ends before it is ready; its own message is on stderr */
   static async start<Ready>(command: readonly string[], setup: unknown): Promise<LineProcess<Ready>> {
     const [program, ...args] = command as [string, ...string[]];
     const child = spawn(program, args, {
@@ -26,14 +26,14 @@ export class LineProcess<Ready = unknown> {
       env: { ...process.env, ...PYTHON_ENVIRONMENT },
     });
     await once(child, 'spawn');
-    // A write to one that has ended is told by the answer that never comes.
+    // A write to a process that has ended shows in the answer that never comes.
     child.stdin.on('error', () => {});
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     child.stdin.write(`${JSON.stringify(setup)}\n`);
     return new LineProcess<Ready>(command.join(' '), child, lines, await nextOf<Ready>(lines, command[1]!));
   }
 
-  /** Its answer to a message. */
+  /** Sends a message and returns the answer. */
   async ask<Answer>(message: unknown): Promise<Answer> {
     this.send(message);
     return nextOf<Answer>(this.#lines, this.#command);
@@ -43,7 +43,7 @@ export class LineProcess<Ready = unknown> {
     this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** What it says next. */
+  /** Returns the next line that the process writes. */
   next<Answer>(): Promise<Answer> {
     return nextOf<Answer>(this.#lines, this.#command);
   }
@@ -52,7 +52,7 @@ export class LineProcess<Ready = unknown> {
     return this.#child.pid!;
   }
 
-  /** Ends it, by the end of its input. */
+  /** Closes the process's input, which ends it. */
   async stop(): Promise<void> {
     const exited = once(this.#child, 'exit');
     this.#child.stdin?.end();

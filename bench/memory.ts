@@ -53,7 +53,7 @@ function openBase(of: BasePrecision): Promise<BaseModel> {
   );
 }
 
-/** Runs a session on random tokens; returns how to run it once more. */
+/** Runs a session on random tokens; returns a function that runs it once more. */
 async function startServing(base: BaseModel): Promise<() => Promise<unknown>> {
   const layers = matchTargets(['query', 'value'], base.architecture.linears('mean'));
   const plan = { lowRank: layers.map(({ name }) => name) };
@@ -84,7 +84,7 @@ async function startTraining(base: BaseModel): Promise<() => Promise<unknown>> {
 
 const SESSIONS = { serving: startServing, training: startTraining };
 
-/** In a process of its own: what a session adds when it is made, and when it has run three times. */
+/** Runs in a process of its own: measures the memory that a session adds when it is made, and after three runs. */
 async function measure(name: keyof typeof SESSIONS): Promise<void> {
   const base = await openBase(precision);
   const report = async (what: string) => {

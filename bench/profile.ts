@@ -1,11 +1,11 @@
 /**
- * Where the time of a run goes, of training or of serving: onnxruntime's own profile by operator, the rate of the products with frozen
- * float32 weights, and beside it the machine's peak, the rate of one large product in the same process.
+ * Profiles a run of training or of serving: onnxruntime's own times by operator, the rate of the products with frozen float32 weights, and
+ * the machine's peak, which is the rate of one large product in the same process.
  *
  *     node bench/profile.ts [--serving] [--base ID|FOLDER] [--precision fp32] [--runs 20] [--rows 4] [--length 64] [--threads 1] [--r 8]
  *
- * The shape is one run's: a training step of 32 x 64 tokens makes eight runs of 4 x 64, each on one thread (16 of 2 x 64 in int8). Served
- * rows have an adapter each.
+ * The shape is one run's: a training step of 32 x 64 tokens makes eight runs of 4 x 64, each on one thread (16 of 2 x 64 in int8). Each
+ * served row has an adapter of its own.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -44,7 +44,7 @@ interface NodeEvent {
   readonly dur: number;
   readonly args: {
     readonly op_name: string;
-    /** One dtype and shape each; an operand that onnxruntime has repacked is missing. */
+    /** One entry per operand: its dtype and shape. Operands that onnxruntime has repacked are missing. */
     readonly input_type_shape: readonly Readonly<Record<string, readonly number[]>>[];
     readonly output_type_shape: readonly Readonly<Record<string, readonly number[]>>[];
   };
@@ -107,7 +107,7 @@ async function peakRate(): Promise<number> {
   return (2 * PEAK_SIZE ** 3) / best / 1e6;
 }
 
-/** Each operator of a run with the median of its times. */
+/** Returns each operator of a run with the median of its times. */
 async function profile() {
   const home = homeFolder();
   const located = await locateBaseModel(values.base, { home, log: createLog(process.stderr, true) });
@@ -165,7 +165,7 @@ async function training(base: BaseModel, precision: BasePrecision): Promise<{ gr
   return { graph: trainingGraph(task, 1).graph, feeds };
 }
 
-/** Adapters of zeros take the time of any. */
+/** Makes a serving graph with adapters of zeros, which take as long as any. */
 function serving(base: BaseModel): { graph: Graph; feeds: Feeds } {
   const layers = matchTargets(TARGETS, base.architecture.linears('mean'));
   const { graph, stacks } = servingGraph(base, { lowRank: layers.map(({ name }) => name) });
@@ -179,7 +179,10 @@ function serving(base: BaseModel): { graph: Graph; feeds: Feeds } {
   return { graph, feeds };
 }
 
-/** Of an fp32 product whose weight was repacked, which only a constant's is, so that it is missing; 0 of every other operator. */
+/**
+ * Operations of an fp32 product with a repacked weight; 0 for every other operator. onnxruntime repacks only constants, so the weight is
+ * missing from its operands.
+ */
 function flopOfFrozenProduct({ args }: NodeEvent): number {
   const operands = { Gemm: 3, MatMul: 2 }[args.op_name] ?? 0;
   if (args.input_type_shape.length >= operands) return 0;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArchitecture } from '../gpu-node/models/index.ts';
 import { Random } from '../gpu-node/random.ts';
 
-/** Sizes of a BERT, by their names in its config.json. */
+/** Sizes of a BERT, under their names in its config.json. */
 export interface BertShape {
   readonly vocab_size: number;
   readonly hidden_size: number;
@@ -12,7 +12,7 @@ export interface BertShape {
   readonly intermediate_size: number;
 }
 
-/** Writes a Hugging Face folder of random weights, without a tokenizer; the elements of a tensor are one random megabyte over and over. */
+/** Writes a Hugging Face folder of random weights, without a tokenizer. Each tensor repeats one random megabyte. */
 export async function writeRandomModel(folder: string, shape: BertShape): Promise<void> {
   const config = {
     model_type: 'bert',

@@ -1,13 +1,13 @@
 /**
- * Simulates many nodes with the project's own policies: where an isolate sends a request (rendezvous hashing with bounded
- * loads, in-flight rows and reports as in the edge), and which adapters a node holds. Nothing runs but the policies, so a
- * million adapters take seconds. Everything is seeded: the same options print the same numbers.
+ * Simulates many nodes with the project's own policies: an isolate's choice of a node (rendezvous hashing with bounded loads, in-flight
+ * rows and reports as in the edge), and a node's choice of adapters to hold. Only the policies run, so a million adapters take seconds.
+ * Everything is seeded: the same options print the same numbers.
  *
  *     node bench/simulate.ts [--adapters 1000000] [--zipf 1] [--nodes 100] [--slots 256] [--rate 1000] [--isolates 10]
  *                            [--requests 300000] [--seed 1]
  *
- * A request is one text for an adapter drawn by Zipf's law. A node answers its texts one after another. At the start every
- * adapter is on the disk of its first node, as after each has been asked for once, and no slot holds any.
+ * A request is one text for an adapter drawn by Zipf's law. A node answers its texts one after another. At the start every adapter is on
+ * the disk of its first node, as if each had been asked for once, and the slots are empty.
  */
 import { parseArgs } from 'node:util';
 import type { LiveNode } from '../edge/base-models.ts';
@@ -36,9 +36,9 @@ const [SLOTS, ISOLATES, REQUESTS, SEED] = (['slots', 'isolates', 'requests', 'se
   option,
 ) as [number, number, number, number];
 
-/** As in edge/nodes/isolate.ts. */
+/** The bounds of edge/nodes/isolate.ts. */
 const REMEMBERED = { ttlMs: 600_000, max: 50_000 };
-/** Requests over which the hit rate of a recovery is looked at. */
+/** Requests per window of the hit rate while nodes recover. */
 const WINDOW = 5_000;
 
 interface Isolate {
@@ -46,10 +46,10 @@ interface Isolate {
   adapters: ExpiringCache<true>;
 }
 
-/** What a stretch of requests came to. */
+/** The results of a stretch of requests. */
 interface Stretch {
   hits: number;
-  /** Texts that each node answered. */
+  /** Number of texts that each node answered. */
   served: Map<LiveNode, number>;
   /** Milliseconds from a request to its answer. */
   latencies: number[];
@@ -58,14 +58,14 @@ interface Stretch {
   windows: number[];
 }
 
-/** The edge's isolates and the nodes, on a clock of its own. */
+/** The edge's isolates and the nodes, on a simulated clock. */
 class Simulation {
   readonly #random = new Random(SEED, 'requests');
   readonly #draw = zipf(option('adapters'), option('zipf'));
   readonly #bounded: boolean;
   readonly #nodes = new Map<LiveNode, SimulatedNode>();
   readonly #isolates: Isolate[];
-  /** What ends in each millisecond to come. */
+  /** The callbacks that are due, by millisecond. */
   readonly #ends = new Map<number, (() => void)[]>();
   #now = 0;
   #ended = 0;
@@ -175,13 +175,13 @@ function print(title: string, rows: Record<string, string>): void {
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-/** Requests until a window's hit rate is within a point of what it was before. */
+/** Requests until a window's hit rate is within a point of the rate before. */
 function recovery({ windows }: Stretch, before: number): string {
   const window = windows.findIndex((rate) => rate >= before - 0.01);
   return window < 0 ? `more than ${REQUESTS}` : `at most ${(window + 1) * WINDOW}`;
 }
 
-/** The share of adapters, weighed by how often they are asked for, whose first node is another one. */
+/** The share of adapters, weighted by how often they are asked for, whose first node has changed. */
 function moved(before: LiveNode[], after: LiveNode[]): string {
   const draw = zipf(option('adapters'), option('zipf'));
   const random = new Random(SEED, 'moved');

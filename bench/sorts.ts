@@ -1,6 +1,6 @@
 /**
- * Memory of a node's serving over many sorts of adapters: each sort targets layers of its own, and gets as many adapters and texts as the
- * one before. The base model is of MiniLM's shape with random weights, in a folder that is removed afterwards.
+ * Memory of a node's serving over many sorts of adapters: each sort targets its own choice of layers, and gets as many adapters and texts
+ * as the one before. The base model is of MiniLM's shape with random weights, in a folder that is removed afterwards.
  *
  *     node bench/sorts.ts [--sorts 16] [--adapters 8] [--rank 8] [--precision int8] [--threads 2]
  *
@@ -55,7 +55,7 @@ await copyFile(TOKENIZER, join(folder, 'tokenizer.json'));
 const base = await openBaseModel(source);
 const cache = join(folder, 'adapters');
 
-/** Adapters that change the layers which the bits of `sort` choose. */
+/** Writes adapters that change the layers chosen by the bits of `sort`. */
 async function writeSort(sort: number): Promise<string[]> {
   const targets = TARGETS.filter((_, bit) => ((sort >> bit) & 1) === 1);
   const bundles: string[] = [];

@@ -28,7 +28,7 @@ import { batchesOfTexts, randomBatches, shuffledBatches, tokenizedTexts } from '
 import { median, quartiles, sum } from './statistics.ts';
 import { type Step, TrainerProcess } from './trainer-process.ts';
 
-/** Steps of each side at the start that are not counted: they allocate. */
+/** Uncounted steps at the start of each side, which allocate. */
 const WARMUP = 3;
 
 const HEADER = [
@@ -115,7 +115,7 @@ if (epoch) {
   );
 }
 
-/** The same batches for all. */
+/** Trains every side on the same batches. */
 async function fixedWork() {
   const shape = { count: Number(values.steps ?? 15) + WARMUP, rows, length };
   const { batches, labels } = data
@@ -124,7 +124,7 @@ async function fixedWork() {
   return { ours: batches, theirs: batches, labels, tokenizingMs: 0 };
 }
 
-/** The same texts for all, in each side's own batches. */
+/** Trains every side on the same texts, in its own batches. */
 async function epochWork() {
   if (!data) throw new Error('an epoch needs --data');
   const { examples, labels, ms } = await tokenizedTexts(data, located.folder, length);
@@ -159,7 +159,7 @@ async function alternate(slice: number): Promise<void> {
   }
 }
 
-/** What a side took; ratios say how many times as fast Weft is. Ends its process. */
+/** Reports a side's time; ratios say how many times as fast Weft is. Ends the side's process. */
 async function report({ name, trainer, batches, steps }: Side): Promise<string[]> {
   const times = steps.slice(WARMUP).map(({ ms }) => ms);
   const [low, high] = quartiles(times);
@@ -176,7 +176,7 @@ async function report({ name, trainer, batches, steps }: Side): Promise<string[]
   ];
 }
 
-/** Real tokens a second of wall time or of processor time. */
+/** Real tokens per second of wall time or of processor time. */
 function rate({ batches, steps }: Pick<Side, 'batches' | 'steps'>, time: 'ms' | 'cpuMs'): number {
   const tokens = sum(
     batches

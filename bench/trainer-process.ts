@@ -5,7 +5,7 @@ import { LineProcess } from './line-process.ts';
 
 export interface TrainerSetup {
   readonly base: BaseModelSource;
-  /** Of Weft the frozen base model's, as `base_precision`; of HF PEFT `fp32`, or `bf16` for autocast. */
+  /** Weft: the frozen base model's, as `base_precision`; HF PEFT: `fp32`, or `bf16` for autocast. */
   readonly precision: string;
   readonly threads: number;
   readonly labels: number;
@@ -14,17 +14,17 @@ export interface TrainerSetup {
   readonly clip: number;
   /** Probability that an element of an adapter's input is zeroed. */
   readonly adapterDropout: number;
-  /** Whether the base model's own dropout is on, as its config.json and `model.train()` have it. Weft has none. */
+  /** True if the base model's own dropout is on, as its config.json and `model.train()` have it. Weft has none. */
   readonly baseDropout: boolean;
-  /** First values of what is trained, by name in transformers' classification model; Weft draws them, and tells. */
+  /** First values of the trained tensors, by name in transformers' classification model. Weft draws and reports them. */
   readonly parameters?: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface Step {
   readonly loss: number;
-  /** From a batch (HF PEFT's is padded before) to updated weights, measured in the trainer. */
+  /** Milliseconds from a batch to updated weights, measured in the trainer; HF PEFT's batch is padded before. */
   readonly ms: number;
-  /** Processor time of all its threads. */
+  /** Processor time of all threads, in milliseconds. */
   readonly cpuMs: number;
 }
 
@@ -33,13 +33,13 @@ interface Ready {
   readonly parameters?: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Weft and HF PEFT as child processes of one protocol, one JSON line each way: a setup, then a batch for a step. */
+/** Command lines of Weft and of HF PEFT. Both speak one protocol of one JSON line each way: a setup, then a batch for each step. */
 const COMMANDS = {
   weft: () => [process.execPath, join(import.meta.dirname, 'weft-trainer.ts')],
   peft: (python: string) => [python, join(import.meta.dirname, 'peers/peft_trainer.py')],
 } satisfies Record<string, (python: string) => string[]>;
 
-/** A trainer that makes one step when told to, and idles else. */
+/** A trainer that makes one step when told to, and idles otherwise. */
 export class TrainerProcess {
   /** Milliseconds from the start of the process until its first step is done; undefined before. */
   firstStepMs: number | undefined;

@@ -3,7 +3,8 @@
  *
  *     WEFT_URL=https://… WEFT_API_KEY=… npm run backup -- FOLDER
  *
- * What the folder has is compared and kept, so a run that was broken off goes on. Ends with code 1 where one of them could not be saved.
+ * Content that the folder has already is compared and kept, so repeating the command resumes an interrupted run. It ends with code 1 if
+ * anything could not be saved.
  */
 import { mkdir } from 'node:fs/promises';
 import { runCommand } from './backup/command.ts';

@@ -1,12 +1,12 @@
 /**
- * The process of the local edge. Miniflare ends its process on SIGINT, and a terminal's Ctrl-C would reach workerd: here
- * both are out of the starter's way, so that a node can hand its job back before the edge ends.
+ * The process of the local edge. Miniflare ends its process on SIGINT, and a terminal's Ctrl-C would reach workerd. In a process of their
+ * own neither disturbs the starter, so a node can hand its job back before the edge ends.
  */
 
 import type { FromEdgeHost, ToEdgeHost } from './edge-process.ts';
 import { type LocalEdge, startEdge } from './local-edge.ts';
 
-/** A starter that is gone hears nothing: 'disconnect' says so. */
+/** Sends a message to the starter. A failure is ignored: 'disconnect' tells that the starter is gone. */
 const tell = (message: FromEdgeHost) => void process.send?.(message, undefined, undefined, () => {});
 let edge: LocalEdge | undefined;
 
@@ -25,7 +25,7 @@ process.on('message', (message: ToEdgeHost) => {
     tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) }),
   );
 });
-// The starter is done, or gone, whatever killed it.
+// 'disconnect' means that the starter is done or was killed.
 process.on('disconnect', async () => {
   await edge?.stop();
   process.exit(0);

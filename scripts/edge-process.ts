@@ -14,7 +14,7 @@ export type FromEdgeHost =
 /** The local edge in a process, and a process group, of its own. */
 export interface EdgeProcess extends LocalEdge {
   pid: number;
-  /** Rejects when the edge ends by itself. */
+  /** Rejects if the edge ends by itself. */
   failed: Promise<never>;
 }
 
@@ -24,12 +24,12 @@ export async function startEdgeProcess(options: LocalEdgeOptions): Promise<EdgeP
     detached: process.platform !== 'win32',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  // Its end is what counts.
+  // Only the child's end counts.
   child.on('error', () => {});
   const failed = once(child, 'exit').then(([code, signal]) => {
     throw new Error(`the edge ended by itself (${signal ?? `code ${code}`})`);
   });
-  // Heard of by whoever waits for it; nobody has to.
+  // Nobody has to await `failed`, so its rejection must not count as unhandled.
   failed.catch(() => {});
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -1,7 +1,7 @@
 /**
- * Reproduces the published experiment: trains adapters on its six sets through the platform's own training process and serving, beside
- * HF PEFT and logistic regression on the same base model, and writes a report. What has finished is kept, so that the same command
- * goes on where it was stopped. `npm run experiment -- --data FOLDER`
+ * Reproduces the published experiment: trains adapters on its six sets through the platform's own training process and serving, trains HF
+ * PEFT and logistic regression on the same base model, and writes a report. Finished runs are kept, so repeating the command resumes it.
+ * `npm run experiment -- --data FOLDER`
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -103,7 +103,7 @@ function announce(plan: readonly Planned[], code: string): void {
   console.log(`${plan.length} runs, ${done.length} of them finished before${stale}`);
 }
 
-/** The command as a reader of the report may repeat it, with their own folder. */
+/** The command in a form that a reader of the report can repeat with a folder of their own. */
 function commandOf(args: readonly string[]): string {
   const shown = args.map((arg, i) => (args[i - 1] === '--data' ? 'FOLDER' : arg));
   const quoted = shown.map((arg) => (/^[\w.,/=+:-]+$/.test(arg) ? arg : `"${arg}"`));

@@ -1,12 +1,12 @@
 /**
- * Gives made-up files to everything that reads what others wrote, and looks for anything but an answer or a refusal in words:
+ * Gives made-up files to every reader of foreign input, and looks for anything but an answer or a refusal in words:
  *
  *     npm run fuzz -- [--minutes 2] [--seed 1] [--target adapter,dataset,…]
  *     npm run fuzz -- --replay .weft/fuzz/adapter-1.json
  *
- * The time is shared among the targets, one after another. Inputs are made from choices by each target's grammar, with faults; those that
- * reach code which none before them did are kept and changed. A finding is made as small as it gets and written under `.weft/fuzz/`;
- * `--replay` runs it again and shows what it is made of. Ends with code 1 where there is one.
+ * The targets share the time, one after another. Each target's grammar makes inputs from choices, with faults; inputs that reach new code
+ * are kept and changed. A finding is shrunk and written under `.weft/fuzz/`; `--replay` runs it again and shows its parts. The command ends
+ * with code 1 if there is a finding.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';

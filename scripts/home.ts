@@ -5,17 +5,17 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-/** Where this machine's platform keeps its state: `WEFT_HOME`, else `.weft`. */
+/** Folder of this machine's platform state: `WEFT_HOME`, else `.weft`. */
 export function homeFolder(given = process.env.WEFT_HOME): string {
   return resolve(given || '.weft');
 }
 
-/** What `wrangler --persist-to` takes to see the same D1 and R2. */
+/** The value of `wrangler --persist-to` that shows it the same D1 and R2. */
 export function persistFolder(home: string): string {
   return join(home, 'edge');
 }
 
-/** D1 and R2 themselves; wrangler puts them into this folder of what it is told. */
+/** Folder of D1 and R2 themselves; wrangler puts them below the folder it is given. */
 export function edgeStateFolder(home: string): string {
   return join(persistFolder(home), 'v3');
 }
@@ -33,9 +33,9 @@ export async function nodeSecret(home: string): Promise<string> {
 }
 
 /**
- * Takes the home for this process, because two edges over one database would each undo the other's work. Held by a
- * socket, which the system closes with the process, whatever ends it. Returns what releases it.
- * @throws {Error} naming the process that has it; where the folder cannot be made.
+ * Takes the home for this process, because two edges over one database would undo each other's work. A socket holds it, which the system
+ * closes with the process, however that ends. Returns a function that releases it.
+ * @throws {Error} naming the process that has it; or where the folder cannot be made.
  */
 export async function holdHome(home: string): Promise<() => Promise<void>> {
   await mkdir(home, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
@@ -60,13 +60,13 @@ export async function holdHome(home: string): Promise<() => Promise<void>> {
   }
 }
 
-/** Beside the home there may be no room: a socket's path has about 100 bytes. */
+/** Address of the home's socket. It does not lie in the home, because a socket's path has only about 100 bytes. */
 function socketAddress(home: string): string {
   const name = `weft-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
   return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
 }
 
-/** The process at the other end, undefined where there is none any more. */
+/** The process at the other end; undefined if there is none any more. */
 async function whoHolds(address: string): Promise<string | undefined> {
   try {
     const socket = connect(address).setEncoding('utf8');

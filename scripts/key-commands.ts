@@ -22,7 +22,7 @@ interface Options {
   all: boolean;
 }
 
-/** Checks what it is told before any database is opened; what it returns does it, and tells of it. */
+/** A command checks its arguments before any database is opened. The function it returns does the work and returns the report. */
 type Command = (subject: string | undefined, options: Options) => (keys: KeyStore) => Promise<string>;
 
 const create: Command = (tenant = '', { name, all }) => {
@@ -75,9 +75,9 @@ function table(keys: ListedKey[]): string {
 }
 
 /**
- * Does what the arguments say to the local edge's keys, which lie in `stateFolder`, or with `--remote` to those of the deployed one;
- * returns what is to be told.
- * @throws {Error} with the usage where they say nothing that can be done
+ * Runs a command on the local edge's keys, which lie in `stateFolder`, or with `--remote` on those of the deployed edge. Returns the
+ * report.
+ * @throws {Error} with the usage where the arguments make no command
  */
 export async function runKeys(args: string[], stateFolder: string): Promise<string> {
   const { values, positionals } = parseArgs({

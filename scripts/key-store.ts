@@ -6,7 +6,7 @@ import { openLocalDatabase, WRANGLER_CONFIG } from './local-database.ts';
 
 const WRANGLER = fileURLToPath(new URL('../node_modules/wrangler/bin/wrangler.js', import.meta.url));
 
-/** What is told of a key: never the key itself, which is not kept. */
+/** The visible part of a key; the key itself is not stored. */
 export interface ListedKey {
   /** `key_` and the first digits of the key's SHA-256. */
   id: string;
@@ -16,10 +16,10 @@ export interface ListedKey {
   created: number;
 }
 
-/** Runs one statement on the edge's database and gives its rows. */
+/** Runs one statement on the edge's database and returns its rows. */
 type Execute = (sql: string) => Promise<unknown[]>;
 
-// What goes into SQL is kept harmless by these alphabets, of which none has a quote.
+// These alphabets keep SQL safe: none of them has a quote.
 export const TENANT = /^(?!key_)[A-Za-z0-9_-]{1,63}$/;
 export const KEY_NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@+-]{0,62}$/u;
 export const KEY_ID = /^key_[0-9a-f]{16}$/;
@@ -27,7 +27,7 @@ export const KEY_ID = /^key_[0-9a-f]{16}$/;
 const ID = "'key_' || substr(hash, 1, 16)";
 const LISTED = `${ID} AS id, tenant, name, created_at AS created`;
 
-/** The client keys of one edge. Callers give tenants, names and ids of the alphabets above. */
+/** The client keys of one edge. Callers must pass tenants, names and ids of the alphabets above. */
 export class KeyStore {
   readonly #execute: Execute;
 
@@ -35,7 +35,7 @@ export class KeyStore {
     this.#execute = execute;
   }
 
-  /** Makes a key, which can be shown this once: only its SHA-256 is stored. */
+  /** Makes a key. It can be shown only now, because only its SHA-256 is stored. */
   async create(tenant: string, name: string | undefined): Promise<{ id: string; key: string }> {
     const key = `weft-${randomBytes(24).toString('base64url')}`;
     const hash = createHash('sha256').update(key).digest('hex');
@@ -46,7 +46,7 @@ export class KeyStore {
     return { id: (row as ListedKey).id, key };
   }
 
-  /** The keys that are not revoked, of one tenant or of all, the oldest first. */
+  /** The keys that are not revoked, of one tenant or of all, oldest first. */
   async list(tenant?: string): Promise<ListedKey[]> {
     const theirs = tenant === undefined ? '' : `AND tenant = '${tenant}'`;
     const rows = await this.#execute(
@@ -55,7 +55,7 @@ export class KeyStore {
     return rows as ListedKey[];
   }
 
-  /** Revokes the key of this id, or all of this tenant; gives those that it has revoked. */
+  /** Revokes the key of this id, or all keys of this tenant; returns those that it has revoked. */
   async revoke(which: { id: string } | { tenant: string }): Promise<ListedKey[]> {
     const doomed = 'id' in which ? `${ID} = '${which.id}'` : `tenant = '${which.tenant}'`;
     const rows = await this.#execute(
@@ -88,7 +88,7 @@ export function remoteKeys(): KeyStore {
   });
 }
 
-/** What wrangler says is wrong, which with --json is on its output, and the way out of a database without its tables. */
+/** wrangler's error, which with --json is on its output, and the way out of a database without its tables. */
 function complaint({ stdout, stderr }: { stdout?: string; stderr?: string }): string {
   const text = told(stdout) ?? `${stderr ?? ''}${stdout ?? ''}`.trim();
   return /no such (table|column)/.test(text)

@@ -1,6 +1,6 @@
 /**
- * Makes, lists and revokes client keys, those of the local edge or with `--remote` of the deployed one. Only a key's SHA-256
- * is stored, so a key is shown once and cannot be shown again.
+ * Makes, lists and revokes client keys of the local edge, or with `--remote` of the deployed one. Only a key's SHA-256 is stored, so a key
+ * is shown only once.
  */
 import { edgeStateFolder, homeFolder } from './home.ts';
 import { runKeys } from './key-commands.ts';

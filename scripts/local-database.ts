@@ -8,7 +8,7 @@ const ROOT = new URL('../', import.meta.url);
 /** The one source of the edge's bindings. */
 export const WRANGLER_CONFIG = fileURLToPath(new URL('wrangler.toml', ROOT));
 
-/** What `wrangler.toml` binds. wrangler warns of a secret that is not in the environment. */
+/** The bindings of `wrangler.toml`. wrangler warns of a secret that is not in the environment. */
 export async function readWranglerConfig(nodeSecret: string) {
   process.env.WRANGLER_LOG ??= 'error';
   process.env.NODE_SECRET ??= nodeSecret;
@@ -17,7 +17,7 @@ export async function readWranglerConfig(nodeSecret: string) {
 }
 
 /**
- * Brings the local edge's database up to this version.
+ * Migrates the local edge's database to this version.
  * @throws {Error} naming the folder and the way out where another version made it, or another process holds it.
  */
 export async function migrate(db: LocalDatabase, stateFolder: string): Promise<void> {
@@ -30,11 +30,11 @@ export async function migrate(db: LocalDatabase, stateFolder: string): Promise<v
   });
 }
 
-/** An edge that writes holds the database for moments, and workerd does not wait for them. */
+/** Attempts to open the database: an edge that writes holds it for moments, and workerd does not wait. */
 const ATTEMPTS = 6;
 const PAUSE_MS = 500;
 
-/** The local edge's database, migrated, without the edge: made where there is none, and shared with one that runs. */
+/** Opens the local edge's database without the edge, migrated. It is made if there is none, and shared with an edge that runs. */
 export async function openLocalDatabase(
   stateFolder: string,
 ): Promise<AsyncDisposable & { db: LocalDatabase }> {

@@ -6,15 +6,15 @@ import { migrate, readWranglerConfig } from './local-database.ts';
 import type { LocalDatabase } from './migrations.ts';
 
 const HOST = '127.0.0.1';
-/** The names of this machine. */
+/** Host names of this machine. */
 const OWN_HOSTS = [HOST, 'localhost', '[::1]'];
-/** What Miniflare's own entry leads to. */
+/** The Worker behind Miniflare's own entry. */
 const CLOSED = "export default { fetch: () => new Response('There is nothing here.', { status: 404 }) };";
 
 /** The edge on this machine: the real Worker in workerd, with D1 and R2 on disk. */
 export interface LocalEdge {
   url: string;
-  /** What Cloudflare's cron does every minute. */
+  /** Does the minutely work of Cloudflare's cron. */
   runCron(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -27,16 +27,16 @@ export interface LocalEdgeOptions {
   nodeSecret: string;
   /** The development key, which only a local edge has. */
   key: string;
-  /** Names by which it may be called, beside those of this machine. */
+  /** Host names by which it may be called, beside those of this machine. */
   hosts?: readonly string[];
 }
 
 const DEVELOPMENT_TENANT = 'dev';
 
 /**
- * Migrates, then listens. What listens is the Worker itself: Miniflare's entry, which would take any URL from a header and answer with
- * stacks, leads nowhere, on a port that nobody is told; it cannot be left out, and the Worker has a name that cannot be guessed there.
- * @throws {Error} saying so and how to choose another where the port is taken.
+ * Migrates, then listens. The Worker itself listens, not Miniflare's entry, which would take any URL from a header and answer with stacks.
+ * That entry cannot be left out: it leads nowhere, on an unpublished port, and cannot reach the Worker, whose name there cannot be guessed.
+ * @throws {Error} where the port is taken, saying so and how to choose another.
  */
 export async function startEdge(options: LocalEdgeOptions): Promise<LocalEdge> {
   const { stateFolder, port, key } = options;
@@ -71,7 +71,7 @@ export async function startEdge(options: LocalEdgeOptions): Promise<LocalEdge> {
   }
 }
 
-/** The Worker as `wrangler.toml` has it, known by the names of this machine. */
+/** The Worker of `wrangler.toml`, which answers to the names of this machine. */
 async function edgeWorker(name: string, { nodeSecret, hosts = [] }: LocalEdgeOptions) {
   const { workerOptions, main } = await readWranglerConfig(nodeSecret);
   const { modulesRules: _, ...options } = workerOptions;
@@ -84,7 +84,7 @@ async function edgeWorker(name: string, { nodeSecret, hosts = [] }: LocalEdgeOpt
   };
 }
 
-/** A development key that this one replaces is revoked. */
+/** Stores the development key and revokes the one it replaces. */
 async function seedDevelopmentKey(db: LocalDatabase, key: string): Promise<void> {
   const hash = createHash('sha256').update(key).digest('hex');
   const now = Math.floor(Date.now() / 1000);

@@ -4,19 +4,19 @@ import type { Miniflare } from 'miniflare';
 
 export type LocalDatabase = Awaited<ReturnType<Miniflare['getD1Database']>>;
 
-/** The table in which `wrangler d1 migrations apply` keeps account: either may go on where the other stopped. */
+/** The table in which `wrangler d1 migrations apply` records applied files, so that either tool can continue where the other stopped. */
 const ACCOUNT = `CREATE TABLE IF NOT EXISTS d1_migrations (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT UNIQUE,
   applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
 )`;
 
-/** What each file held when it was applied, which wrangler's account does not say. */
+/** The table with the content hash of each applied file, which wrangler does not record. */
 const CONTENTS = 'CREATE TABLE IF NOT EXISTS local_migrations (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL)';
 
 /**
- * Applies the migrations of `folder` that the database has not seen, each whole or not at all.
- * @throws {OtherVersion} where those it has seen are not, or not as they were, in `folder`: another version made the database.
+ * Applies the migrations of `folder` that the database has not seen, each completely or not at all.
+ * @throws {OtherVersion} where an applied migration is missing from `folder` or has changed: another version made the database.
  */
 export async function applyMigrations(db: LocalDatabase, folder: URL): Promise<void> {
   await db.batch([db.prepare(ACCOUNT), db.prepare(CONTENTS)]);
@@ -43,7 +43,7 @@ async function apply(db: LocalDatabase, name: string, text: string, sha256: stri
   ]);
 }
 
-/** A database that this version cannot go on with. */
+/** Another version's database, which this version cannot use. */
 export class OtherVersion extends Error {
   override name = 'OtherVersion';
 }

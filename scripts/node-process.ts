@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { ALLOCATOR_ENVIRONMENT } from '../gpu-node/allocator.ts';
 
 /**
- * What a daemon is started with, as by `npm run node`. Without its bound V8 gives the main thread's young objects up to 190 MB, a step
- * at a time over hours, and answers no more requests for it.
+ * Node's arguments for a daemon, as in `npm run node`. They bound V8's young objects: the main thread's would grow for hours without
+ * answering more requests (docs/operations.md, Sizes).
  */
 export const NODE_ARGUMENTS: readonly string[] = [
   '--max-semi-space-size=8',
@@ -15,16 +15,16 @@ export const NODE_ARGUMENTS: readonly string[] = [
 ];
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
-/** A daemon that ran for this long was well: the next pause is the first again. */
+/** Milliseconds after which a daemon that then crashes counts as sound: the pause before its restart is the shortest again. */
 const WELL_AFTER_MS = 60_000;
-/** The daemon hands its job back and ends; beyond this it is killed. */
+/** Milliseconds for a daemon to hand its job back and end; then it is killed. */
 const DRAIN_MS = 20_000;
 
 /** A node daemon in a process of its own, started again when it crashes. */
 export class NodeProcess {
   readonly #env: NodeJS.ProcessEnv;
   readonly #log: (line: string) => void;
-  /** What the first daemon said is wrong before it registered: for the error where it ends, else for the log. */
+  /** The first daemon's complaints before it registered: they go into the error if it ends, else into the log. */
   readonly #complaints: string[] = [];
   #child: ChildProcess | undefined;
   #stopping = false;
@@ -38,8 +38,8 @@ export class NodeProcess {
   }
 
   /**
-   * Resolves once the daemon has registered with the edge. From then on a crash is answered by another start.
-   * @throws {Error} with what the daemon said is wrong where it ends before: starting it again would not help.
+   * Resolves once the daemon has registered with the edge. From then on a crash leads to a restart.
+   * @throws {Error} with the daemon's complaints where it ends before: starting it again would not help.
    */
   async start(signal?: AbortSignal): Promise<void> {
     const child = this.#spawn();
@@ -55,8 +55,8 @@ export class NodeProcess {
 
   #spawn(): ChildProcess {
     const started = Date.now();
-    // A process group of its own: Ctrl-C reaches the starter alone, which then lets the daemon drain.
-    // The channel tells the daemon when the starter is gone, whatever killed it.
+    // In a process group of its own, so that Ctrl-C reaches only the starter, which then lets the daemon drain. The channel tells the
+    // daemon when the starter is gone, whatever killed it.
     const child = spawn(process.execPath, NODE_ARGUMENTS, {
       env: this.#env,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -109,7 +109,7 @@ function howItEnded(code: number | null, signal: NodeJS.Signals | null): string 
   return signal ? `was killed by ${signal}` : `ended with code ${code}`;
 }
 
-/** The daemon's log is JSON for machines, but what a library or a crash writes is not. */
+/** Reads a line of the daemon's log. It is JSON, except for what a library or a crash writes. */
 function parseLine(line: string): { level: string; message: string } & Record<string, unknown> {
   try {
     const { time: _, level, message, ...fields } = JSON.parse(line);

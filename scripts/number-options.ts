@@ -1,4 +1,4 @@
-/** Options of a command that must be numbers above 0, by their names. @throws naming the first that is none */
+/** Reads a command's options that must be numbers above 0, by their names. @throws naming the first that is none */
 export function numberOptions<N extends string>(
   values: Readonly<Record<N, string>>,
   names: readonly N[],

@@ -8,27 +8,27 @@ const DEFAULT_KEY = 'weft-dev';
 const CRON_MS = 60_000;
 
 export interface PlatformOptions {
-  /** Default: `PORT`, else 8787; 0 lets the system choose. */
+  /** Port of the edge. Default: `PORT`, else 8787; 0 lets the system choose. */
   port?: number;
-  /** Default: `WEFT_HOME`, else `.weft`. */
+  /** Folder of the platform's state. Default: `WEFT_HOME`, else `.weft`. */
   home?: string;
   /** The development key. Default: `WEFT_API_KEY`, else `weft-dev`. */
   key?: string;
   /** Settings of the node daemon beyond those of this process, e.g. `{ WEFT_THREADS: '2' }`. */
   nodeEnv?: Record<string, string>;
   log?: (line: string) => void;
-  /** Aborting it while the platform starts stops what has been started. */
+  /** A signal that, aborted while the platform starts, stops what has been started. */
   signal?: AbortSignal;
 }
 
-/** The whole platform on this machine: one edge, one node, each in a process of its own. */
+/** The whole platform on this machine: one edge and one node, each in a process of its own. */
 export interface Platform extends AsyncDisposable {
   url: string;
   key: string;
   home: string;
-  /** Runs the edge's cron now; it runs every minute by itself. */
+  /** Runs the edge's cron now; otherwise it runs every minute. */
   runCron(): Promise<void>;
-  /** Rejects when the edge ends by itself; a node that does is started again. */
+  /** Rejects if the edge ends by itself. A node that ends is started again. */
   failed: Promise<never>;
   /** Drains the node, then ends the edge. */
   stop(): Promise<void>;
@@ -92,13 +92,13 @@ function portFromEnv(): number {
   throw new Error(`PORT is ${JSON.stringify(given)}; it must be 0 to 65535`);
 }
 
-/** `WEFT_HOSTS`: names by which the edge may be called, beside those of this machine, with commas between them. */
+/** Reads `WEFT_HOSTS`: names by which the edge may be called, beside those of this machine, separated by commas. */
 function hostsFromEnv(): string[] {
   const names = (process.env.WEFT_HOSTS ?? '').split(',').map((name) => name.trim().toLowerCase());
   return names.filter((name) => name !== '');
 }
 
-/** Miniflare never fires a cron by itself. */
+/** Runs the cron every minute, because Miniflare never fires it. */
 function everyMinute(edge: LocalEdge, log: (line: string) => void): () => Promise<void> {
   const timer = setInterval(() => {
     edge

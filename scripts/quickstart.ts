@@ -1,4 +1,4 @@
-/** The main job from end to end, on real data: train two adapters, classify a mixed batch, list, delete. */
+/** Walks through the main job on real data: train two adapters, classify a mixed batch, list, delete. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -48,7 +48,7 @@ async function submit(client: QuickstartClient, folder: string, task: Task): Pro
   return adapter;
 }
 
-/** Jobs that an interrupted run left in the queue would be trained before this run's. */
+/** Cancels jobs that an interrupted run left in the queue: they would be trained before this run's. */
 async function cancelLeftOvers(client: QuickstartClient, tasks: readonly Task[]): Promise<void> {
   const { data } = await client.send<{ data: Job[] }>({ method: 'GET', path: '/v1/fine_tuning/jobs' }, 200);
   for (const job of data) {

@@ -1,6 +1,6 @@
 /**
- * Holds the API against its OpenAPI document by schemathesis, all checks on, over the whole platform with a tiny base model:
- * `npm run schemathesis`, with `-- --seconds 600` for longer. The requests are the same in every run of one version.
+ * Checks the API against its OpenAPI document by schemathesis, with all checks on, over the whole platform with a tiny base model: `npm run
+ * schemathesis`, with `-- --seconds 600` for longer. The requests are the same in every run of one version.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,14 +1,14 @@
 /**
- * Keeps an edge and three nodes under mixed load while things go wrong at seeded moments and hostile clients do their worst, and checks
- * every answer:
+ * Keeps an edge and three nodes under mixed load while faults happen at seeded moments and hostile clients do their worst, and checks every
+ * answer:
  *
  *     npm run soak -- [--minutes 5] [--nodes 3] [--connections 4] [--seed 1]
  *
- * There are two tenants. The quiet one classifies, imports, trains and deletes, and every answer to it must be right: never stale, never
- * another's, and a request may fail only while a node has just been killed, drained or paused. The hostile one does what
- * `soak/hostile-acts.ts` lists; it must be refused in words. The first node is never touched, so that what grows is seen on it. A line each
- * ten seconds and a summary at the end tell of requests, acts, memory, open files and objects. Ends with code 1 and the reasons where
- * something was wrong. SIGINT ends it early; a terminal's reaches the nodes too, so that the last requests may fail.
+ * There are two tenants. The quiet one classifies, imports, trains and deletes. Every answer to it must be right, never stale and never
+ * another's; a request may fail only while a node has just been killed, drained or paused. The hostile one does the acts of
+ * `soak/hostile-acts.ts`; it must be refused in words. The first node is never touched, so that it shows what grows. A line every ten
+ * seconds and a summary at the end report requests, acts, memory, open files and objects. The command ends with code 1 and the reasons if
+ * anything was wrong. SIGINT ends it early; a terminal's reaches the nodes too, so that the last requests may fail.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -38,7 +38,7 @@ const { minutes, nodes, connections, seed } = numberOptions(values, [
 const ADAPTERS = 40;
 const LINE_MS = 10_000;
 const CRON_MS = 60_000;
-/** Checkpoints are on their way at any moment of a training. */
+/** Saves states so often that one is on its way at any moment of a training. */
 const NODE_ENV = { WEFT_CHECKPOINT_SECONDS: '1' };
 
 const stop = new AbortController();
@@ -48,7 +48,7 @@ console.log(`an edge, ${nodes} nodes, ${ADAPTERS} adapters, ${connections} conne
 await using cluster = await Cluster.start(nodes, NODE_ENV);
 await cluster.import(...Array.from({ length: ADAPTERS }, (_, i) => `adapter-${i}`));
 const complaints = new Complaints();
-// Made by a process of its own, which holds the edge's database for a moment: before anybody asks.
+// The key is made before the load begins, because another process makes it and holds the edge's database for a moment.
 const hostileKey = await cluster.keyOf('hostile');
 const load = cluster.load({
   connections,

@@ -1,6 +1,6 @@
 /**
- * Checks that the training and serving graphs give on WebGPU what they give on the CPU: on the device that this machine has, or with
- * `--lavapipe` on Mesa's software device, which is fetched for it.
+ * Checks that the training and serving graphs give the same results on WebGPU as on the CPU: on this machine's device, or with `--lavapipe`
+ * on Mesa's software device, which is fetched for it.
  *
  *     npm run check:webgpu [-- --lavapipe]
  */

@@ -30,7 +30,7 @@ export type BareHandlers = typeof handlers;
 
 serveCalls(handlers);
 
-/** Encoder and pooling alone: no adapter, no classifier, no answer. */
+/** Opens encoder and pooling alone: no adapter, no classifier, no answer. */
 async function open(): Promise<Session> {
   const { architecture, weights, weightsFolder } = await openBaseModel(base, precision);
   const graph = new Graph('bare');

@@ -4,15 +4,15 @@ import { runCommand } from '../../scripts/parity/python.ts';
 import type { WrittenAdapter } from '../serve/adapters.ts';
 import type { Bench } from '../serve/bench.ts';
 
-/** The newest when this was written, with the onnxruntime that Weft has. */
+/** The newest release at the time of writing, with the same onnxruntime as Weft. */
 const TRANSFORMERS_JS = '@huggingface/transformers@4.3.1';
-/** What exports the model; torch is the given Python's own. */
+/** Packages that export the model; torch comes from the given Python. */
 const EXPORTERS = ['onnx==1.23.2', 'onnxruntime==1.32.0'];
 const EXPORT = join(import.meta.dirname, 'export_onnx.py');
 
 /**
- * Makes sure that transformers.js is in the folder of peers, and beside it the base model with this adapter merged into it
- * as transformers.js takes it. Returns that model's folder. No dependency of the project: installed the first time.
+ * Installs transformers.js into the folder of peers, unless it is there, and writes the base model with this adapter merged into it beside
+ * it, in the form that transformers.js reads. Returns that model's folder. transformers.js is no dependency of the project.
  */
 export async function installTransformersJs(
   { peers, python, source }: Bench,

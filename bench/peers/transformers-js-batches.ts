@@ -14,7 +14,7 @@ for await (const line of { [Symbol.asyncIterator]: () => lines }) {
 }
 process.exit();
 
-/** Rows of token ids, padded to the longest. */
+/** Model inputs from rows of token ids, padded to the longest. */
 function inputsOf(rows: readonly BatchRow[]) {
   const length = Math.max(...rows.map(({ ids }) => ids.length));
   const ids = new BigInt64Array(rows.length * length);

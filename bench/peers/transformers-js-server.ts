@@ -1,6 +1,6 @@
 /**
- * transformers.js behind HTTP: what waits when a batch is done is the next batch, at most `rows` of it. Reads a setup line,
- * prints its port, then answers `POST {"rows": [{"bundle", "text"}]}` as the node daemon does, of one adapter alone.
+ * transformers.js behind HTTP: requests that wait when a batch is done form the next batch, of at most `rows`. It reads a setup line,
+ * prints its port, then answers `POST {"rows": [{"bundle", "text"}]}` as the node daemon does, on one adapter only.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

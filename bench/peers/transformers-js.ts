@@ -2,9 +2,9 @@ import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 export interface TransformersJsSetup {
-  /** The folder that it is installed under. */
+  /** The folder under which transformers.js is installed. */
   readonly peers: string;
-  /** The folder of its model. */
+  /** The folder of the model. */
   readonly model: string;
   /** `fp32` or `q8`. */
   readonly precision: string;
@@ -19,13 +19,13 @@ type Inputs = Record<string, Tensor>;
 
 export interface TransformersJs {
   readonly versions: string;
-  /** Texts as the model's inputs, padded to the longest. */
+  /** Turns texts into the model's inputs, padded to the longest. */
   tokenize(texts: readonly string[], maxLength: number): Inputs;
   tensor(data: BigInt64Array, dims: readonly number[]): Tensor;
   run(inputs: Inputs): Promise<number[][]>;
 }
 
-/** Opens a classifier in transformers.js, on the CPU. It is no dependency: it is loaded from where it was installed. */
+/** Opens a classifier in transformers.js, on the CPU. The library is no dependency: it is loaded from where it was installed. */
 export async function openTransformersJs(setup: TransformersJsSetup): Promise<TransformersJs> {
   const { peers, model: folder, precision, threads } = setup;
   const entry = join(peers, 'node_modules', '@huggingface', 'transformers', 'dist', 'transformers.node.mjs');

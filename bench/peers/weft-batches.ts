@@ -20,14 +20,14 @@ import type { BareHandlers, BareWorkerData } from './bare-worker.ts';
 const FORWARD = new URL('../../gpu-node/serve/forward-worker.ts', import.meta.url);
 const BARE = new URL('./bare-worker.ts', import.meta.url);
 const ADAPTER_BYTES = 512 * 1024 * 1024;
-/** Room for 64 adapters of r 8 on all layers, or as many of r 64 on query and value. */
+/** Bytes of stacks that hold 64 adapters of r 8 on all layers, or as many of r 64 on query and value. */
 const STACK_BYTES = 512 * 1024 * 1024;
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const setup = JSON.parse((await lines.next()).value ?? '') as BatchSetup;
 const precision = basePrecision.parse(setup.precision);
 const lanes = lanesOf('cpu', setup.threads);
-/** Widths of each adapter's rows. */
+/** Widths of the rows that each adapter gets. */
 const widths: (readonly number[])[] = [];
 const runs = await (setup.adapters.length > 0 ? mixed() : bare());
 answer({ versions: `node ${process.version}, onnxruntime ${RUNTIME_VERSION}` });
@@ -44,7 +44,7 @@ process.exit();
 
 type Run = (rows: readonly ForwardRow[]) => Promise<readonly Float32Array[]>;
 
-/** As the daemon runs rows that wait together: in its batches, on each lane in turn. */
+/** Runs rows as the daemon runs rows that wait together: in its batches, on each lane in turn. */
 async function runAll(rows: readonly ForwardRow[]): Promise<Float32Array[]> {
   const limits = { tokens: lanes.runTokens(precision), adapters: Number.POSITIVE_INFINITY };
   const batcher = new Batcher<QueuedRow & { row: ForwardRow; index: number }>(limits);
@@ -71,7 +71,7 @@ async function runAll(rows: readonly ForwardRow[]): Promise<Float32Array[]> {
   return logits;
 }
 
-/** Every row on the adapter it names. */
+/** Runs every row on the adapter that it names. */
 async function mixed(): Promise<Run[]> {
   const outline = await outlineBaseModel(setup.base);
   const memory = new AdapterMemory(ADAPTER_BYTES);
@@ -108,7 +108,7 @@ async function bare(): Promise<Run[]> {
 }
 
 function startWorkers<H extends ForwardHandlers | BareHandlers>(entry: URL, data: object): WorkerThread<H>[] {
-  // A worker that ends by itself fails its calls, which end this process.
+  // Without a listener a worker that ends by itself still fails its calls, which end this process.
   const onDeath = () => {};
   return Array.from({ length: lanes.count }, () => new WorkerThread<H>(entry, data, onDeath));
 }

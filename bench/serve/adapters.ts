@@ -14,27 +14,27 @@ import type { Tensor } from '../../shared/safetensors.ts';
 
 export interface AdapterShape {
   readonly precision: BasePrecision;
-  /** Ranks, which the adapters have in turn. */
+  /** Ranks that the adapters take in turn. */
   readonly ranks: readonly number[];
   readonly targets: LoraConfig['target_modules'];
   readonly labels: number;
-  /** Tokens that a text is cut to. */
+  /** Tokens at which a text is cut. */
   readonly maxLength: number;
 }
 
 export interface WrittenAdapter {
-  /** SHA-256 of its manifest, by which a node knows it. */
+  /** SHA-256 of its manifest: the id under which a node knows it. */
   readonly bundle: string;
-  /** Holds its files, in HF PEFT's format. */
+  /** The folder with its files, in HF PEFT's format. */
   readonly folder: string;
 }
 
-/** Small enough that a layer's output stays near the base model's. */
+/** Standard deviation of the weights, small enough to keep a layer's output near the base model's. */
 const DEVIATION = 0.02;
-/** Weights are windows of one pool of random numbers: drawing each would take a minute for a thousand adapters. */
+/** Size of one pool of random numbers. Weights are windows of it, because drawing each would take a minute for a thousand adapters. */
 const POOL = 2 ** 21;
 
-/** Writes adapters of random weights into a node's cache folder, which needs no edge to serve them then. */
+/** Writes adapters of random weights into a node's cache folder, so that it can serve them without an edge. */
 export async function writeAdapters(
   cache: string,
   source: BaseModelSource,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { BaseModelSource } from '../../gpu-node/models/open-base-model.ts';
 import { LineProcess } from '../line-process.ts';
 
-/** What answers batches in a process of its own: reads a setup line, then a batch a line. */
+/** Programs that answer batches in a process of their own: each reads a setup line, then a batch a line. */
 export const RUNNERS = {
   weft: () => [process.execPath, peer('weft-batches.ts')],
   peft: (python: string) => [python, peer('peft_batches.py')],
@@ -11,24 +11,24 @@ export const RUNNERS = {
 
 export interface BatchSetup {
   readonly base: BaseModelSource;
-  /** Of Weft the base model's, as `base_precision`; of HF PEFT `fp32`, `autocast` or `bf16`; of transformers.js a `dtype`. */
+  /** Weft: the base model's, as `base_precision`; HF PEFT: `fp32`, `autocast` or `bf16`; transformers.js: a `dtype`. */
   readonly precision: string;
   readonly threads: number;
-  /** Folders of the adapters' files; without any, Weft runs the encoder and pooling alone. */
+  /** Folders of the adapters' files. Without any, Weft runs the encoder and pooling alone. */
   readonly adapters: readonly string[];
-  /** Where transformers.js is installed, and its model. */
+  /** The folders of transformers.js and of its model. */
   readonly peers: string;
   readonly model?: string;
 }
 
 export interface BatchRow {
   readonly ids: readonly number[];
-  /** Index of its adapter. */
+  /** Index of the row's adapter. */
   readonly adapter: number;
 }
 
 export interface BatchAnswer {
-  /** From token ids to logits. */
+  /** Milliseconds from token ids to logits. */
   readonly ms: number;
   readonly logits: readonly (readonly number[])[];
 }

@@ -1,4 +1,4 @@
-/** Batches alone, without a server: from token ids to logits. */
+/** Figures on batches alone, without a server: from token ids to logits. */
 import { loadTokenizer } from '../../gpu-node/data/tokenizer.ts';
 import { installTransformersJs } from '../peers/install.ts';
 import { median, quartiles } from '../statistics.ts';
@@ -7,10 +7,10 @@ import { type BatchRow, BatchRunner, type BatchSetup } from './batch-runner.ts';
 import { type Bench, freshAdapters } from './bench.ts';
 import type { Measured } from './figure.ts';
 
-/** Runs at the start of each side that are not counted: they allocate, and the first loads every adapter. */
+/** Uncounted runs at the start of each side: they allocate, and the first loads every adapter. */
 const WARMUP = 3;
 
-/** 32 rows on 32 adapters, of texts cut at `length` tokens; how many times as fast as HF PEFT at best. */
+/** Runs 32 rows on 32 adapters, of texts cut at `length` tokens; measures Weft's speed as a multiple of HF PEFT's best. */
 export async function againstPeft(bench: Bench, length: number): Promise<Measured> {
   const setup = setupFor(bench, await freshAdapters(bench, 32));
   const ours = await startAll(bench, 'weft', setup, ['fp32', 'int8']);
@@ -20,7 +20,7 @@ export async function againstPeft(bench: Bench, length: number): Promise<Measure
   return compared(ours, peers, `logits in fp32 differ by at most ${difference.toExponential(1)}`);
 }
 
-/** The same batch, 64 tokens, beside encoder and pooling alone; the bare base model's time over Weft's. */
+/** Runs the same batch, 64 tokens, and encoder and pooling alone; measures the bare base model's time over Weft's. */
 export async function againstBareBase(bench: Bench, shape: Partial<AdapterShape> = {}): Promise<Measured> {
   const { precision = 'fp32' } = shape;
   const setup = setupFor(bench, await freshAdapters(bench, 32, shape));
@@ -30,7 +30,7 @@ export async function againstBareBase(bench: Bench, shape: Partial<AdapterShape>
   return compared(ours, bare);
 }
 
-/** One adapter in fp32 on rows of one length; how many times as fast as transformers.js. */
+/** Runs one adapter in fp32 on rows of one length; measures Weft's speed as a multiple of transformers.js's. */
 export async function againstTransformersJs(bench: Bench): Promise<Measured> {
   const [adapter] = await freshAdapters(bench, 1);
   const model = await installTransformersJs(bench, adapter!);
@@ -42,7 +42,7 @@ export async function againstTransformersJs(bench: Bench): Promise<Measured> {
   return compared(ours, peers, `logits differ by at most ${difference.toExponential(1)}`);
 }
 
-/** 64 rows on 64 adapters beside the same rows on one of them. */
+/** Runs 64 rows on 64 adapters, and the same rows on one of them. */
 export async function distinctAgainstOne(bench: Bench, shape: Partial<AdapterShape> = {}): Promise<Measured> {
   const { precision = 'fp32' } = shape;
   const setup = setupFor(bench, await freshAdapters(bench, 64, shape));
@@ -62,7 +62,7 @@ export async function distinctAgainstOne(bench: Bench, shape: Partial<AdapterSha
   return { value: median(ratios), detail: [`64 adapters ${show(distinct)}`, `one ${show(one)}`] };
 }
 
-/** 32 rows on 32 adapters, half of them of r 64, beside the same rows on adapters of r 8. */
+/** Runs 32 rows on 32 adapters, half of them of r 64, and the same rows on adapters of r 8. */
 export async function mixedRanks(bench: Bench, shape: Partial<AdapterShape> = {}): Promise<Measured> {
   const { precision = 'fp32' } = shape;
   const adapters = await freshAdapters(bench, 64, { ...shape, ranks: [8, 64] });
@@ -95,11 +95,11 @@ function startAll(
 
 interface BatchShape {
   readonly rows: number;
-  /** Tokens that a text is cut to. */
+  /** Tokens at which a text is cut. */
   readonly length: number;
-  /** Row i is on adapter i modulo this. */
+  /** Number of adapters; row i is on adapter i modulo this. */
   readonly adapters: number;
-  /** Whether texts are strung together until every row has all of its tokens: nothing is padding then. */
+  /** True to string texts together until every row has all of its tokens, so that nothing is padding. */
   readonly full?: boolean;
 }
 
@@ -119,7 +119,7 @@ async function batchesOfTexts({ texts, rounds, source }: Bench, shape: BatchShap
   return Array.from({ length: rounds + WARMUP }, batch);
 }
 
-/** Runs every batch on every side, in alternating order, and ends them. Returns how far the logits of `alike` are apart at most. */
+/** Runs every batch on every side, in alternating order, and ends them. Returns the largest difference between the logits of `alike`. */
 async function takeTurns(
   sides: readonly BatchRunner[],
   batches: readonly (readonly BatchRow[])[],
@@ -143,7 +143,7 @@ async function timed(side: BatchRunner, batch: readonly BatchRow[], round: numbe
   return logits.flat();
 }
 
-/** The best of the peers beside the best of ours, turn by turn. */
+/** Compares the best of the peers with the best of ours, turn by turn. */
 function compared(ours: readonly BatchRunner[], peers: readonly BatchRunner[], ...notes: string[]): Measured {
   const [best, peer] = [fastest(ours), fastest(peers)];
   const ratios = best.times.map((ms, i) => peer.times[i]! / ms);

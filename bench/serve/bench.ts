@@ -18,13 +18,13 @@ export interface BenchOptions {
   readonly rounds: number;
 }
 
-/** What every measurement starts from. */
+/** The common inputs of every measurement. */
 export interface Bench extends BenchOptions {
   readonly source: BaseModelSource;
   readonly texts: Texts;
-  /** The home of the daemons that are measured. */
+  /** The home of the measured daemons. */
   readonly home: string;
-  /** What is installed for peers alone. */
+  /** The folder of packages that only peers need. */
   readonly peers: string;
 }
 
@@ -52,7 +52,7 @@ export const USUAL_SHAPE: AdapterShape = {
   maxLength: 128,
 };
 
-/** Adapters in the daemon's cache folder, where nothing else lies then. */
+/** Writes adapters into the daemon's cache folder, which then holds nothing else. */
 export async function freshAdapters(
   { home, source }: Bench,
   count: number,

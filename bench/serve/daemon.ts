@@ -9,16 +9,16 @@ import { startStandInEdge } from './stand-in-edge.ts';
 
 const SECRET = 'secret-of-the-bench';
 
-/** Adapters' memory of a node that knows more of them than it holds: about half of a thousand of r 8. */
+/** Bytes of adapters' memory that hold about half of a thousand adapters of r 8. */
 export const LITTLE_MEMORY = 160 * 2 ** 20;
 
-/** A server of `POST {rows: [{bundle, text}]}`, as the node daemon is one. */
+/** A server of `POST {rows: [{bundle, text}]}`, such as the node daemon. */
 export interface Served {
   readonly url: string;
   readonly token: string;
 }
 
-/** A node daemon in a process of its own, on the adapters that lie in its cache folder. */
+/** A node daemon in a process of its own, on the adapters in its cache folder. */
 export class Daemon implements Served, AsyncDisposable {
   readonly url: string;
   readonly token = SECRET;
@@ -31,7 +31,7 @@ export class Daemon implements Served, AsyncDisposable {
     this.url = `${url}/internal/classify`;
   }
 
-  /** `memoryBytes` of adapters, or the daemon's default. */
+  /** Starts a daemon with `memoryBytes` for adapters, or its default. */
   static async start({ home, source, threads }: Bench, memoryBytes?: number): Promise<Daemon> {
     const edge = await startStandInEdge();
     const child = spawn(process.execPath, NODE_ARGUMENTS, {
@@ -58,7 +58,7 @@ export class Daemon implements Served, AsyncDisposable {
     throw new Error('the node daemon ended before it listened');
   }
 
-  /** Starts to load adapters ahead of their use. */
+  /** Starts loading adapters ahead of their use. */
   async warm(bundles: readonly string[]): Promise<void> {
     const response = await fetch(new URL('/internal/warm', this.url), {
       method: 'POST',
@@ -71,13 +71,13 @@ export class Daemon implements Served, AsyncDisposable {
       throw new Error(`the daemon warms ${accepted} of ${bundles.length} adapters`);
   }
 
-  /** Adapters that it has brought to memory since its start. */
+  /** Number of adapters that the daemon has loaded into memory since its start. */
   async loads(): Promise<number> {
     const response = await fetch(new URL('/metrics', this.url));
     return Number(/^weft_adapter_loads_total\{outcome="ok"\} (\d+)$/m.exec(await response.text())?.[1] ?? 0);
   }
 
-  /** What the process holds. */
+  /** The process's memory. */
   memory(): ReturnType<typeof processMemory> {
     return processMemory(this.#child.pid!);
   }

@@ -11,20 +11,20 @@ import type { Served } from './daemon.ts';
 import type { Measured } from './figure.ts';
 import { LoadProcess } from './load.ts';
 
-/** Texts of each side's turn, one after the other over one kept connection. */
+/** Texts of one side's turn, sent one after another over one kept connection. */
 const TURN = 20;
 /** Words of a short text. */
 const WORDS = 8;
-/** Turns at the start that are not counted. */
+/** Uncounted turns at the start. */
 const WARMUP = 2;
 
-/** What the edge adds to the node's own answer, in milliseconds, medians of the same number of texts in turn. */
+/** Measures the milliseconds that the edge adds to the node's own answer: medians of the same number of texts in turn. */
 export async function aboveNode(bench: Bench): Promise<Measured> {
   const { edge, node } = await singleTexts(bench);
   return { value: median(edge) - median(node), detail: [shown(edge, node)] };
 }
 
-/** The median answer to a single short text, in milliseconds. */
+/** Measures the median answer to a single short text, in milliseconds. */
 export async function shortText(bench: Bench): Promise<Measured> {
   const { edge, node } = await singleTexts(bench);
   return { value: median(edge), detail: [shown(edge, node)] };
@@ -71,7 +71,7 @@ async function singleTexts(bench: Bench): Promise<Record<'edge' | 'node', number
   return latencies;
 }
 
-/** Gives the platform an adapter of random weights, as the adapter `bench`. */
+/** Imports an adapter of random weights into the platform, under the name `bench`. */
 async function importAdapter({ home, source }: Bench, { url, key }: Platform): Promise<void> {
   const shape = { ...USUAL_SHAPE, precision: 'int8' } as const;
   const [adapter] = await writeAdapters(join(home, 'import'), source, 1, shape);

@@ -2,16 +2,16 @@ import type { Bench } from './bench.ts';
 
 export interface Measured {
   readonly value: number;
-  /** What it was made of, a line each. */
+  /** The numbers behind the value, one line each. */
   readonly detail: readonly string[];
 }
 
-/** A number that serving is held to. */
+/** A number with the aim that serving must meet. */
 export interface Figure {
   readonly name: string;
   readonly what: string;
   readonly aim: { readonly atLeast: number } | { readonly atMost: number };
-  /** Of the value: empty for a ratio. */
+  /** Unit of the value; empty for a ratio. */
   readonly unit?: string;
   measure(bench: Bench): Promise<Measured>;
 }

@@ -11,10 +11,10 @@ import { coldAboveWarm, hotBesideCold, quietBesideFlood } from './latency.ts';
 import { ofManyAdapters } from './memory.ts';
 import { againstPeftServer, againstTransformersJsServer, manyAgainstFew } from './throughput.ts';
 
-/** As `"auto"` trains them. */
+/** The targets that `"auto"` chooses. */
 const ALL_LAYERS = { targets: 'all-linear' } as const;
 
-/** Every figure, in the order in which it is measured. */
+/** Every figure, in the order of measurement. */
 export const FIGURES: readonly Figure[] = [
   {
     name: 'batch-64',

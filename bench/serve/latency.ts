@@ -1,4 +1,4 @@
-/** Latencies through the node daemon: of adapters that are not in memory, and of one client beside others. */
+/** Figures on latencies through the node daemon: of adapters that are not in memory, and of one client beside others. */
 import { utimes } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, quantile } from '../statistics.ts';
@@ -10,19 +10,19 @@ import { type Load, LoadProcess } from './load.ts';
 import { requestBody } from './throughput.ts';
 
 const SHAPE = { precision: 'int8' } as const;
-/** Warm answers before anything is counted: the session is built. */
+/** Uncounted warm answers at the start, during which the session is built. */
 const WARMUP = 50;
-/** Cold adapters that are asked to be warmed in a turn, all at once, as many in a request. */
+/** Cold adapters that one turn asks to be warmed, in requests of as many as are allowed. */
 const COLD = 200;
 const WARMED_TOGETHER = 100;
-/** How often a turn looks whether they are loaded. */
+/** Milliseconds between two checks of a turn whether they are loaded. */
 const LOOK_MS = 20;
-/** Texts that the flood sends in a turn. */
+/** Texts that the flood sends in one turn. */
 const FLOOD = { count: 1024, connections: 64 };
-/** Turns beside others: a hundred samples of the steady client in each. */
+/** Most turns beside others: each gives a hundred samples of the steady client. */
 const MOST_TURNS = 5;
 
-/** The first answer of an adapter that lies on disk, less a warm answer to such a text; in milliseconds. */
+/** Measures the first answer of an adapter on disk, less a warm answer to such a text; in milliseconds. */
 export async function coldAboveWarm(bench: Bench): Promise<Measured> {
   const pairs = 10 * bench.rounds;
   const [warm, ...cold] = await freshAdapters(bench, 1 + pairs, SHAPE);
@@ -39,11 +39,11 @@ export async function coldAboveWarm(bench: Bench): Promise<Measured> {
   return { value: coldMs - warmMs, detail: [detail] };
 }
 
-/** The 99th percentile of a steady client's hot adapter while 200 others are loaded, as a multiple of that in calm. */
+/** Measures the 99th percentile of a steady client's hot adapter while 200 others are loaded, as a multiple of the same in calm. */
 export async function hotBesideCold(bench: Bench): Promise<Measured> {
   const turns = Math.min(bench.rounds, MOST_TURNS);
   const [hot, ...cold] = await freshAdapters(bench, 1 + COLD * turns, SHAPE);
-  // As the one used last, which a daemon loads when it starts: so no cold one is.
+  // A daemon loads the adapters used last when it starts; this one is made the last, so that no cold one is loaded.
   const later = new Date(Date.now() + 60_000);
   await utimes(hot!.folder, later, later);
   await using client = await SteadyClient.start(bench, hot!, 10);
@@ -63,7 +63,7 @@ export async function hotBesideCold(bench: Bench): Promise<Measured> {
   return client.measured(`${COLD} cold adapters load within ${median(times).toFixed(0)} ms`);
 }
 
-/** The same of a tenant that sends a text now and then while another sends as fast as it is answered. */
+/** Measures the same for a tenant that sends a text now and then while another sends as fast as it is answered. */
 export async function quietBesideFlood(bench: Bench): Promise<Measured> {
   const [quiet, flooding] = await freshAdapters(bench, 2, SHAPE);
   await using client = await SteadyClient.start(bench, quiet!, 25);
@@ -81,13 +81,13 @@ export async function quietBesideFlood(bench: Bench): Promise<Measured> {
   return client.measured(`another tenant floods, with ${median(rates).toFixed(0)} requests/s`);
 }
 
-/** A text to each. */
+/** Bodies of requests: one text to each adapter. */
 function bodiesFor({ texts }: Bench, adapters: readonly WrittenAdapter[], tenant?: string): string[] {
   const taken = texts.take(adapters.length);
   return adapters.map((adapter, i) => requestBody(adapter, taken[i]!, tenant));
 }
 
-/** A client of one adapter on a daemon of its own, alone and beside other requests in turn. */
+/** A client of one adapter on a daemon of its own, in turn alone and beside other requests. */
 class SteadyClient implements AsyncDisposable {
   readonly #bench: Bench;
   readonly #adapter: WrittenAdapter;
@@ -103,7 +103,7 @@ class SteadyClient implements AsyncDisposable {
     this.#everyMs = everyMs;
   }
 
-  /** Sends a text every `everyMs` milliseconds. */
+  /** Starts a client that sends a text every `everyMs` milliseconds. */
   static async start(bench: Bench, adapter: WrittenAdapter, everyMs: number): Promise<SteadyClient> {
     const client = new SteadyClient(bench, adapter, everyMs);
     client.#daemon = client.#stack.use(await Daemon.start(bench));
@@ -112,7 +112,7 @@ class SteadyClient implements AsyncDisposable {
     return client;
   }
 
-  /** Sends while the others are at work, `most` texts at most, then as many in calm. */
+  /** Sends at most `most` texts while the others are at work, then as many in calm. */
   async turn(most: number, others: (daemon: Daemon) => Promise<void>): Promise<void> {
     const beside = this.#load.begin(this.#texts(most));
     await others(this.#daemon);

@@ -1,4 +1,4 @@
-/** Sends requests: reads a load a line, and answers each with its latencies; the line `"end"` ends one early. */
+/** Sends requests: it reads one load per line, and answers each with its latencies; the line `"end"` ends a load early. */
 import { Agent, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +19,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 process.exit();
 
 async function send({ url, token, bodies, connections, everyMs }: Load): Promise<LoadAnswer> {
-  // Of this load alone: a connection kept since the last one may be closed just when it is used.
+  // Each load has its own agent: a connection kept since the last load may close just when it is used.
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const latencies: number[] = [];
   const start = performance.now();

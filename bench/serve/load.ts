@@ -2,20 +2,20 @@ import { join } from 'node:path';
 import { LineProcess } from '../line-process.ts';
 import type { Served } from './daemon.ts';
 
-/** Requests to send, in a process of its own. */
+/** Requests that a process of its own sends. */
 export interface Load extends Served {
-  /** JSON, one a request. */
+  /** JSON bodies, one per request. */
   readonly bodies: readonly string[];
-  /** Requests under way at once. */
+  /** Most requests under way at once. */
   readonly connections: number;
-  /** Sends one as often as this at most; without it, whenever another is answered. */
+  /** Milliseconds between requests; without it the next is sent when one is answered. */
   readonly everyMs?: number;
 }
 
 export interface LoadResult {
-  /** From the first request to the last answer. */
+  /** Milliseconds from the first request to the last answer. */
   readonly ms: number;
-  /** Of each request that was answered, in order of the answers. */
+  /** Milliseconds of each answered request, in order of the answers. */
   readonly latencies: readonly number[];
 }
 
@@ -33,12 +33,12 @@ export class LoadProcess implements AsyncDisposable {
     );
   }
 
-  /** Sends all, and waits for the answers. @throws where one is not 200 */
+  /** Sends all requests and waits for the answers. @throws where an answer is not 200 */
   async run(load: Load): Promise<LoadResult> {
     return resultOf(await this.#process.ask<LoadAnswer>(load));
   }
 
-  /** Sends until `end` is called, which waits for the answers under way. */
+  /** Sends requests until `end` is called, which waits for the answers under way. */
   begin(load: Load): { end(): Promise<LoadResult> } {
     const answer = this.#process.ask<LoadAnswer>(load);
     return {

@@ -29,7 +29,7 @@ export class PeerServer implements Served, AsyncDisposable {
     this.versions = process.ready.versions;
   }
 
-  /** `precision` as in `BatchSetup`. */
+  /** Starts a peer; `precision` is that of `BatchSetup`. */
   static async start(
     kind: keyof typeof COMMANDS,
     precision: string,

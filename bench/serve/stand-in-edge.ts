@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import type { HeartbeatResponse, RegisterNode, RegisterNodeResponse } from '../../shared/api/nodes.ts';
 
-/** Lets a daemon serve for as long as any measurement takes, on what it knew at its start. */
+/** Lets a daemon serve on what it knew at its start, for longer than any measurement takes. */
 const SERVING = { lease_seconds: 3600, head: 0, changes: [] };
 
-/** What a daemon needs of an edge to serve what is in its cache: to be taken, and a lease. It has no jobs. */
+/** Starts a server with the edge's calls that a daemon needs to serve its cache: registration and a lease. It has no jobs. */
 export async function startStandInEdge(): Promise<{ url: string; server: Server }> {
   const server = createServer(async (request, response) => {
     const body = await json(request);

@@ -1,13 +1,13 @@
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A text, and which task it is of. */
+/** A text and its task. */
 export interface TaskText {
   readonly task: number;
   readonly text: string;
 }
 
-/** Real texts of one or several tasks in turn; none is handed out twice. */
+/** Real texts of one or several tasks in turn; no text is handed out twice. */
 export class Texts {
   readonly #tasks: readonly (readonly string[])[];
   #taken = 0;
@@ -16,7 +16,7 @@ export class Texts {
     this.#tasks = tasks;
   }
 
-  /** `folder` holds JSONL files of `{"text", "label"}` lines, or a folder of such for each task. */
+  /** Reads a folder that holds JSONL files of `{"text", "label"}` lines, or one such folder per task. */
   static async read(folder: string): Promise<Texts> {
     const isTask = await access(join(folder, 'train.jsonl')).then(
       () => true,
@@ -32,7 +32,7 @@ export class Texts {
     return this.#tasks.length;
   }
 
-  /** The next texts, of each task in turn. Where a task's are used up they come again, a number behind each. */
+  /** The next texts, of each task in turn. A task whose texts are used up starts again, with a number behind each text. */
   take(count: number): TaskText[] {
     return Array.from({ length: count }, () => {
       const task = this.#taken % this.#tasks.length;

@@ -1,4 +1,4 @@
-/** Requests a second through whole servers, one text a request. */
+/** Figures on requests a second through whole servers, with one text a request. */
 import { Random } from '../../gpu-node/random.ts';
 import { median, quartiles } from '../statistics.ts';
 import type { WrittenAdapter } from './adapters.ts';
@@ -10,20 +10,20 @@ import { PeerServer } from './peer-server.ts';
 import type { TaskText } from './texts.ts';
 
 const CONNECTIONS = 64;
-/** Requests of a side's turn. */
+/** Requests of one side's turn. */
 const TURN = 256;
-/** Turns at the start that are not counted: sessions are built, adapters loaded. */
+/** Uncounted turns at the start, in which sessions are built and adapters loaded. */
 const WARMUP = 1;
 
 /**
- * Texts of all tasks, an adapter each; how many times as many requests a second as the PEFT server answers, held in bf16, in
- * which its batches are fastest.
+ * Sends texts of all tasks, with an adapter each; measures requests a second as a multiple of the PEFT server's. That holds the model in
+ * bf16, in which its batches are fastest.
  */
 export async function againstPeftServer(bench: Bench): Promise<Measured> {
   return againstServers(bench, 'peft', ['bf16'], bench.texts.tasks);
 }
 
-/** The same on one adapter, against a transformers.js server. */
+/** Measures the same on one adapter, against a transformers.js server. */
 export async function againstTransformersJsServer(bench: Bench): Promise<Measured> {
   return againstServers(bench, 'transformers.js', ['fp32', 'q8'], 1);
 }
@@ -63,8 +63,8 @@ async function againstServers(
 }
 
 /**
- * A thousand adapters asked for by Zipf's law beside five, on one daemon that has loaded each once, the most popular last, and holds about
- * half of them.
+ * Compares a thousand adapters, asked for by Zipf's law, with five. The one daemon has loaded each once, the most popular last, and holds
+ * about half of them.
  */
 export async function manyAgainstFew(bench: Bench): Promise<Measured> {
   const adapters = await freshAdapters(bench, 1000, { precision: 'int8' });
@@ -98,7 +98,7 @@ export async function manyAgainstFew(bench: Bench): Promise<Measured> {
   };
 }
 
-/** Loads every adapter, in order, by a text to each. */
+/** Loads the adapters in order, by one text to each. */
 export async function askEachOnce(
   { texts }: Bench,
   { url, token }: Served,
@@ -109,7 +109,7 @@ export async function askEachOnce(
   await load.run({ url, token, bodies, connections: CONNECTIONS });
 }
 
-/** A request of one text, as the edge makes it for a tenant. */
+/** A request of one text in the form in which the edge sends it for a tenant. */
 export function requestBody(
   { bundle }: WrittenAdapter,
   { text }: Pick<TaskText, 'text'>,
@@ -118,7 +118,7 @@ export function requestBody(
   return JSON.stringify({ rows: [{ bundle, text }], tenant });
 }
 
-/** A server, or one sort of requests to it, and what it answered a second in each turn. */
+/** A server, or one kind of requests to it, with its answers a second in each turn. */
 class Side {
   readonly rates: number[] = [];
   readonly #name: string;

@@ -1,17 +1,17 @@
 import { HEARTBEAT_SECONDS } from '../../shared/job-state.ts';
 
 const MONTH_SECONDS = 30 * 24 * 3600;
-/** Milliseconds of a Worker's processor that a request takes. */
+/** Milliseconds of a Worker's processor per request. */
 const CPU_MS = 2;
 /** Files of a bundle: each is one call to the edge, one read of D1 and one of R2. */
 const BUNDLE_FILES = 3;
-/** Rows of D1 that a resolution reads: a version and its name's highest, the head of the changes and whether one is pending. */
+/** D1 rows that a resolution reads: a version and its name's highest, the newest change and a pending one if any. */
 const RESOLUTION_ROWS = 4;
-/** Rows that an idle node's heartbeat reads, and the share of heartbeats that write `last_seen`. */
+/** D1 rows that an idle node's heartbeat reads, and the share of heartbeats that write `last_seen`. */
 const HEARTBEAT_ROWS = 8;
 const HEARTBEAT_WRITES = 0.5;
 
-/** Dollars a million, beyond what a month includes (Workers Paid). */
+/** Dollars per million, beyond what a month includes (Workers Paid). */
 const PRICES = {
   request: { included: 10e6, price: 0.3 },
   cpuMs: { included: 30e6, price: 0.02 },
@@ -21,16 +21,16 @@ const PRICES = {
 };
 const SUBSCRIPTION = 5;
 
-/** What a stretch of requests asked of the edge. */
+/** The edge's work for a stretch of requests. */
 export interface Usage {
   requests: number;
-  /** Of adapters that an isolate did not remember. */
+  /** Resolutions of adapters that an isolate did not remember. */
   resolutions: number;
-  /** Of bundles that a node did not have. */
+  /** Downloads of bundles that a node did not have. */
   downloads: number;
 }
 
-/** Operations of a request, and what a month of them and of the nodes' heartbeats costs. */
+/** Operations per request, and the price of a month of them and of the nodes' heartbeats. */
 export function costs(
   usage: Usage,
   { rate, nodes }: { rate: number; nodes: number },

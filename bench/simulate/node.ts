@@ -1,14 +1,14 @@
-/** Milliseconds that a text takes: 32 of 64 tokens in 230 ms, on two cores (bench/README.md). */
+/** Milliseconds per text, as measured for batches of 32 texts (bench/README.md). */
 const TEXT_MS = 7.2;
-/** Milliseconds until an adapter is in its slot, from the node's disk and through the edge. */
+/** Milliseconds until an adapter is in its slot: from the node's disk, and through the edge. */
 const LOAD_MS = { disk: 20, none: 250 };
-/** Adapters of 300 KB that `WEFT_CACHE_BYTES` has room for. */
+/** Number of 300 KB adapters that fit into `WEFT_CACHE_BYTES`. */
 const DISK_ADAPTERS = 14_000;
 
-/** Where an adapter was found. */
+/** The tier in which an adapter was found. */
 export type Tier = 'slot' | 'disk' | null;
 
-/** The adapters of a tier: the policy that decides which one goes. The least recently used. */
+/** The adapters of a tier. The least recently used one goes first. */
 class Held {
   readonly #room: number;
   readonly #adapters = new Set<string>();
@@ -17,7 +17,7 @@ class Held {
     this.#room = room;
   }
 
-  /** Uses an adapter, which is held from then on; returns whether it was before. */
+  /** Uses an adapter, which is held from now on; returns whether it was held before. */
   use(adapter: string): boolean {
     const held = this.#adapters.delete(adapter);
     this.#adapters.add(adapter);
@@ -26,7 +26,7 @@ class Held {
   }
 }
 
-/** A node as far as a simulation needs it: what it holds, and how long its queue is. */
+/** The state of a simulated node: the adapters it holds, and the length of its queue. */
 export class SimulatedNode {
   readonly #slots: Held;
   readonly #disk = new Held(DISK_ADAPTERS);
@@ -41,7 +41,7 @@ export class SimulatedNode {
     this.#disk.use(adapter);
   }
 
-  /** Takes a text; an adapter is loaded while others are answered. */
+  /** Takes a text. An adapter is loaded while other texts are answered. */
   answer(adapter: string, now: number): { tier: Tier; doneAt: number } {
     const inSlot = this.#slots.use(adapter);
     const onDisk = this.#disk.use(adapter);
@@ -50,7 +50,7 @@ export class SimulatedNode {
     return { tier, doneAt: this.#freeAt + (tier === 'slot' ? 0 : LOAD_MS[tier ?? 'none']) };
   }
 
-  /** Texts that wait. */
+  /** Number of waiting texts. */
   waiting(now: number): number {
     return Math.max(0, Math.ceil((this.#freeAt - now) / TEXT_MS));
   }

@@ -4,14 +4,14 @@ import type { Adapter } from '../../shared/api/adapters.ts';
 import type { File } from '../../shared/api/datasets.ts';
 
 const PAGE = 100;
-/** Milliseconds that an answer may take to begin, and a file to pass. */
+/** Milliseconds for an answer to begin, and for a file to pass. */
 const TIMEOUT_MS = 300_000;
 
-/** Where a file of an adapter lies, and the rows of a dataset. */
+/** Paths of an adapter's file and of a dataset's rows. */
 export const adapterFile = (id: string, file: BundleFile) => `/v1/adapters/${id}/files/${file}`;
 export const rowsOf = (id: string) => `/v1/files/${id}/content`;
 
-/** The public API, as far as a backup needs it. */
+/** The calls of the public API that a backup needs. */
 export class BackupApi {
   readonly #url: string;
   readonly #key: string;
@@ -21,13 +21,13 @@ export class BackupApi {
     this.#key = key;
   }
 
-  /** From `WEFT_URL` and `WEFT_API_KEY`, which default to what `npm start` brings up. */
+  /** Reads `WEFT_URL` and `WEFT_API_KEY`, which default to the platform of `npm start`. */
   static fromEnvironment(): BackupApi {
     const { WEFT_URL, WEFT_API_KEY } = process.env;
     return new BackupApi(WEFT_URL || 'http://127.0.0.1:8787', WEFT_API_KEY || 'weft-dev');
   }
 
-  /** The ready versions of a name, or of all names: by name, and within it as they were made. */
+  /** The ready versions of a name, or of all names, ordered by name and then by age. */
   async readyAdapters(name?: string): Promise<Adapter[]> {
     const found = await this.#all<Adapter>('/v1/adapters', {
       status: 'ready',
@@ -41,19 +41,19 @@ export class BackupApi {
     return this.#all<File>('/v1/files', { order: 'asc' });
   }
 
-  /** An adapter's object, whole. */
+  /** An adapter with all its fields, which lists may leave out. */
   async adapter(id: string): Promise<Adapter> {
     return (await (await this.#call(`/v1/adapters/${id}`)).json()) as Adapter;
   }
 
-  /** Whether what lies at a path is of this SHA-256. */
+  /** True if the content at a path has this SHA-256. */
   async has(path: string, sha256: string): Promise<boolean> {
     const response = await this.#call(path, { headers: { 'if-none-match': `"${sha256}"` } }, 304);
     await response.body?.cancel();
     return response.status === 304;
   }
 
-  /** The bytes at a path, and the SHA-256 that the platform says they have. */
+  /** The bytes at a path, and their SHA-256 as the platform states it. */
   async download(path: string): Promise<{ sha256: string; body: ReadableStream<Uint8Array> }> {
     const response = await this.#call(path);
     const sha256 = /^"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
@@ -96,7 +96,7 @@ export class BackupApi {
     return found;
   }
 
-  /** @throws with the platform's own words where it refuses */
+  /** @throws with the platform's own message where it refuses */
   async #call(path: string, init: RequestInit = {}, also?: number): Promise<Response> {
     const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${this.#key}` };
     const signal = AbortSignal.timeout(TIMEOUT_MS);

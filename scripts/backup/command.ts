@@ -1,6 +1,8 @@
 import { BackupApi } from './api.ts';
 
-/** Runs a command over a backup's folder, its one argument. The action returns how many adapters it failed at; the process ends with 1 where that is any. */
+/**
+ * Runs a command over a backup's folder, its one argument. The action returns how many items failed; if any did, the process ends with 1.
+ */
 export async function runCommand(
   command: string,
   action: (api: BackupApi, folder: string, say: (line: string) => void) => Promise<number>,

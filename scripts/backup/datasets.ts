@@ -24,7 +24,7 @@ type DatasetRecord = z.infer<typeof datasetRecord>;
 const rowsPath = (root: string, id: string) => join(root, FOLDER, `${id}.jsonl`);
 const recordPath = (root: string, id: string) => join(root, FOLDER, `${id}.json`);
 
-/** Saves the rows of every dataset, as they are trained on. Returns how many could not be saved, each of which was said. */
+/** Saves every dataset's rows, in the form in which they are trained on. Reports each failure and returns how many there were. */
 export async function backUpFiles(api: BackupApi, root: string, say: Say): Promise<number> {
   let failures = 0;
   for (const { id, filename, examples } of await api.files()) {
@@ -54,7 +54,7 @@ async function saveRows(api: BackupApi, root: string, id: string): Promise<[sha2
   throw new Error(`${path} differs from the platform's, and is left as it is; choose another folder`);
 }
 
-/** Uploads every dataset of which the platform has not the same rows; ids are given anew. Returns how many could not be restored. */
+/** Uploads every dataset whose rows the platform lacks; the platform gives new ids. Returns how many could not be restored. */
 export async function restoreFiles(api: BackupApi, root: string, say: Say): Promise<number> {
   const entries = await readdir(join(root, FOLDER)).catch(() => []);
   const there = entries.length === 0 ? [] : await api.files();
@@ -70,7 +70,7 @@ export async function restoreFiles(api: BackupApi, root: string, say: Say): Prom
   return failures;
 }
 
-/** @param there the platform's datasets, to which what is uploaded is added */
+/** @param there the platform's datasets; an upload is added to them */
 async function restoreOne(api: BackupApi, root: string, id: string, there: File[]): Promise<string> {
   const path = recordPath(root, id);
   const { sha256, filename, examples } = datasetRecord.parse(JSON.parse(await readFile(path, 'utf8')));

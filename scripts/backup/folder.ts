@@ -7,9 +7,9 @@ import { BUNDLE_FILES, sha256Hex } from '../../shared/adapter-format.ts';
 import { adapterRef, parseAdapterRef } from '../../shared/api/common.ts';
 
 /*
- * A backup is a folder with one of each version, `NAME@VERSION`, in it: the adapter's three files as they are, and
- * `backup.json`, which is written last. So a version is whole where it has one. Datasets lie in `files`, each by the id that it had: its rows, and
- * what the platform said of it (`datasets.ts`).
+ * A backup is a folder with one subfolder `NAME@VERSION` per version: the adapter's three files unchanged, and `backup.json`, which is
+ * written last. So a version with a `backup.json` is complete. Datasets lie in `files`, each under its old id: its rows, and the platform's
+ * description of it (`datasets.ts`).
  */
 
 const RECORD_FILE = 'backup.json';
@@ -18,14 +18,14 @@ const backupRecord = z.strictObject({
   format: z.literal(1),
   id: adapterRef,
   sha256: z.record(z.enum(BUNDLE_FILES), sha256Hex),
-  /** What the platform said of it; for people, as an import takes what it needs from the files. */
+  /** The platform's description of the version. It is for people: an import takes what it needs from the files. */
   adapter: z.record(z.string(), z.unknown()),
 });
 export type BackupRecord = z.infer<typeof backupRecord>;
 
 export const folderOf = (root: string, id: string) => join(root, id);
 
-/** The versions that a backup has, by name, and within it in their order. Folders of other names are left alone. */
+/** The versions in a backup, by name and then by number. Folders with other names are ignored. */
 export async function versionsIn(root: string): Promise<string[]> {
   const entries = await readdir(root, { withFileTypes: true });
   const ids = entries.filter((entry) => entry.isDirectory() && adapterRef.safeParse(entry.name).success);
@@ -38,7 +38,7 @@ export async function versionsIn(root: string): Promise<string[]> {
     });
 }
 
-/** What a backup says of a version; undefined where it was broken off. @throws where the file is no such record */
+/** The record of a version; undefined if its backup was interrupted. @throws where the file is no such record */
 export async function readRecord(root: string, id: string): Promise<BackupRecord | undefined> {
   const path = join(folderOf(root, id), RECORD_FILE);
   const text = await readFile(path, 'utf8').catch(() => undefined);
@@ -53,7 +53,7 @@ export async function writeRecord(root: string, record: BackupRecord): Promise<v
   await writeWhole(join(folderOf(root, record.id), RECORD_FILE), [bytes]);
 }
 
-/** The SHA-256 of a file; undefined where there is none. */
+/** The SHA-256 of a file; undefined if there is no file. */
 export async function hashOf(path: string): Promise<string | undefined> {
   const hash = createHash('sha256');
   try {
@@ -65,7 +65,7 @@ export async function hashOf(path: string): Promise<string | undefined> {
   return hash.digest('hex');
 }
 
-/** Writes a file, which is there whole, with this hash, or not at all. */
+/** Writes a file completely and with this hash, or not at all. */
 export async function writeWhole(
   path: string,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,

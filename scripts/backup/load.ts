@@ -13,9 +13,9 @@ import { type BackupRecord, folderOf, hashOf, readRecord, versionsIn } from './f
 type Say = (line: string) => void;
 
 /**
- * Imports every version of a backup, names kept, each name's in their order. The platform numbers versions itself, so a number changes where one
- * before it was deleted; a bare name means the same adapter as before. A name of which the platform has something else is left alone,
- * whole. What is there already is not imported again. Returns how many versions could not be restored, each of which was said.
+ * Imports every version of a backup under its name, each name's in order. The platform numbers versions itself, so numbers change where an
+ * earlier version was deleted; a bare name still means the same adapter. A name under which the platform has anything else is left alone
+ * entirely. Versions that are there already are not imported again. Reports each failure and returns how many there were.
  */
 export async function restore(api: BackupApi, root: string, say: Say): Promise<number> {
   const byName = Map.groupBy(await versionsIn(root), (id) => parseAdapterRef(id).name);
@@ -36,7 +36,7 @@ export async function restore(api: BackupApi, root: string, say: Say): Promise<n
   return failures;
 }
 
-/** A line for each version that is on the platform then. */
+/** Yields one line for each version that is on the platform afterwards. */
 async function* restoreName(
   api: BackupApi,
   root: string,

@@ -7,8 +7,8 @@ import { folderOf, hashOf, writeRecord, writeWhole } from './folder.ts';
 type Say = (line: string) => void;
 
 /**
- * Saves every ready adapter under `root`. What is there already is compared by its hash, and never overwritten. Returns how many
- * could not be saved, each of which was said.
+ * Saves every ready adapter under `root`. Files that are there already are compared by hash and never overwritten. Reports each failure and
+ * returns how many there were.
  */
 export async function backUp(api: BackupApi, root: string, say: Say): Promise<number> {
   let failures = 0;

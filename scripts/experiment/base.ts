@@ -7,7 +7,7 @@ import type { ExperimentBase } from './engine.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 
-/** Finds, or fetches, a base model as a node does. */
+/** Finds or fetches a base model in the way a node does. */
 export async function locateBase(model: string, home: string, log: Log): Promise<ExperimentBase> {
   const located = await locateBaseModel(model, { home, log });
   const parameters = await countParameters(join(located.folder, 'model.safetensors'));

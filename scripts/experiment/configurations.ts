@@ -8,16 +8,16 @@ import {
 } from '../../shared/peft-config.ts';
 
 export const ENGINE_NAMES = ['weft', 'peft', 'logistic'] as const;
-/** Who trains: the platform, HF PEFT on torch, or scikit-learn's logistic regression on the base model's embeddings. */
+/** The trainer: the platform, HF PEFT on torch, or scikit-learn's logistic regression on the base model's embeddings. */
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What is given of a request; every other field is `"auto"`. */
+/** The given fields of a request; every other field is `"auto"`. */
 export interface Settings {
   readonly method: Fields;
   readonly hyperparameters: Fields;
-  /** Of a peer alone, which the platform has no setting for. */
+  /** Settings that only a peer has. */
   readonly peer?: Fields;
 }
 
@@ -58,10 +58,10 @@ const PUBLISHED_TRAINING = {
   max_grad_norm: 0.3,
 };
 
-/** What a request that names no method gets. */
+/** The method of a request that names none. */
 const DEFAULT_METHOD = 'lora';
 
-/** Every method, all its fields `"auto"`, the default first. */
+/** Every method with all its fields `"auto"`, the default method first. */
 export const METHODS: readonly Configuration[] = peftConfig.options.map(({ shape }) => {
   const type = shape.type.value;
   const settings = type === DEFAULT_METHOD ? AUTO : { ...AUTO, method: { type } };
@@ -122,7 +122,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   ...METHODS,
 ];
 
-/** Values that an ablation gives a field, all others being its centre's; the centre's own is added where it is none of them. */
+/** Values that an ablation tries for each field while the others keep their centre's. The centre's own value is added if it is missing. */
 export const FACTORS: Readonly<Record<string, readonly unknown[]>> = {
   max_length: [32, 64, 128, 256],
   learning_rate: [1e-4, 3e-4, 1e-3, 3e-3],
@@ -138,7 +138,7 @@ export const FACTORS: Readonly<Record<string, readonly unknown[]>> = {
 const METHOD_FIELDS = peftConfig.options.flatMap(({ shape }) => Object.keys(shape));
 const HYPERPARAMETER_FIELDS = Object.keys(hyperparametersRequest.shape);
 
-/** The requests that a job would carry. @throws naming the field that a request may not have so */
+/** The requests of a job with these settings. @throws naming the field whose value a request may not have */
 export function requestOf(settings: Settings): {
   method: PeftRequest;
   hyperparameters: HyperparametersRequest;
@@ -162,17 +162,17 @@ export function withField(settings: Settings, field: string, value: unknown): Se
   throw new Error(`${field} is no setting; these are: ${known}`);
 }
 
-/** What is given of a field, undefined where it is `"auto"`. */
+/** The given value of a field; undefined if it is `"auto"`. */
 export function fieldOf(settings: Settings, field: string): unknown {
   return settings.method[field] ?? settings.hyperparameters[field];
 }
 
-/** A value as a command line and a table show it. */
+/** A value in the form of command lines and tables. */
 export function shownValue(value: unknown): string {
   return Array.isArray(value) ? value.join('+') : String(value);
 }
 
-/** A configuration written `NAME: field=value field=value`, all else `"auto"`; modules are joined by "+". */
+/** Parses a configuration `NAME: field=value field=value`; all other fields are `"auto"`, and modules are joined by "+". */
 export function parseVariant(text: string): Configuration {
   const [, name, given] = /^\s*([\w.-]+)\s*:(.*)$/s.exec(text) ?? [];
   if (name === undefined || given === undefined) {
@@ -200,7 +200,7 @@ function parseValue(field: string, value: string): unknown {
   }
 }
 
-/** One configuration on each of the precisions; a peer trains on fp32 alone and stays as it is. */
+/** One configuration in each of the precisions. A peer trains only in fp32 and is returned unchanged. */
 export function onPrecisions(
   configuration: Configuration,
   precisions: readonly string[],

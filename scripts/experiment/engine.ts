@@ -6,17 +6,17 @@ import type { RunData } from './rows.ts';
 /** The base model of an experiment, on disk. */
 export interface ExperimentBase {
   readonly id: string;
-  /** Holds config.json, tokenizer.json and model.safetensors. */
+  /** The folder with config.json, tokenizer.json and model.safetensors. */
   readonly folder: string;
   /** SHA-256 of model.safetensors. */
   readonly sha256: string;
-  /** Where what the platform makes of its weights lies. */
+  /** The folder for files that the platform makes of the model's weights. */
   readonly weightsFolder: string;
-  /** Numbers that model.safetensors holds. */
+  /** Number of parameters in model.safetensors. */
   readonly parameters: number;
 }
 
-/** A run with all that an engine needs for it. */
+/** A run with everything that an engine needs for it. */
 export interface Job {
   readonly run: Run;
   readonly data: RunData;
@@ -29,7 +29,7 @@ export interface Job {
   onProgress(progress: Progress): void;
 }
 
-/** Trains a run and measures it. It holds what it needs from run to run until it is stopped. */
+/** Trains a run and measures it. It keeps its resources from run to run until it is stopped. */
 export interface Engine {
   measure(job: Job): Promise<Measured>;
   stop(): Promise<void>;

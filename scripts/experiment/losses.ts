@@ -1,6 +1,6 @@
 import type { Progress } from '../../shared/api/jobs.ts';
 
-/** Points that are kept of a run. */
+/** Most points kept of one run. */
 const MAX_POINTS = 400;
 
 /** Losses of training steps, thinned out evenly however long the run is. */
@@ -17,7 +17,7 @@ export class LossCurve {
     this.#every *= 2;
   }
 
-  /** Each with how many epochs had passed. */
+  /** Pairs of epochs passed and loss. */
   get points(): [number, number][] {
     return this.#points;
   }

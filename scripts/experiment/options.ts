@@ -21,7 +21,7 @@ export const MODES = {
 } as const;
 export type Mode = keyof typeof MODES;
 
-/** Without `--seeds`: trainings of each row, or draws of each number of examples. */
+/** Default of `--seeds`: trainings of each row, or draws of each number of examples. */
 const SEEDS: Readonly<Record<Mode, number>> = { accuracy: 5, ablation: 3, 'few-shot': 10, methods: 3 };
 const CONFIGURED: Readonly<Record<Mode, readonly string[]>> = {
   accuracy: ['auto', 'peft', 'peft-mean', 'logistic'],
@@ -29,7 +29,7 @@ const CONFIGURED: Readonly<Record<Mode, readonly string[]>> = {
   'few-shot': ['auto', 'logistic', 'logistic-normalized'],
   methods: METHODS.map(({ name }) => name),
 };
-/** Without `--shots`: examples of each label, null for all. */
+/** Default of `--shots`: examples of each label, null for all. */
 const SHOTS: Readonly<Record<Mode, readonly (number | null)[]>> = {
   accuracy: [null],
   ablation: [null],
@@ -90,7 +90,7 @@ export interface Options {
   readonly device: Device;
 }
 
-/** The command line's options, or that it asks for help. @throws naming the option that does not fit, with what is known */
+/** The options of the command line, or 'help' if it asks for it. @throws naming the option that does not fit, with the known ones */
 export function parseOptions(args: readonly string[]): Options | 'help' {
   const { values, positionals } = parse(args);
   if (values.help) return 'help';
@@ -160,7 +160,7 @@ function parse(args: readonly string[]) {
   });
 }
 
-/** The configurations asked for; variants alone where only they are given. */
+/** The configurations asked for; only the variants if no others are given. */
 function configured(
   given: string | undefined,
   variants: readonly Configuration[],
@@ -200,7 +200,7 @@ function firstSeeds(number: number): number[] {
   return Array.from({ length: number }, (_, i) => i + 1);
 }
 
-/** It names a folder, so nothing in it may lead elsewhere. */
+/** Checks a folder's name: nothing in it may lead elsewhere. */
 function folderName(given: string): string {
   if (/^[a-z0-9][a-z0-9._-]{0,62}$/i.test(given)) return given;
   throw new Error(`--name is ${JSON.stringify(given)}; letters, digits, ".", "_" and "-", at most 63`);

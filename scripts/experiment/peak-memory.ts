@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 
-/** Beside an adapter's files: the most bytes that its training process had. */
+/** Name of a file beside an adapter's files that holds the most bytes of its training process. */
 export const PEAK_FILE = 'peak-bytes.json';
 
 /**
- * Most bytes that this program had resident, as the kernel counts them where it does; the resource usage of a forked process begins with
- * what its parent had.
+ * Most bytes that this program had resident. The kernel's own count is used where there is one, because the resource usage of a forked
+ * process begins with its parent's.
  */
 export function peakBytes(): number {
   const status = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8') : '';

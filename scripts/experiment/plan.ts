@@ -2,22 +2,19 @@ import { type Configuration, FACTORS, fieldOf, shownValue, withField } from './c
 import type { Options } from './options.ts';
 import type { Run } from './result.ts';
 
-/** All of the examples are one draw: the curve's end takes as many seeds as the accuracy table, whose runs they are. */
+/** Seeds of runs on all examples, which need no draws: as many as in the accuracy table, which has the same runs. */
 const SEEDS_OF_ALL = 5;
 
-/** A setting changed: what an ablation's row is about. */
+/** One changed setting: the subject of an ablation's row. */
 export interface Variation {
   readonly factor: string;
   readonly value: unknown;
   readonly configuration: Configuration;
-  /** Whether the value is the centre's own, so that nothing is changed. */
+  /** True if the value is the centre's own, so that nothing changes. */
   readonly isCentre: boolean;
 }
 
-/**
- * Every variation of a configuration by one factor at a time. A centre that leaves a factor to `"auto"` is a row of its own beside the
- * given values.
- */
+/** Every variation of a configuration by one factor at a time. A centre with a factor on `"auto"` gets a row beside the given values. */
 export function variationsOf(centre: Configuration, factors: readonly string[]): Variation[] {
   return factors.flatMap((factor) => {
     const own = fieldOf(centre.settings, factor) ?? 'auto';
@@ -36,7 +33,7 @@ function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** The runs of a command, seed by seed, so that a table of fewer seeds is whole while the rest is under way. */
+/** The runs of a command, seed by seed, so that a table of fewer seeds is complete while the rest runs. */
 export function runsOf(options: Options): Run[] {
   return options.seeds.flatMap((seed) =>
     configurationsOf(options).flatMap((configuration) =>

@@ -1,7 +1,7 @@
 import type { Progress } from '../../shared/api/jobs.ts';
 
 const BAR_CELLS = 20;
-/** Elsewhere than on a terminal a run that goes on says so this often. */
+/** Milliseconds between reports of a long run, where output is no terminal. */
 const LINE_INTERVAL_MS = 60_000;
 
 export function duration(seconds: number): string {
@@ -25,8 +25,8 @@ export function progressLine(name: string, progress: Progress): string {
 }
 
 /**
- * How long the runs that are left will take, from those that this process has finished: a run's work is the text that it reads,
- * and each configuration has a rate of its own once it has finished one.
+ * Estimates the time of the runs that are left from those that this process has finished. A run's work is the text that it reads; each
+ * configuration gets its own rate once it has finished a run.
  */
 export class TimeLeft {
   readonly #done = new Map<string, { work: number; seconds: number }>();
@@ -36,7 +36,7 @@ export class TimeLeft {
     this.#done.set(configuration, { work: sum.work + work, seconds: sum.seconds + seconds });
   }
 
-  /** Seconds for all of them one after the other, undefined before any has finished. */
+  /** Seconds for all runs one after another; undefined before any has finished. */
   estimate(left: readonly { readonly configuration: string; readonly work: number }[]): number | undefined {
     const sums = [...this.#done.values()];
     if (sums.length === 0) return undefined;
@@ -55,8 +55,8 @@ export interface Screen {
 }
 
 /**
- * What is under way: on a terminal a line for each run, rewritten in place under what is finished; elsewhere only finished lines and,
- * now and then, the state of a long run, so that a log stays readable.
+ * Shows the runs under way. On a terminal each has a line, rewritten in place under the finished ones. Elsewhere only finished lines and,
+ * now and then, the state of a long run are printed, so that a log stays readable.
  */
 export class ProgressDisplay {
   readonly #screen: Screen;
@@ -78,7 +78,7 @@ export class ProgressDisplay {
     else if (this.#now() - this.#said >= LINE_INTERVAL_MS) this.print(line);
   }
 
-  /** Takes the line of a run away. */
+  /** Removes the line of a run. */
   end(name: string): void {
     this.#lines.delete(name);
     if (this.#screen.isTTY) this.#redraw();

@@ -8,12 +8,12 @@ import { LossCurve } from './losses.ts';
 import { PythonProcess } from './python-process.ts';
 import type { Epoch, Measured } from './result.ts';
 
-/** What a peer's script answers for a run: any number of `progress`, then one `done`. */
+/** An answer of a peer's script: a run gets any number of `progress`, then one `done`. */
 const answer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('progress'), progress }),
   z.strictObject({
     type: z.literal('done'),
-    /** After each epoch that was tested: a row of logits for each tested row, a number a label. */
+    /** One entry for each epoch that was tested: a row of logits per tested row, with one number per label. */
     tested: z.array(z.strictObject({ epoch: z.int(), logits: z.array(z.array(z.number())) })).min(1),
     epochs: z.array(z.strictObject({ epoch: z.int(), train_loss: z.number() })),
     trainable_parameters: z.int(),
@@ -28,18 +28,18 @@ export interface PythonEngineOptions {
   readonly python: string;
   /** The peer's script, beside this module. */
   readonly script: string;
-  /** Whether one process answers all runs, or each run has its own: memory is a process's. */
+  /** True if one process answers all runs; otherwise each run has its own, so that its memory can be measured. */
   readonly keeps: boolean;
 }
 
 /**
- * A peer in Python. It trains on all training rows, as its users do, and knows no early stopping: the last epoch is its result, or, where
- * the protocol chooses on the tested rows, the best.
+ * A peer in Python. It trains on all training rows, as its users do, and has no early stopping. Its result is the last epoch, or the best
+ * one where the protocol chooses on the tested rows.
  */
 export class PythonEngine implements Engine {
   readonly #options: PythonEngineOptions;
   #kept: PythonProcess | undefined;
-  /** A kept process answers one run at a time. */
+  /** The end of the last run: a kept process answers one run at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: PythonEngineOptions) {

@@ -5,7 +5,7 @@ import { PYTHON_ENVIRONMENT } from '../parity/python.ts';
 
 const STDERR_TAIL = 2000;
 
-/** A Python script that is spoken to in lines of JSON. */
+/** A Python script that talks in lines of JSON. */
 export class PythonProcess {
   readonly #python: string;
   readonly #child: ChildProcess;
@@ -33,7 +33,7 @@ export class PythonProcess {
     this.#child.stdin!.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** The next message. @throws what the script said last, where it has ended */
+  /** The next message. @throws the script's last words, if it has ended */
   async next(): Promise<unknown> {
     const { value, done } = await this.#lines.next();
     if (!done) return JSON.parse(value);

@@ -31,7 +31,7 @@ export interface ReportSource {
   readonly command: string;
 }
 
-/** Writes the report of a mode, of what has finished, and the files it shows; gives their paths. */
+/** Writes the report of a mode over its finished runs, and the files that it shows; returns their paths. */
 export async function writeReport(folder: string, source: ReportSource): Promise<string[]> {
   const { options, base, plan } = source;
   const results = new Results(plan);

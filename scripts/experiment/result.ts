@@ -13,7 +13,7 @@ export type Protocol = keyof typeof PROTOCOLS;
 
 const fields = z.record(z.string(), z.unknown());
 
-/** One training and what it is measured on. `seed` draws the split, the examples of few shots and all of the training. */
+/** One training and its measurement. `seed` draws the split, the examples of few shots and all of the training. */
 export const run = z.strictObject({
   configuration: z.string(),
   engine: z.enum(ENGINE_NAMES),
@@ -23,58 +23,58 @@ export const run = z.strictObject({
   protocol: z.enum(Object.keys(PROTOCOLS) as [Protocol, ...Protocol[]]),
   /** Training examples of each label, null for all. */
   shots: z.int().positive().nullable(),
-  /** Most rows that are read of each file, null for all. */
+  /** Most rows read of each file, null for all. */
   limit: z.int().positive().nullable(),
 });
 export type Run = Omit<z.infer<typeof run>, 'settings'> & { settings: Settings };
 
 const epoch = z.strictObject({
-  /** Counts from 1. */
+  /** Number of the epoch, from 1. */
   epoch: z.int(),
   train_loss: z.number(),
-  /** On the rows that choose the epoch, null where there are none. */
+  /** Loss on the rows that choose the epoch; null if there are none. */
   valid_loss: z.number().nullable(),
   valid_f1: z.number().nullable(),
 });
 export type Epoch = z.infer<typeof epoch>;
 
-/** What an engine measures of a run. */
+/** An engine's measurements of a run. */
 export const measured = z.strictObject({
-  /** What `"auto"` came to. */
+  /** The values that were chosen for `"auto"`. */
   resolved: fields,
-  /** On the rows that are tested, as `shared/metrics.ts`. */
+  /** Metrics on the tested rows, as in `shared/metrics.ts`. */
   metrics: z.looseObject({ examples: z.int(), f1: z.number(), loss: z.number(), ece: z.number() }),
   epochs: z.array(epoch),
-  /** Loss of training steps, each with how many epochs had passed. */
+  /** Losses of training steps, each behind the number of epochs passed. */
   losses: z.array(z.tuple([z.number(), z.number()])),
   trainable_parameters: z.int(),
   trained_tokens: z.int(),
-  /** Wall time, starting the process included. */
+  /** Seconds of wall time, including the start of the process. */
   training_seconds: z.number(),
   tokens_per_second: z.number().nullable(),
-  /** Of the adapter's weights as they are stored. */
+  /** Bytes of the adapter's weights as stored. */
   adapter_bytes: z.int().optional(),
-  /** To answer a text alone of the tested ones, the adapter in its slot: the median of some. */
+  /** Median milliseconds to answer a single tested text, with the adapter in its slot. */
   serving_milliseconds: z.number().optional(),
-  /** Most memory that the training process had resident; files it maps count. Null where the system does not say. */
+  /** Most bytes that the training process had resident, including files it maps; null where the system does not report it. */
   peak_bytes: z.int().nullable(),
 });
 export type Measured = z.infer<typeof measured>;
 
-/** A finished run as it is kept on disk. */
+/** A finished run as stored on disk. */
 export const result = z.strictObject({
   format: z.literal(1),
   key: z.string(),
   run,
   base: z.strictObject({ id: z.string(), parameters: z.int() }),
-  /** Which version of the engine trained. */
+  /** Version of the engine that trained. */
   code: z.string(),
   threads: z.int(),
   measured,
 });
 export type Result = z.infer<typeof result>;
 
-/** SHA-256 of what a run reads. */
+/** SHA-256 of each file that a run reads. */
 export interface RunFiles {
   readonly base: string;
   readonly training: string;
@@ -82,8 +82,8 @@ export interface RunFiles {
 }
 
 /**
- * Names a run by everything that it is told: settings (but those left to `"auto"`), seed, protocol and the contents of its files. Runs
- * of the same name give the same figures, up to the version of the code.
+ * Names a run by all its inputs: settings (except those left to `"auto"`), seed, protocol and the contents of its files. Runs of the same
+ * name give the same figures, up to the version of the code.
  */
 export function keyOf({ engine, settings, seed, protocol }: Run, files: RunFiles): string {
   const told = [engine, settings.method, settings.hyperparameters, settings.peer ?? {}, seed];
@@ -92,7 +92,7 @@ export function keyOf({ engine, settings, seed, protocol }: Run, files: RunFiles
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
-/** Objects that say the same in another order are the same. */
+/** Makes objects equal that differ only in the order of their keys. */
 function sortKeys(_: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -7,18 +7,18 @@ import type { Example } from '../../shared/api/rows.ts';
 import type { Run } from './result.ts';
 import { SETS } from './sets.ts';
 
-/** Share of the training rows that stands for the validation file where that is not to be read. */
+/** Share of the training rows that replaces the validation file where that must not be read. */
 const EXPLORED_SHARE = 0.2;
 
-/** JSONL on disk, and what is in it. */
+/** A JSONL file on disk, and its content. */
 export interface DataFile {
   readonly path: string;
   readonly rows: readonly Example[];
-  /** Of the rows, one JSON text a line. */
+  /** SHA-256 of the rows, one JSON text per line. */
   readonly sha256: string;
 }
 
-/** What a run trains on, and what its figure is taken on. */
+/** The rows that a run trains on, and those that it is measured on. */
 export interface RunData {
   readonly training: DataFile;
   readonly test: DataFile;
@@ -26,7 +26,7 @@ export interface RunData {
 
 type Rows = { training: readonly Example[]; test: readonly Example[] };
 
-/** Cuts a set's rows as a run asks: the protocol first, then the limit, then the examples of each label. Equal runs get equal rows. */
+/** Cuts a set's rows for a run: first by the protocol, then to the limit, then to the examples per label. Equal runs get equal rows. */
 export function cutRows(set: Rows, { protocol, limit, shots, seed }: Run): Rows {
   const { training, test } = protocol === 'explore' ? exploreSplit(set.training, seed) : set;
   const few = { training: atMost(training, limit), test: atMost(test, limit) };
@@ -39,13 +39,13 @@ function exploreSplit(rows: readonly Example[], seed: number): Rows {
   return { training, test: validation };
 }
 
-/** That many rows, each label in its proportion, the same ones each time. */
+/** Up to `limit` rows, each label in its proportion, always the same ones. */
 function atMost(rows: readonly Example[], limit: number | null): readonly Example[] {
   if (limit === null || rows.length <= limit) return rows;
   return stratifiedSplit(rows, limit, new Random(0, 'limit')).validation;
 }
 
-/** So many examples of each label, or all that it has. A seed's smaller draw is part of its larger one. */
+/** Up to `shots` examples per label. A seed's smaller draw is part of its larger one. */
 export function draw(rows: readonly Example[], shots: number, seed: number): Example[] {
   const random = new Random(seed, 'draw');
   const groups = [...Map.groupBy(rows, ({ label }) => label)].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -53,7 +53,7 @@ export function draw(rows: readonly Example[], shots: number, seed: number): Exa
   return rows.filter((row) => drawn.has(row));
 }
 
-/** The sets of a folder; what is cut from them is written beside the results. */
+/** The sets of a folder. Rows cut from them are written beside the results. */
 export class DataFolder {
   readonly #folder: string;
   readonly #cutFolder: string;
@@ -64,7 +64,7 @@ export class DataFolder {
     this.#cutFolder = cutFolder;
   }
 
-  /** @throws naming the folder or the file that is not there */
+  /** @throws naming the missing folder or file */
   static async open(folder: string, sets: readonly string[], cutFolder: string): Promise<DataFolder> {
     const holds = `one folder a set (${SETS.map(({ name }) => name).join(', ')}), each with train.jsonl and validation.jsonl`;
     if (!(await exists(folder))) {
@@ -79,7 +79,7 @@ export class DataFolder {
     return new DataFolder(folder, cutFolder);
   }
 
-  /** The files of a run; validation.jsonl is left alone where the protocol says so. */
+  /** The files of a run; the protocol may keep validation.jsonl unread. */
   async of(run: Run): Promise<RunData> {
     const training = await this.#file(run.set, 'train');
     const test = run.protocol === 'explore' ? training : await this.#file(run.set, 'validation');

@@ -7,7 +7,7 @@ import { keyOf, type Result, type Run } from './result.ts';
 import type { DataFolder, RunData } from './rows.ts';
 import type { ResultStore } from './store.ts';
 
-/** Characters of text that starting a run is worth. */
+/** Characters of text whose training takes as long as starting a run. */
 const WORK_OF_A_START = 20_000;
 
 /** A run of the plan, with its result once it has finished. */
@@ -18,7 +18,7 @@ export interface Planned {
   result: Result | undefined;
 }
 
-/** Reads every run's rows and finds those that have finished before; `sameCode` leaves out what other code trained. */
+/** Reads every run's rows and finds the runs that have finished before; `sameCode` ignores results of other code. */
 export async function planned(
   runs: readonly Run[],
   {
@@ -45,14 +45,14 @@ export interface RunAllOptions extends Pick<Job, 'base' | 'device' | 'threads' |
   readonly code: string;
   readonly store: ResultStore;
   readonly display: ProgressDisplay;
-  /** Where runs get folders of their own. */
+  /** The folder in which runs get folders of their own. */
   readonly scratch: string;
   readonly engines: Readonly<Record<EngineName, Engine>>;
 }
 
 /**
- * Runs what has not finished, some at a time, and keeps each result as it comes. A run that fails is said and left out; gives how
- * many did. @throws the signal's reason where it is aborted
+ * Runs the unfinished runs, several at a time, and keeps each result as it comes. A failed run is reported and left out; returns how many
+ * failed. @throws the signal's reason where it is aborted
  */
 export async function runAll(plan: readonly Planned[], options: RunAllOptions): Promise<number> {
   const { display, signal } = options;
@@ -114,7 +114,7 @@ function summaryOf({ measured }: Result): string {
   return `F1 ${(100 * metrics.f1).toFixed(1)}${passes} in ${duration(training_seconds)}`;
 }
 
-/** The message, and what a process wrote to stderr last. */
+/** The error's message, and the process's last words on stderr. */
 function failureOf(error: unknown): string {
   const { message, detail } = error as { message?: string; detail?: string };
   return [message ?? String(error), detail].filter(Boolean).join('\n');

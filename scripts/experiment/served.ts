@@ -16,15 +16,15 @@ const LIMITS = {
   sessionBytes: CACHE_BYTES,
 };
 
-/** Scores of texts, a row a text, each in the order of the labels. */
+/** Scores of texts: one row per text, in the order of the labels. */
 export interface Scored {
   readonly labels: readonly string[];
   readonly scores: readonly (readonly number[])[];
-  /** To answer one of them alone, all that it needs being there: the median of some. */
+  /** Median milliseconds to answer one of them alone, with everything loaded. */
   readonly milliseconds: number;
 }
 
-/** The node's serving over adapters that lie in folders: what a client of the platform would be answered. */
+/** The node's serving over adapters in folders: it gives the answers that a client of the platform would get. */
 export class ServedAdapters {
   readonly #classifier: Classifier;
   readonly #folders: Map<string, string>;

@@ -1,9 +1,9 @@
-/** A set of the published experiment: a folder with train.jsonl and validation.jsonl, `{"text", "label"}` a line. */
+/** A set of the published experiment: a folder with train.jsonl and validation.jsonl, one `{"text", "label"}` per line. */
 export interface DataSet {
-  /** Its folder's name. */
+  /** Name of its folder. */
   readonly name: string;
   readonly title: string;
-  /** How its rows differ from those of the published experiment, or where they come from. */
+  /** Origin of its rows, and how they differ from those of the published experiment. */
   readonly origin: string;
 }
 

@@ -1,9 +1,9 @@
-/** Arithmetic mean; NaN of nothing. */
+/** Arithmetic mean; NaN without values. */
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Standard error of the mean, from the sample's standard deviation (n - 1); undefined of fewer than two values. */
+/** Standard error of the mean, from the sample's standard deviation (n - 1); undefined for fewer than two values. */
 export function standardError(values: readonly number[]): number | undefined {
   if (values.length < 2) return undefined;
   const center = mean(values);

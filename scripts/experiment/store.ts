@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Result, result } from './result.ts';
 
-/** Finished runs, a JSON file each, in one folder. */
+/** Finished runs in one folder, a JSON file each. */
 export class ResultStore {
   readonly #folder: string;
 
@@ -17,7 +17,7 @@ export class ResultStore {
     return new ResultStore(folder);
   }
 
-  /** The result of a run, undefined where it has not finished. @throws naming the file that is no result */
+  /** The result of a run; undefined if it has not finished. @throws naming the file that is no result */
   async read(key: string): Promise<Result | undefined> {
     const path = this.#path(key);
     const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -30,7 +30,7 @@ export class ResultStore {
     throw new Error(`${path} is no result of an experiment: remove it, and its run is trained again`);
   }
 
-  /** Keeps a result: whole or, where the process is killed meanwhile, not at all. */
+  /** Stores a result completely, or not at all if the process is killed meanwhile. */
   async write(result: Result): Promise<void> {
     const path = this.#path(result.key);
     const partial = `${path}.partial-${process.pid}`;

@@ -4,9 +4,7 @@ import '../../gpu-node/train/main.ts';
 import { toTrainer } from '../../gpu-node/train/protocol.ts';
 import { PEAK_FILE, peakBytes } from './peak-memory.ts';
 
-/*
- * The platform's training process, which as it ends also writes down the most memory that it had.
- */
+/* The platform's training process, which also records its peak memory when it ends. */
 
 process.on('message', (raw) => {
   const { data: message } = toTrainer.safeParse(raw);

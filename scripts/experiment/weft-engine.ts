@@ -16,15 +16,15 @@ import type { Epoch, Measured } from './result.ts';
 import { ServedAdapters } from './served.ts';
 
 const TRAINER = new URL('./trainer.ts', import.meta.url);
-/** A score of 0 has no logarithm; the loss of such a row is that of the least score counted. */
+/** Least score in the loss, because a score of 0 has no logarithm. */
 const LEAST_SCORE = 1e-12;
 
-/** The platform: a training process as a node forks it, and its adapter served as a node serves it. */
+/** The platform's engine: a training process forked as a node forks it, and its adapter served as a node serves it. */
 export class WeftEngine implements Engine {
   readonly #cache: string;
   #served: Promise<ServedAdapters> | undefined;
 
-  /** `cache` is a folder for the adapters that are served. */
+  /** `cache` is a folder for the served adapters. */
   constructor(cache: string) {
     this.#cache = cache;
   }

@@ -30,7 +30,9 @@ interface Base {
   outline: BaseModelOutline;
 }
 
-/** Files of an adapter as a client imports them. What the edge takes the nodes must take too, or its name answers nothing but errors. */
+/**
+ * Fuzzes files of an adapter as a client imports them. Nodes must accept whatever the edge accepts, or its name answers nothing but errors.
+ */
 export async function adapter(): Promise<Check> {
   const bases = await Promise.all(FIXTURES.map(openBase));
   return async (choices) => {
@@ -65,7 +67,7 @@ export async function adapter(): Promise<Check> {
   };
 }
 
-/** What the edge makes of a form: the files that it stores. */
+/** Imports a form as the edge does, and returns the files that it stores. */
 function importOf(body: AsyncIterable<Uint8Array>, base: Base) {
   return outcomeOf(async () => {
     const chunks: Uint8Array[] = [];
@@ -82,12 +84,12 @@ async function openBase(id: string): Promise<Base> {
   return { id, outline: await outlineBaseModel({ id, folder, sha256: SHA256, weightsFolder: folder }) };
 }
 
-/** What a node says of a base model when it registers, and checks adapters against itself. */
+/** A node's description of a base model when it registers, against which the edge checks adapters. */
 function importBase({ id, outline }: Base): ImportBase {
   return { ...adapterBase({ id, sha256: SHA256 }, outline), precisions: ['fp32', 'int8'] };
 }
 
-/** The tensors of one layer, by name, and the keys of adapter_config.json, as each method has them. */
+/** For each method, the tensors of one layer by name, and the keys of adapter_config.json. */
 const METHODS: readonly ((choices: Choices) => {
   shapesOf(layer: LinearLayer): [string, number[]][];
   config: object;
@@ -154,7 +156,7 @@ function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
   };
 }
 
-/** What says the rest: fields, or the weft.json of another platform, or at the price of a fault both. */
+/** The rest of an import's facts: fields, or the weft.json of another platform, or at the price of a fault both. */
 function besideOf(id: string, labels: string[], pooling: Pooling, choices: Choices): TestPart[] {
   const precision = choices.usually(['fp32', 'int8', 'nf4']);
   const length = choices.usually([32, 16, 8, 512, 7, Number.NaN]);

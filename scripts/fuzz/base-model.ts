@@ -6,7 +6,7 @@ import type { Check } from './target.ts';
 
 const FIXTURES = ['tiny-bert', 'tiny-roberta', 'tiny-xlm-roberta', 'tiny-distilbert'];
 
-/** A base model's config.json as it lies in a folder: refused by an error that names the field, or an architecture of bounded sizes. */
+/** Fuzzes a base model's config.json: it is refused by an error that names the field, or gives an architecture of bounded sizes. */
 export async function baseModel(): Promise<Check> {
   const configs = await Promise.all(
     FIXTURES.map(
@@ -33,7 +33,7 @@ export async function baseModel(): Promise<Check> {
   };
 }
 
-/** JSON that is none is refused where the file is read. */
+/** Parses JSON. Text that is none is refused where the file is read. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -23,7 +23,7 @@ const PARAMETERS = [
   { name: 'head', shape: [4] },
 ];
 
-/** A training's state as a store gives it: refused in words, or training goes on from it as from one of its own. */
+/** Fuzzes a training's state as a store returns it: it is refused in words, or training resumes from it as from its own. */
 export function checkpoint(): Check {
   return async (choices) => {
     const parameters = PARAMETERS.map(({ name, shape }) => ({
@@ -71,7 +71,7 @@ export function checkpoint(): Check {
   };
 }
 
-/** All but the time that has passed. */
+/** A state without the time that has passed. */
 function lasting({ position: { meter, ...position }, tensors }: SavedState) {
   return { ...position, tokens: meter.tokens, steps: meter.steps_run, tensors: [...tensors].sort() };
 }

@@ -1,20 +1,20 @@
 import type { Random } from '../../gpu-node/random.ts';
 
-/** An input takes no more choices than this; beyond them each is the simplest. */
+/** Most choices of an input; beyond them each is the simplest. */
 export const MAX_CHOICES = 4096;
 
-/** How many faults inputs have. */
+/** Numbers of faults that an input may have, drawn with equal chances. */
 const FAULTS = [0, 1, 1, 2, 4, 16];
 
 /**
- * What an input is made from: a list of choices, each an integer in [0, 2^32), of which 0 always means the simplest. A target draws from
- * it and never from anything else, so that whatever it makes can be made again, changed and made smaller as a list of numbers, with no
- * knowledge of its format (as Hypothesis does, MacIver and Donaldson 2020). Beyond the given ones they are random, or 0 without a generator.
+ * The choices that an input is made from: a list of integers in [0, 2^32), of which 0 always means the simplest. A target draws only from
+ * this list. So every input can be made again, changed and shrunk as a list of numbers, without knowing its format (as in Hypothesis,
+ * MacIver and Donaldson 2020). Beyond the given choices they are random, or 0 without a generator.
  */
 export class Choices {
-  /** What the input is made of, in parts, for whoever reads a finding. */
+  /** Named parts of the input, for readers of a finding. */
   readonly notes: [name: string, value: unknown][] = [];
-  /** Whether nothing has been done wrong: then what was put in is what must come out. */
+  /** True while no fault has been made: then the output must equal the input. */
   isSound = true;
   readonly #given: ArrayLike<number>;
   readonly #random: Random | undefined;
@@ -22,7 +22,7 @@ export class Choices {
   #count = 0;
   #faults: number | undefined;
 
-  /** `record` takes what is drawn: another thread may read it while this one hangs. */
+  /** `record` receives the drawn choices; another thread may read it while this one hangs. */
   constructor(given: ArrayLike<number>, random?: Random, record: Uint32Array = new Uint32Array(MAX_CHOICES)) {
     this.#given = given;
     this.#random = random;
@@ -50,8 +50,8 @@ export class Choices {
   }
 
   /**
-   * Whether to do something wrong here, one in `chances` times, as long as the input has faults left: most have one or two, because of
-   * more only the first that is met is tested.
+   * Decides whether to make a fault here: one time in `chances` while the input has faults left. Most inputs have one or two, because of
+   * several only the first one met is tested.
    */
   fault(chances: number): boolean {
     this.#faults ??= this.pick(FAULTS);
@@ -61,12 +61,12 @@ export class Choices {
     return true;
   }
 
-  /** The first of a list, or at the price of a fault one of the others. */
+  /** The first of a list, or at the price of a fault another one. */
   usually<T>(list: readonly [T, ...T[]], chances = 6): T {
     return this.fault(chances) ? list[1 + this.below(list.length - 1)]! : list[0];
   }
 
-  /** One in `chances` times true; false is the simplest. */
+  /** True one time in `chances`; false is the simplest. */
   rarely(chances: number): boolean {
     return this.below(chances) === chances - 1;
   }
@@ -76,12 +76,12 @@ export class Choices {
     return list[this.below(list.length)]!;
   }
 
-  /** As many as `count` calls give, each of which may draw too. */
+  /** Calls `make` `count` times; each call may draw too. */
   times<T>(count: number, make: (index: number) => T): T[] {
     return Array.from({ length: count }, (_, index) => make(index));
   }
 
-  /** Says what a part of the input is, and gives it back. */
+  /** Records a part of the input under a name, and returns it. */
   note<T>(name: string, value: T): T {
     this.notes.push([name, value]);
     return value;

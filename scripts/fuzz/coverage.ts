@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 const OWN = /^file:.*\/(?:edge|gpu-node|shared)\//;
 
 /**
- * Which blocks of the project's own code have run, from V8 itself: each is told once, when it runs for the first time, so that asking
- * costs little. It sees the thread that it is made in.
+ * Tracks which blocks of the project's own code have run, as V8 reports them. V8 reports each block once, when it first runs, so that
+ * asking costs little. It sees only the thread that it is made in.
  */
 export class Coverage {
   readonly #session = new Session();
@@ -17,19 +17,19 @@ export class Coverage {
     this.#session.post('Profiler.startPreciseCoverage', { callCount: false, detailed: true });
   }
 
-  /** Blocks seen so far. */
+  /** Number of blocks seen so far. */
   get blocks(): number {
     return this.#seen.size;
   }
 
-  /** The files that they lie in. */
+  /** The files of these blocks. */
   get files(): string[] {
     return [
       ...new Set([...this.#seen].map((block) => fileURLToPath(block.slice(0, block.lastIndexOf('#'))))),
     ];
   }
 
-  /** Whether a block has run since the last call that never ran before. */
+  /** True if a block has run for the first time since the last call. */
   reachedNew(): boolean {
     const before = this.#seen.size;
     this.#session.post('Profiler.takePreciseCoverage', (_error, { result }) => {

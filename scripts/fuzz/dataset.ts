@@ -19,7 +19,7 @@ interface Row {
   label: string;
 }
 
-/** How rows are written, and whether what is written says the same rows. */
+/** A way to write rows, and whether it keeps their content. */
 interface Form {
   write(rows: readonly Row[], choices: Choices): string;
 }
@@ -62,7 +62,7 @@ const FORMS: readonly Form[] = [
   separated('|'),
 ];
 
-/** Files of labelled texts: the same comes of them however the network cuts them, and a node reads the rows that were accepted. */
+/** Fuzzes files of labelled texts: the result must not depend on how the network cuts them, and a node must read the accepted rows. */
 export async function dataset(): Promise<Check> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-fuzz-'));
   process.on('exit', () => rm(folder, { recursive: true, force: true }));
@@ -107,14 +107,14 @@ export async function dataset(): Promise<Check> {
   };
 }
 
-/** Broken UTF-16 is found when its chunk comes, so that a bad line before it may be told in its place. */
+/** True for broken UTF-16. It is found when its chunk comes, so a bad line before it may be reported instead. */
 function isTorn(outcome: Outcome<unknown>): boolean {
   return 'refused' in outcome && outcome.refused.message.includes('broken UTF-16');
 }
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** With its mark. */
+/** Encodes UTF-16 with its byte order mark. */
 function utf16(order: 'le' | 'be'): (text: string) => Uint8Array {
   return (text) => {
     const bytes = Buffer.from(`\ufeff${text}`, 'utf16le');
@@ -131,7 +131,7 @@ function rowOf(choices: Choices): Row {
     'x'.repeat(257),
     '\ufeff',
   ]);
-  // A file cannot hold half a character, and a text that begins with ink is never blank.
+  // A file cannot hold half a character, and a text that begins with a visible one is never blank.
   const inked = () => `x${anyText(choices, 8)}`.slice(0, MAX_TEXT_CHARS).toWellFormed();
   const words = () => (choices.fault(4) ? anyText(choices, 8) : inked());
   return { text: choices.rarely(2) ? words() : 'some text', label };
@@ -141,7 +141,7 @@ async function ingest(chunks: AsyncIterable<Uint8Array>, invalidRows: InvalidRow
   const written: Uint8Array[] = [];
   const sink = { write: async (bytes: Uint8Array) => void written.push(bytes.slice()) };
   const outcome = await outcomeOf(async () => settle(await ingestDataset(chunks, sink), invalidRows));
-  // Of a refused file what was written before is dropped.
+  // The caller drops the written rows of a refused file.
   return { outcome, stored: 'refused' in outcome ? new Uint8Array() : joinBytes(written) };
 }
 

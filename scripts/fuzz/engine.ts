@@ -2,7 +2,7 @@ import type { Random } from '../../gpu-node/random.ts';
 import { Choices, MAX_CHOICES } from './choices.ts';
 import type { Check } from './target.ts';
 
-/** An input that a target found fault with, as small as could be made. */
+/** An input in which a target found a fault, made as small as possible. */
 export interface Finding {
   message: string;
   choices: readonly number[];
@@ -11,28 +11,30 @@ export interface Finding {
 export interface FuzzOptions {
   check: Check;
   random: Random;
-  /** Whether code has run since the last call that never ran before. */
+  /** True if code has run for the first time since the last call. */
   reachedNew(): boolean;
   isOver(): boolean;
   onFinding(finding: Finding): void;
-  /** Called before each input, also those of making a finding smaller. */
+  /** Called before each input, including those that shrink a finding. */
   onInput?(): void;
-  /** Takes the choices of the input under way. */
+  /** Receives the choices of the input under way. */
   record?: Uint32Array;
 }
 
-/** Inputs kept to make others from. */
+/** Most inputs kept to make others from. */
 const MAX_CORPUS = 2000;
-/** Of eight inputs, so many are made from one that reached something new. */
+/** Of eight inputs, the number made from one that reached new code. */
 const MUTATED_OF_8 = 6;
 const MAX_CHANGES = 6;
-/** Inputs tried to make a finding smaller, and how long that may take. */
+/** Most inputs tried to shrink a finding, and the time for it. */
 const MAX_SHRINKS = 2000;
 const MAX_SHRINK_MS = 20_000;
-/** Findings of one kind are told once; of more kinds than this something is broken. */
+/** Most kinds of findings; more mean that something is broken. Each kind is reported once. */
 const MAX_FINDINGS = 20;
 
-/** Makes inputs until it is over, from random choices and from those of earlier inputs that reached new code. Gives their number. */
+/**
+ * Makes inputs until the time is over, from random choices and from those of earlier inputs that reached new code. Returns their number.
+ */
 export async function fuzz(options: FuzzOptions): Promise<number> {
   const { check, random, record, onInput } = options;
   const corpus: (readonly number[])[] = [[]];
@@ -69,14 +71,14 @@ async function errorOf(check: Check, choices: Choices): Promise<string | undefin
   }
 }
 
-/** What two errors of the same fault share: the message without its details, and where it was thrown. */
+/** The common part of two errors of the same fault: the message without its details, and where it was thrown. */
 function kindOf(stack: string): string {
   const [message = '', ...frames] = stack.split('\n');
   const place = frames.find((line) => /\/(edge|gpu-node|shared|scripts)\//.test(line)) ?? '';
   return `${message.replaceAll(/"[^"]*"|\d+/g, '…').slice(0, 100)} ${place.trim()}`;
 }
 
-/** An input of the corpus with a few of its choices changed, left out, put in, repeated, or followed by those of another. */
+/** Changes a few choices of an input: it replaces, drops, inserts or repeats some, or appends those of another. */
 function mutate(corpus: readonly (readonly number[])[], random: Random): number[] {
   const choices = [...corpus[random.below(corpus.length)]!];
   for (let left = 1 + random.below(MAX_CHANGES); left > 0; left--) {
@@ -94,7 +96,7 @@ function mutate(corpus: readonly (readonly number[])[], random: Random): number[
   return choices.slice(0, MAX_CHOICES);
 }
 
-/** The simplest choices that are found by leaving out runs of them and by making each smaller, as long as `fails` says so. */
+/** The simplest choices for which `fails` still holds, found by dropping runs of them and lowering each. */
 async function shrink(
   from: readonly number[],
   fails: (choices: readonly number[]) => Promise<boolean>,
@@ -123,7 +125,7 @@ async function shrink(
     }
   }
 
-  /** By halves: 0, then half of it, then three quarters. */
+  /** Lowers a choice by halves: 0, then half of it, then three quarters. */
   async function lower(): Promise<void> {
     for (let at = 0; at < best.length; at++) {
       for (let value = 0; value < best[at]!; value += Math.ceil((best[at]! - value) / 2)) {

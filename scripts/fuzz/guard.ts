@@ -1,12 +1,12 @@
 import { expect, prototypesNow } from './oracle.ts';
 import type { Check } from './target.ts';
 
-/** Processor time of an input: none is larger than some megabytes, so that what takes longer grows faster than its input. */
+/** Most processor milliseconds of an input. Inputs have at most some megabytes, so whatever takes longer grows faster than its input. */
 const MAX_CPU_MS = 3000;
-/** The process as a whole, beyond what it had at the start. */
+/** Most bytes that the whole process may grow by from its start. */
 const MAX_GROWTH_BYTES = 1.5e9;
 
-/** The same check, which also finds fault with what takes too long or too much memory, or changes what all objects inherit. */
+/** Adds to a check: it also fails an input that takes too much time or memory, or changes what all objects inherit. */
 export function guarded(check: Check): Check {
   const before = prototypesNow();
   const bytesBefore = process.memoryUsage.rss();

@@ -22,7 +22,9 @@ const NAMES: readonly [string, ...string[]] = [
 ];
 const encoder = new TextEncoder();
 
-/** Bodies of forms: the same parts come of them however the network cuts them, and of one that nobody broke the parts that were sent. */
+/**
+ * Fuzzes bodies of forms: the parts must not depend on how the network cuts the body, and an unbroken body gives the parts that were sent.
+ */
 export function multipart(): Check {
   return async (choices) => {
     const boundary = choices.usually([choices.pick(BOUNDARIES), ...ODD_BOUNDARIES]);
@@ -42,7 +44,7 @@ export function multipart(): Check {
       'a body in one chunk and in many',
     );
     if ('refused' in atOnce) return;
-    // Parts that nobody reads are passed over.
+    // A reader skips the parts that it does not read.
     const passed = await outcomeOf(() => read(chunksOf(bytes, choices), known.value, 'none'));
     expectEqual(
       headers(passed),
@@ -82,7 +84,7 @@ async function read(
   return found;
 }
 
-/** A body, and what its parts hold where none of them can be taken for the end of one. */
+/** A body, and the contents of its parts if none can be taken for the end of one. */
 function bodyOf(
   boundary: string,
   choices: Choices,
@@ -133,7 +135,7 @@ function headersOf(choices: Choices): string {
   return `${choices.usually(['Content-Disposition', 'content-disposition', 'Content-Disposition '])}: ${disposition}${filename}${more}`;
 }
 
-/** Texts, and what comes near a delimiter. */
+/** Random text, and bytes that come near a delimiter. */
 function contentOf(delimiter: Uint8Array, choices: Choices): Uint8Array {
   const kind = choices.below(5);
   if (kind === 0) return encoder.encode('content');

@@ -1,21 +1,24 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../../shared/errors.ts';
 
-/** A message is for people, and goes into logs, events and headers. */
+/** Most characters of a message, which is for people and goes into logs, events and headers. */
 const MAX_MESSAGE_CHARS = 1000;
 const MAX_PARAM_CHARS = 256;
 
 export type Outcome<T> = { value: T } | { refused: AppError };
 
 /**
- * What came of an input that a user sent: a value, or a refusal in words that names what is wrong. Any other error is a finding.
- * @throws what is no `AppError` of a 4xx status with a bounded, well-formed message
+ * The outcome for a user's input: a value, or a refusal in words that names the fault. Any other error is a finding.
+ * @throws any error except an `AppError` of a 4xx status with a bounded, well-formed message
  */
 export async function outcomeOf<T>(act: () => T | Promise<T>): Promise<Outcome<T>> {
   return refusalOf(act, (error) => error.status < 500);
 }
 
-/** The same for a file that an operator has installed, whose fault is the installation's: an `internal_error` that names the file. */
+/**
+ * The same for a file that an operator installed: its fault is the installation's, so the refusal is an `internal_error` that names the
+ * file.
+ */
 export async function outcomeOfInstalled<T>(file: string, act: () => T | Promise<T>): Promise<Outcome<T>> {
   return refusalOf(act, (error) => error.code === 'internal_error' && error.message.includes(file));
 }
@@ -44,12 +47,12 @@ function checkWords(words: string, longest: number): void {
   expect(!/\[object |node:internal|file:\/\//.test(words), `words of a refusal say nothing: ${words}`);
 }
 
-/** @throws a finding with this message where it does not hold */
+/** @throws a finding with this message where the condition does not hold */
 export function expect(holds: boolean, finding: string): asserts holds {
   if (!holds) throw new Error(finding);
 }
 
-/** @throws a finding where two ways to the same end differ, with the place */
+/** @throws a finding, with the place, where two ways to the same end differ */
 export function expectEqual(one: unknown, other: unknown, what: string): void {
   if (isDeepStrictEqual(comparable(one), comparable(other))) return;
   const [a, b] = [JSON.stringify(comparable(one)), JSON.stringify(comparable(other))];
@@ -59,7 +62,7 @@ export function expectEqual(one: unknown, other: unknown, what: string): void {
   throw new Error(`${what} differ: ${excerpt(a)} and ${excerpt(b)}`);
 }
 
-/** An outcome without what is not compared: where an error was thrown. */
+/** An outcome without the part that must not be compared: where an error was thrown. */
 function comparable(value: unknown): unknown {
   if (value instanceof AppError) {
     const { code, message, param, errors, totalErrors } = value;
@@ -84,7 +87,7 @@ const PROTOTYPES = [
   Error,
 ].map(({ prototype }) => prototype as object);
 
-/** What the prototypes of the language hold; it never changes. */
+/** The content of the language's prototypes, which must never change. */
 export function prototypesNow(): string {
   return PROTOTYPES.map((prototype) => Reflect.ownKeys(prototype).length).join();
 }

@@ -22,7 +22,7 @@ const METHOD = {
 };
 const HYPERPARAMETERS = { epochs: 2, batch_size: 'auto', learning_rate: 0.1, class_weights: { 0: 1, 1: 2 } };
 
-/** Bodies of requests as they are read, and their schemas. */
+/** Bodies of requests with their schemas. */
 const BODIES: readonly { schema: z.ZodType; body: (text: string) => object }[] = [
   {
     schema: createAdapter,
@@ -40,7 +40,7 @@ const BODIES: readonly { schema: z.ZodType; body: (text: string) => object }[] =
   { schema: classifyRequest, body: (text) => ({ input: [{ model: 'spam', text: `x${text}` }] }) },
 ];
 
-/** Bodies of JSON: what is wrong with one is said in words that name the field, however strange it is. */
+/** Fuzzes JSON bodies: a fault must be described in words that name the field, however strange it is. */
 export function request(): Check {
   return async (choices) => {
     const { schema, body } = choices.pick(BODIES);

@@ -8,7 +8,7 @@ import type { FuzzTarget } from './target.ts';
 import { tokenizerFile } from './tokenizer-file.ts';
 import { tokenizerText } from './tokenizer-text.ts';
 
-/** Everything that reads what others wrote, by name. */
+/** Every reader of foreign input, by name. */
 export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   adapter,
   dataset,

@@ -9,7 +9,7 @@ import { checkEncoding } from './tokenizer-text.ts';
 export const TOKENIZERS = ['tokenizer', 'tiny-roberta', 'tiny-xlm-roberta', 'tiny-distilbert'] as const;
 const MAX_LENGTHS = [16, 2, 8, 512];
 
-/** Files of tokenizers as they lie in a base model's folder: refused by an error that names the place, or of use for any text. */
+/** Fuzzes tokenizer files of a base model's folder: each is refused by an error that names the place, or tokenizes any text. */
 export async function tokenizerFile(): Promise<Check> {
   const files = await Promise.all(
     TOKENIZERS.map(

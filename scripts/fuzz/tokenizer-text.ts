@@ -7,7 +7,10 @@ import { TOKENIZERS } from './tokenizer-file.ts';
 const MAX_LENGTHS = [128, 3, 8, 512];
 const WHOLLY_READ_CHARS = 200;
 
-/** Any text, up to a megabyte, through every kind of tokenizer: never an error, never more tokens than asked for, always the same. */
+/**
+ * Fuzzes every kind of tokenizer with texts of up to a megabyte: there is never an error, never more tokens than asked for, and always the
+ * same result.
+ */
 export async function tokenizerText(): Promise<Check> {
   const tokenizers = await Promise.all(TOKENIZERS.map((name) => loadTokenizer(`test/fixtures/${name}`)));
   return (choices) => {
@@ -15,7 +18,7 @@ export async function tokenizerText(): Promise<Check> {
     const text = choices.note('text', anyText(choices));
     const maxLength = choices.pick(MAX_LENGTHS);
     const { ids, truncated } = checkEncoding(tokenizer, text, maxLength);
-    // Of a longer one some tokenizers read no more than the start, and its last token may be of a word that is cut there.
+    // Some tokenizers read only the start of a longer text, and its last token may belong to a word that is cut there.
     if (text.length > WHOLLY_READ_CHARS) return;
     const longer = tokenizer.encode(text, maxLength + 64).ids;
     const same = truncated ? maxLength - tokenizer.suffix.length : longer.length;
@@ -27,7 +30,7 @@ export async function tokenizerText(): Promise<Check> {
   };
 }
 
-/** Encodes twice. @throws a finding where that throws, differs or gives what no model takes */
+/** Encodes twice. @throws a finding where that throws, differs or gives tokens that no model takes */
 export function checkEncoding(tokenizer: Tokenizer, text: string, maxLength: number) {
   const first = tokenizer.encode(text, maxLength);
   expectEqual([...tokenizer.encode(text, maxLength).ids], [...first.ids], 'the tokens of the same text');

@@ -3,7 +3,7 @@ import { MAX_CHOICES } from './choices.ts';
 import type { Finding } from './engine.ts';
 
 const ENTRY = new URL('./worker.ts', import.meta.url);
-/** An input under way for so long hangs, on however busy a machine. */
+/** Milliseconds after which an input counts as hanging, on however busy a machine. */
 const HANG_MS = 120_000;
 const LOOK_MS = 500;
 const HEAP_MB = 1024;
@@ -12,7 +12,7 @@ export interface WorkerInput {
   target: string;
   seed: number;
   milliseconds: number;
-  /** Counts inputs. */
+  /** Counter of inputs. */
   clock: Int32Array;
   /** The choices of the input under way. */
   record: Uint32Array;
@@ -24,13 +24,13 @@ export type FromWorker =
 
 export interface Result {
   inputs: number;
-  /** Blocks of the project's code that ran. */
+  /** Number of blocks of the project's code that ran. */
   blocks: number;
 }
 
 /**
- * Fuzzes a target in a thread for so long. One that hangs or runs out of memory is ended, which is a finding of the input that it was at,
- * and gives no result.
+ * Fuzzes a target in a thread for a given time. A thread that hangs or runs out of memory is ended: its current input is the finding, and
+ * there is no result.
  */
 export async function fuzzWatched(
   target: string,

@@ -11,10 +11,10 @@ const { target, seed, milliseconds, clock, record } = workerData as WorkerInput;
 const tell = (message: FromWorker) => parentPort!.postMessage(message);
 
 const coverage = new Coverage();
-// Of code that was there before it, V8 tells whole functions only.
+// V8 reports code loaded before the coverage only by whole functions, so the targets are loaded after it.
 const { TARGETS } = await import('./targets.ts');
 const check = guarded(await TARGETS[target]!());
-// What opening the target reached is no input's merit.
+// Blocks reached by opening the target are no input's merit.
 coverage.reachedNew();
 const end = performance.now() + milliseconds;
 const inputs = await fuzz({

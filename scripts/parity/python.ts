@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const REQUIREMENTS = 'scripts/fixtures/requirements.txt';
 
-/** A Python of HF's libraries that leaves no files, says nothing of its own and asks no hub. */
+/** Environment of a Python with HF's libraries that leaves no files, prints nothing of its own and asks no hub. */
 export const PYTHON_ENVIRONMENT = {
   PYTHONDONTWRITEBYTECODE: '1',
   PYTHONWARNINGS: 'ignore',
@@ -15,15 +15,18 @@ export const PYTHON_ENVIRONMENT = {
 };
 
 /**
- * A Python that has torch and HF PEFT: `WEFT_PYTHON`, else a virtual environment under `home`. torch goes first, so that
- * nothing asks for another one; pip's own settings (`PIP_FIND_LINKS`, `PIP_EXTRA_INDEX_URL`) say where a build without CUDA lies.
+ * A Python with torch and HF PEFT: `WEFT_PYTHON`, else a virtual environment under `home`. torch is installed first, so that nothing pulls
+ * in another build; pip's own settings (`PIP_FIND_LINKS`, `PIP_EXTRA_INDEX_URL`) say where a build without CUDA lies.
  */
 export async function peftPython(home: string): Promise<string> {
   if (process.env.WEFT_PYTHON) return process.env.WEFT_PYTHON;
   return virtualPython(join(home, 'venv'), REQUIREMENTS, /^torch==.*$/m);
 }
 
-/** A Python with what a requirements file names, in a folder that is made the first time, and again when the file changes. What matches `first` goes first. */
+/**
+ * A Python with the packages of a requirements file. Its folder is made the first time, and again when the file changes. Packages that
+ * match `first` are installed first.
+ */
 export async function virtualPython(folder: string, file: string, first?: RegExp): Promise<string> {
   const windows = process.platform === 'win32';
   const python = windows ? join(folder, 'Scripts', 'python.exe') : join(folder, 'bin', 'python');
@@ -39,7 +42,7 @@ export async function virtualPython(folder: string, file: string, first?: RegExp
   return python;
 }
 
-/** Runs a command with this process's output, and `more` in its environment. @throws where it cannot be started or fails */
+/** Runs a command that shares this process's output, with `more` added to its environment. @throws where it cannot be started or fails */
 export async function runCommand(
   program: string,
   args: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * Checks adapters both ways against HF PEFT, through the parts that users meet: a training process trains, the serving workers
- * answer texts, and PEFT loads the very files. `npm run parity`
+ * Checks adapters both ways against HF PEFT, through the parts that users meet: a training process trains, the serving workers answer
+ * texts, and PEFT loads the same files. `npm run parity`
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { quickstartTasks } from '../quickstart/data.ts';
 import { peftPython, runCommand } from './python.ts';
 import { adopt, exportMerged, type ParityBase, serve, trainHere } from './weft.ts';
 
-/** Largest difference of a log probability. */
+/** Largest accepted difference of a log probability. */
 const TOLERANCE = 1e-4;
 const MAX_LENGTH = 48;
 
@@ -51,12 +51,12 @@ interface TheirCase {
   name: string;
   pooling: Pooling;
   max_length: number;
-  /** Of the file that is imported. */
+  /** Number type of the imported file. */
   dtype: 'float32' | 'float16' | 'bfloat16';
-  /** PEFT's name of the method, LORA where absent; and its configuration. */
+  /** PEFT's name of the method, LORA by default, and its configuration. */
   peft_type?: 'IA3';
   config: Record<string, unknown>;
-  /** What PEFT is kept from training, by a part of its name. */
+  /** Part of the names of the parameters that PEFT must not train. */
   frozen?: string;
 }
 
@@ -250,7 +250,7 @@ function largestDifference(a: readonly number[][], b: readonly number[][]): numb
   return Math.max(...a.flatMap((row, i) => row.map((value, j) => Math.abs(value - b[i]![j]!))));
 }
 
-/** An adapter that says the same of every text would agree with anything: its scores must tell texts apart. */
+/** Reports a comparison. An adapter whose scores do not depend on the text would agree with anything, so they must tell texts apart. */
 function report(adapter: string, what: string, difference: number, served: readonly number[][]): void {
   const first = served.map((row) => row[0]!);
   const range = Math.max(...first) - Math.min(...first);

@@ -15,12 +15,12 @@ import { hyperparametersRequest, type PeftRequest } from '../../shared/peft-conf
 const THREADS = 2;
 const TRAINER = new URL('../../gpu-node/train/main.ts', import.meta.url);
 
-/** A base model with the folder for what is made of it. */
+/** A base model with the folder for files made of it. */
 export interface ParityBase extends LocatedBaseModel {
   weightsFolder: string;
 }
 
-/** Trains an adapter as a job does, in a training process, into a new folder. */
+/** Trains an adapter into a new folder as a job does, in a training process. */
 export async function trainHere(
   base: ParityBase,
   folder: string,
@@ -39,7 +39,7 @@ export async function trainHere(
       validation_file: null,
       validation_split: 'auto',
       method,
-      // A large step: an adapter close to its start would prove little.
+      // The learning rate is large, because an adapter close to its start would prove little.
       hyperparameters: hyperparametersRequest.parse({
         epochs: 2,
         batch_size: 8,
@@ -58,7 +58,7 @@ export async function trainHere(
   });
 }
 
-/** Puts beside PEFT's two files what importing an adapter adds. */
+/** Adds to PEFT's two files what an import adds. */
 export async function adopt(
   folder: string,
   weft: Omit<WeftFile, 'format' | 'base_precision' | 'metrics'>,
@@ -67,7 +67,7 @@ export async function adopt(
   await writeFile(join(folder, WEFT_FILE), JSON.stringify(file));
 }
 
-/** Serves the adapters of some folders in one mixed batch: log probabilities `[folder][text][label]`. */
+/** Serves the adapters of some folders in one mixed batch. Returns log probabilities `[folder][text][label]`. */
 export async function serve(
   base: ParityBase,
   folders: readonly string[],

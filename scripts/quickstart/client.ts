@@ -1,4 +1,4 @@
-/** A request as the quickstart makes it, and as a reader would type it. */
+/** A request of the quickstart, in the form in which a reader would type it. */
 export interface Step {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
@@ -7,7 +7,7 @@ export interface Step {
   upload?: { path: string; content: string };
 }
 
-/** Talks to the edge and prints the curl command of each step it takes. */
+/** Calls the edge and prints the curl command of each step. */
 export class QuickstartClient {
   readonly #url: string;
   readonly #key: string;
@@ -29,7 +29,7 @@ export class QuickstartClient {
     return parts.join(' \\\n      ');
   }
 
-  /** Prints the step, takes it, and gives the answer's body. @throws on an answer that is not the wanted status. */
+  /** Prints the step, takes it, and returns the answer's body. @throws where the answer's status is not the wanted one */
   async show<T>(step: Step, wanted: number): Promise<T> {
     console.log(`  $ ${this.curl(step)}`);
     return this.send<T>(step, wanted);

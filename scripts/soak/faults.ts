@@ -3,22 +3,22 @@ import type { Random } from '../../gpu-node/random.ts';
 import type { Cluster } from '../../test/support/cluster.ts';
 import type { Complaints } from './complaints.ts';
 
-/** Milliseconds between two faults, at most. */
+/** Most milliseconds between two faults. */
 const PAUSE_MS = 8000;
-/** As long as a serving lease lasts and a little. */
+/** Milliseconds of the longest pause of a node: a serving lease and a little more. */
 const LONGEST_HANG_MS = 12_000;
-/** A name never has more versions. */
+/** Most versions of a name. */
 const MAX_VERSIONS = 4;
-/** The quiet tenant's single training, however many others queue. */
+/** Milliseconds for the quiet tenant's single training, however many other jobs wait. */
 const LONGEST_CHANGE_MS = 180_000;
-/** A node says 10 seconds; a busy machine may take some more. */
+/** Milliseconds for a node to drain: a node says 10 seconds, and a busy machine may take some more. */
 const LONGEST_DRAIN_MS = 20_000;
 const KINDS = ['kill', 'drain', 'pause', 'delete', 'delete', 'import', 'import', 'train', 'train'] as const;
 type Kind = (typeof KINDS)[number];
 
 /**
- * What goes wrong in a cluster: one node at a time is killed, drained or paused, but the first, on which what grows can be seen; versions
- * come, by import and by training, and go.
+ * The faults of a cluster. One node at a time is killed, drained or paused, except the first, which shows what grows. Versions come, by
+ * import and by training, and go.
  */
 export class Faults {
   readonly done: Partial<Record<Kind, number>> = {};
@@ -27,7 +27,7 @@ export class Faults {
   readonly #cluster: Cluster;
   readonly #random: Random;
   readonly #complaints: Complaints;
-  /** Nodes that are being replaced. */
+  /** Indices of the nodes that are being replaced. */
   readonly #doomed = new Set<number>();
 
   constructor(cluster: Cluster, random: Random, complaints: Complaints) {
@@ -37,7 +37,7 @@ export class Faults {
     for (const index of cluster.nodes.keys()) this.#guard(index);
   }
 
-  /** One after another, until `over` is aborted. */
+  /** Makes one fault after another, until `over` is aborted. */
   async run(over: AbortSignal): Promise<void> {
     while (!over.aborted) {
       const kind = KINDS[this.#random.below(KINDS.length)]!;
@@ -83,7 +83,7 @@ export class Faults {
     this.#guard(index);
   }
 
-  /** A node ends only where it is made to. */
+  /** Complains if a node ends without being made to. */
   #guard(index: number): void {
     const node = this.#cluster.nodes[index]!;
     void node.exited.then(([code, signal]) => {
@@ -93,7 +93,7 @@ export class Faults {
     });
   }
 
-  /** As a machine that hangs. */
+  /** Pauses a node like a machine that hangs. */
   async #pause(index: number): Promise<void> {
     const node = this.#cluster.nodes[index]!;
     node.signal('SIGSTOP');

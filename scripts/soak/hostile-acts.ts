@@ -5,13 +5,13 @@ import { importForm } from '../../test/support/import-form.ts';
 import { toyTexts } from '../../test/support/toy-task.ts';
 import type { Answer, HostileClient } from './hostile-client.ts';
 
-/** One thing that a client does to others. @throws {Error} where what it gets for it is not right */
+/** A hostile act of a client. @throws {Error} where the answer is not right */
 export type Act = (client: HostileClient) => Promise<void>;
 
-/** Nothing that stops coming is waited for longer. */
+/** Milliseconds within which the server must close a connection that sends no more. */
 const CLOSED_WITHIN_MS = 120_000;
 const HELD_MS = 20_000;
-/** What a request may be answered while nodes are full or missed. */
+/** Right answers while nodes are full or missing. */
 const LATER = [429, 503];
 const BOUNDARY = 'xxHostileBoundaryxx';
 const FILE_PART = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n`;
@@ -28,7 +28,7 @@ const SMALL = {
   hyperparameters: { ...LARGE.hyperparameters, epochs: 1 },
 };
 
-/** Everything that is tried, by name. */
+/** Every hostile act, by name. */
 export const ACTS: Readonly<Record<string, Act>> = {
   'breaks off a JSON body': async (client) => {
     const connection = await client.open(
@@ -219,7 +219,7 @@ function refuses(status: number | undefined): void {
 
 type PeftFiles = Pick<BundleBytes, typeof ADAPTER_CONFIG_FILE | typeof ADAPTER_WEIGHTS_FILE>;
 
-/** What is done to an adapter's files, each of which makes it unfit. */
+/** Changes to an adapter's files, each of which makes it unfit. */
 const CRAFTS: Readonly<Record<string, (files: PeftFiles) => PeftFiles>> = {
   'not a number': (files) => withLast(files, Number.NaN),
   infinite: (files) => withLast(files, Number.POSITIVE_INFINITY),
@@ -260,7 +260,7 @@ async function remove(client: HostileClient, name: string): Promise<Answer> {
   return client.expect([200], client.call(`/v1/adapters/${name}`, { method: 'DELETE' }));
 }
 
-/** Queues a training; there is no job where the queue is full. */
+/** Queues a training. Returns no job if the queue is full. */
 async function train(
   client: HostileClient,
   settings: object,

@@ -4,9 +4,9 @@ import type { Random } from '../../gpu-node/random.ts';
 import { problemBody } from '../../shared/api/common.ts';
 import type { Cluster } from '../../test/support/cluster.ts';
 
-/** An answer that takes longer than a client's time and what is around it does not come. */
+/** Milliseconds for an answer: longer than a client's time and the work around it. */
 const PATIENCE_MS = 60_000;
-/** What no answer may show: a stack, or a place on the server. */
+/** Matches parts that no answer may show: a stack, or a place on the server. */
 const INNARDS = /\n\s+at |node_modules|\.[tj]s:\d+|SQLITE|D1_ERROR/;
 
 export interface Answer {
@@ -14,12 +14,12 @@ export interface Answer {
   body: unknown;
 }
 
-/** A tenant that means harm, or has bugs, and what every answer to it is held against. */
+/** A tenant that means harm, or has bugs, and the checks on every answer to it. */
 export class HostileClient {
   readonly cluster: Cluster;
   readonly key: string;
   readonly random: Random;
-  /** Ends all that is left to wait for. */
+  /** A signal that ends all waiting. */
   readonly over: AbortSignal;
   #names = 0;
 
@@ -38,7 +38,7 @@ export class HostileClient {
     return list[this.random.below(list.length)]!;
   }
 
-  /** @throws {Error} where the edge does not answer, shows its innards, blames itself, or says "later" without saying when */
+  /** @throws {Error} where the edge does not answer, shows its innards, blames itself, or says "later" without a time */
   async call(path: string, init: RequestInit = {}): Promise<Answer> {
     const headers = { authorization: `Bearer ${this.key}`, ...init.headers };
     const signal = AbortSignal.timeout(PATIENCE_MS);
@@ -61,7 +61,7 @@ export class HostileClient {
     return this.call(path, { ...init, body: JSON.stringify(body) });
   }
 
-  /** The same, where only these statuses are right. */
+  /** Requires one of these statuses. */
   async expect(statuses: readonly number[], answer: Promise<Answer>): Promise<Answer> {
     const { status, body } = await answer;
     if (statuses.includes(status)) return { status, body };
@@ -70,7 +70,7 @@ export class HostileClient {
     );
   }
 
-  /** A connection to the edge, or to a node, that has sent these bytes. */
+  /** Opens a connection to the edge, or to a node, and sends these bytes. */
   async open(bytes: string | Uint8Array, url = this.cluster.url): Promise<Connection> {
     const { hostname, port } = new URL(url);
     const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
@@ -79,7 +79,7 @@ export class HostileClient {
     return connection;
   }
 
-  /** Where a node listens. */
+  /** The address of a node. */
   nodeUrl(): string | undefined {
     const node = this.pick(this.cluster.nodes);
     return node.lines.find(({ message }) => message === 'listens')?.url as string | undefined;
@@ -96,7 +96,7 @@ export class HostileClient {
   }
 }
 
-/** Raw bytes to a server and back. */
+/** A connection that sends and receives raw bytes. */
 export class Connection {
   readonly socket: Socket;
   readonly closed: Promise<void>;
@@ -105,7 +105,7 @@ export class Connection {
   constructor(socket: Socket) {
     this.socket = socket;
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
-    // Being cut off is what it asks for.
+    // Hostile bytes ask to be cut off.
     socket.on('error', () => {});
     socket.on('end', () => socket.end());
     socket.on('data', (chunk) => {
@@ -114,7 +114,7 @@ export class Connection {
   }
 
   /**
-   * The status that is answered within so many milliseconds; undefined where the connection is closed without one, or nothing comes.
+   * The status answered within so many milliseconds; undefined where the connection closes without one, or nothing comes.
    * @throws {Error} where the answer shows innards or blames the server
    */
   async status(milliseconds: number): Promise<number | undefined> {
@@ -134,7 +134,7 @@ export class Connection {
     return status;
   }
 
-  /** Whether the server closes it within so many milliseconds, or the soak ends. */
+  /** True if the server closes the connection within so many milliseconds, or the soak ends. */
   async isClosedWithin(milliseconds: number, over: AbortSignal): Promise<boolean> {
     const first = await Promise.race([
       this.closed.then(() => true),

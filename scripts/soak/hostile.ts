@@ -5,12 +5,12 @@ import { ACTS } from './hostile-acts.ts';
 import { HostileClient } from './hostile-client.ts';
 
 const PAUSE_MS = 2000;
-/** Of an act that waits long there are so many at once. */
+/** Most runs at once of an act that waits long. */
 const MAX_UNDER_WAY = 40;
 
-/** A tenant of many clients that do what they should not, at once and for as long as the soak lasts. */
+/** A tenant of many hostile clients, all at once and for as long as the soak lasts. */
 export class Hostile {
-  /** How often each act was done. */
+  /** Number of times each act was done. */
   readonly done: Record<string, number> = {};
   readonly #cluster: Cluster;
   readonly #key: string;
@@ -25,7 +25,7 @@ export class Hostile {
     this.#complaints = complaints;
   }
 
-  /** Begins one act after another, without waiting for those before, until `over` is aborted. */
+  /** Starts one act after another, without waiting for earlier ones, until `over` is aborted. */
   async run(over: AbortSignal): Promise<void> {
     const client = new HostileClient(this.#cluster, this.#key, this.#random, over);
     const names = Object.keys(ACTS);

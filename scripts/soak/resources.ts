@@ -13,7 +13,9 @@ interface Process {
   bytes: number;
 }
 
-/** What is measured of each process, and of the platform: how much more at the end than before is a leak, beside its share of what was there. */
+/**
+ * Measures of each process and of the platform. A later value above both `most` times the earlier one and `beside` more than it is a leak.
+ */
 const MEASURES = {
   MB: { most: 1.5, beside: 150 },
   'open files': { most: 1.5, beside: 100 },
@@ -21,18 +23,18 @@ const MEASURES = {
 } as const;
 type Measure = keyof typeof MEASURES;
 
-/** In ten minutes all is warm; what grows before tells nothing. */
+/** Samples in ten minutes, when everything is warm; growth before that tells nothing. */
 const FEWEST_SAMPLES = 60;
-/** The nodes that were killed meanwhile have begun anew; their memory tells nothing. */
+/** The processes whose memory counts. Nodes that were killed meanwhile have started anew. */
 const LASTING = ['edge', 'node 0'];
 /** workerd's own memory grows with requests, while the Worker's heap does not. */
 const EDGE_MB_A_REQUEST = 0.02;
 
-/** Memory and open files of an edge and of nodes, and the objects that are kept, over time. */
+/** Memory and open files of an edge and its nodes, and the number of stored objects, over time. */
 export class Resources {
   readonly #samples = new Map<string, number[]>();
 
-  /** Takes a sample, and gives it in words. */
+  /** Takes a sample, and returns it in words. */
   async sample(cluster: Cluster): Promise<string> {
     const processes = await allProcesses();
     const roots: [string, number][] = [
@@ -51,12 +53,12 @@ export class Resources {
     return `${words.join('; ')}; ${objects} objects`;
   }
 
-  /** What grew without a bound, in words. */
+  /** Describes what grew without a bound. */
   leaks(requests: number): string[] {
     return leaksIn(this.#samples, requests);
   }
 
-  /** Of each series: the first sample, the middle one and the last, and the largest. */
+  /** For each series: the first sample, the middle one and the last, and the largest. */
   summary(): string {
     const cells = (sizes: number[]) => [
       sizes[0]!,
@@ -81,8 +83,8 @@ export class Resources {
 }
 
 /**
- * What of the series, named as in `node 0: MB`, grew without a bound: the last quarter of the time against the second, when all was warm.
- * `requests`: how many were answered meanwhile.
+ * Finds the series, named as in `node 0: MB`, that grew without a bound: it compares the last quarter of the time with the second, when
+ * everything was warm. `requests` is the number of requests answered meanwhile.
  */
 export function leaksIn(samples: ReadonlyMap<string, readonly number[]>, requests: number): string[] {
   return [...samples].flatMap(([key, sizes]) => {
@@ -110,14 +112,14 @@ async function allProcesses(): Promise<Process[]> {
     .map(([pid, parent, kibibytes]) => ({ pid, parent, bytes: 1024 * kibibytes }));
 }
 
-/** A process and those that it started. */
+/** A process and all processes that it started. */
 function treeOf(processes: readonly Process[], root: number): Process[] {
   const own = processes.filter(({ pid }) => pid === root);
   const children = processes.filter(({ parent }) => parent === root);
   return [...own, ...children.flatMap(({ pid }) => treeOf(processes, pid))];
 }
 
-/** Files and sockets, where the system tells. */
+/** Number of open files and sockets, where the system reports it. */
 function openFiles(pid: number): number {
   try {
     return readdirSync(`/proc/${pid}/fd`).length;

@@ -26,7 +26,7 @@ const CASES = [
   { pooling: 'mean', base_precision: 'nf4', use_dora: false },
 ] as const satisfies Partial<PeftConfig>[];
 const LABELS = 3;
-/** What the two providers' results may differ by, relative to the largest element. */
+/** Largest accepted difference of the two providers' results, relative to the largest element. */
 const TOLERANCE = 1e-4;
 
 const device = await resolveDevice('webgpu').catch((error: Error) => {
@@ -74,7 +74,7 @@ try {
 }
 process.exitCode = failed ? 1 : 0;
 
-/** Loss and gradients of a training step, and logits of the serving graph, each as one list of vectors. */
+/** Returns loss and gradients of a training step, and logits of the serving graph, each as one list of vectors. */
 async function results(base: BaseModel, config: PeftConfig, on: Device) {
   const runner = await TrainingRunner.create(
     { base, config, labels: LABELS },
@@ -151,7 +151,7 @@ function batch({ architecture }: BaseModel): TrainingExample[] {
   }));
 }
 
-/** A fresh adapter changes nothing: this one does. */
+/** Changes an adapter's tensors, because a fresh adapter has no effect. */
 function shaken(name: string, data: Float32Array): Float32Array {
   const random = new Random(3, name);
   return data.map((element) => element + 0.1 * random.normal());

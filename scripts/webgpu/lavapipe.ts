@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { runCommand } from '../parity/python.ts';
 
-/** Mesa of Debian 12 itself (22.3) does not run the provider; that of its backports (25) does. */
+/** Debian packages of Mesa. Debian 12's own version (22.3) does not run the provider; that of its backports (25) does. */
 const PACKAGES = ['mesa-vulkan-drivers', 'libdrm2', 'libdrm-amdgpu1', 'libvulkan1'];
 const SUITES = ['bookworm', 'bookworm-backports'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -12,8 +12,8 @@ const LIBRARIES = 'root/usr/lib/x86_64-linux-gnu';
 const DRIVER = 'root/usr/share/vulkan/icd.d/lvp_icd.json';
 
 /**
- * Mesa's software Vulkan device, unpacked under `folder` the first time, for Debian 12 on x64; nothing is installed. Gives the
- * environment variables under which a process finds it.
+ * Unpacks Mesa's software Vulkan device under `folder` the first time, for Debian 12 on x64; nothing is installed. Returns the environment
+ * variables under which a process finds it.
  */
 export async function lavapipe(folder: string): Promise<Record<string, string>> {
   const home = resolve(folder);
@@ -29,7 +29,7 @@ export async function lavapipe(folder: string): Promise<Record<string, string>> 
   };
 }
 
-/** Where the system itself gets Debian's packages from. @throws where it is no Debian 12, or has no package lists */
+/** The mirror from which the system itself gets Debian's packages. @throws where it is no Debian 12, or has no package lists */
 async function debianMirror(): Promise<string> {
   const wanted = ['Identifier: Packages', `Codename: ${SUITES[0]}`, 'Component: main'];
   const { stdout } = await promisify(execFile)('apt-get', [

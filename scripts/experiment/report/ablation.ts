@@ -6,7 +6,7 @@ import type { Report, ReportInput } from './report.ts';
 import { differences, type Results } from './results.ts';
 import { titleOf } from './titles.ts';
 
-/** One table a factor, around each centre. */
+/** One table per factor, around each centre. */
 export function ablationReport({ results, options }: ReportInput): Report {
   const sections = options.configurations.flatMap((centre) => {
     const variations = variationsOf(centre, options.factors);

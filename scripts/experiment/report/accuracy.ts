@@ -11,7 +11,7 @@ import { titleOf } from './titles.ts';
 
 const LOSS_FILE = 'accuracy-loss.svg';
 
-/** Configurations on every set, beside the published rows. */
+/** The report of every configuration on every set, beside the published rows. */
 export function accuracyReport({ results, options, base }: ReportInput): Report {
   const { configurations } = options;
   const trained = configurations.filter(({ engine }) => engine !== 'logistic');
@@ -68,7 +68,7 @@ function publishedF1(f1: readonly number[], set: string): number {
   return f1[SETS.findIndex(({ name }) => name === set)]!;
 }
 
-/** Heads have as many rows as a set has labels, so the count depends a little on the set. */
+/** The number of trained parameters, which depends a little on the set: a head has one row per label. */
 function trainedCell(results: readonly Result[]): string {
   const counts = results.map(({ measured }) => measured.trainable_parameters);
   if (counts.length === 0) return '–';
@@ -76,7 +76,7 @@ function trainedCell(results: readonly Result[]): string {
   return least === most ? countCell(least) : `${countCell(least)}–${countCell(most)}`;
 }
 
-/** The first of Weft's rows against the best of those that are not Weft's. */
+/** Compares Weft's first row with the best row of the others. */
 function againstBest(results: Results, configurations: readonly Configuration[]): string {
   const ours = configurations.find(({ engine }) => engine === 'weft');
   const peers = configurations.filter(({ engine }) => engine !== 'weft');
@@ -157,7 +157,7 @@ function rateCell(results: readonly Result[]): string {
   return rates.length > 0 ? Math.round(mean(rates)).toLocaleString('en') : '–';
 }
 
-/** What each configuration was trained with, as the training process resolved it, by its first seed. */
+/** The settings that each configuration was trained with, as the training process resolved them for the first seed. */
 function settingsTable(results: Results, configurations: readonly Configuration[]): string {
   const ofWeft = configurations.filter(({ engine }) => engine === 'weft');
   const parts = ofWeft.map(({ name, title }) => {

@@ -1,23 +1,23 @@
-/** A point, with the length of its error bar to either side. */
+/** A point, with half the length of its error bar. */
 export interface Point {
   readonly x: number;
   readonly y: number;
   readonly error?: number;
 }
 
-/** A line; those of one name have one colour in all panels, and one entry in the legend. */
+/** A line. Lines of one name have one colour in all panels, and one entry in the legend. */
 export interface Series {
   readonly name: string;
   readonly points: readonly Point[];
   readonly dashed?: boolean;
-  /** Its points are dots with its name beside them instead of a line with an entry in the legend. */
+  /** True to draw dots with the name beside them instead of a line with an entry in the legend. */
   readonly dots?: boolean;
 }
 
 export interface Panel {
   readonly title: string;
   readonly series: readonly Series[];
-  /** Marks of the x axis; round numbers where not given. */
+  /** Marks of the x axis; round numbers by default. */
   readonly xTicks?: readonly { readonly x: number; readonly label: string }[];
 }
 
@@ -35,12 +35,12 @@ const CELL = {
   width: MARGIN.left + PLOT.width + MARGIN.right,
   height: MARGIN.top + PLOT.height + MARGIN.bottom,
 };
-/** Room for the title and the legend's longest name. */
+/** Smallest width that holds the title and the legend's longest name. */
 const LEAST_WIDTH = 2 * CELL.width;
 const LEGEND_ROW = 18;
 const LEGEND_TOP = 34;
 const TICKS = 5;
-/** Told apart by the colour-blind on either ground (Okabe & Ito 2008, with its yellow and black left out). */
+/** Colours that the colour-blind can tell apart on light and dark ground (Okabe & Ito 2008, without its yellow and black). */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
 
 const STYLE = `
@@ -139,7 +139,7 @@ function drawSeries({ name, points, dashed, dots }: Series, xOf: Scale, yOf: Sca
   return `<path class="line${dashed ? ' dashed' : ''}" stroke="${colour}" d="${path}${bars.join('')}"/>${marks.join('')}`;
 }
 
-/** A dot, its name on the side that has room. */
+/** Draws a dot, with its name on the side that has room. */
 function drawDot(name: string, x: number, y: number, colour: string): string {
   const isRight = x > PLOT.width / 2;
   const text = `<text text-anchor="${isRight ? 'end' : 'start'}" x="${isRight ? x - 6 : x + 6}" y="${y + 4}">${escaped(name)}</text>`;

@@ -9,15 +9,13 @@ import { shotsLabel, titleOf } from './titles.ts';
 const CURVE_FILE = 'few-shot.svg';
 type Shots = number | null;
 
-/** A row of the curve: its F1 at a number of examples, a number a draw. */
+/** A row of the curve: its F1 at each number of examples, one value per draw. */
 interface Row {
   readonly title: string;
   f1(set: string, shots: Shots): BySeed;
 }
 
-/**
- * F1 by examples a label. Of several logistic regressions each point takes the one that is stronger there, which favours them.
- */
+/** The report of F1 by examples per label. Of several logistic regressions each point takes the strongest there, which favours them. */
 export function fewShotReport({ results, options }: ReportInput): Report {
   const { configurations, shots } = options;
   const rows = [

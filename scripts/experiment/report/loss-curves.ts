@@ -2,10 +2,10 @@ import type { Result } from '../result.ts';
 import { mean } from '../statistics.ts';
 import type { Point, Series } from './chart.ts';
 
-/** Points of a line of step losses; more would show the noise of single batches. */
+/** Points in a line of step losses; more would show the noise of single batches. */
 const BINS = 40;
 
-/** A solid line of the steps' losses and a dashed one of the epochs', each the mean over the runs that got so far. */
+/** A solid line of step losses and a dashed one of epoch losses, each the mean over the runs that got so far. */
 export function lossPanel(name: string, results: readonly Result[]): Series[] {
   const trained = binned(results.map(({ measured }) => measured.losses));
   const validated = byEpoch(results);

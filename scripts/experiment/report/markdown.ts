@@ -1,6 +1,6 @@
 import { mean, standardError } from '../statistics.ts';
 
-/** A table, its columns aligned; the first to the left, the others to the right. */
+/** A Markdown table with aligned columns: the first to the left, the others to the right. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(3, ...all.map((row) => (row[column] ?? '').length)));
@@ -15,7 +15,7 @@ export function markdownTable(head: readonly string[], rows: readonly (readonly 
   return [line(head), `| ${rule.join(' | ')} |`, ...rows.map(line)].join('\n');
 }
 
-/** `81.6 ± 0.4`, mean and standard error; without the latter of a single value, and a dash of none. */
+/** Mean and standard error, `81.6 ± 0.4`; a single value has no error, and no values give a dash. */
 export function meanCell(given: Iterable<number>): string {
   const values = [...given];
   if (values.length === 0) return '–';
@@ -23,7 +23,7 @@ export function meanCell(given: Iterable<number>): string {
   return `${mean(values).toFixed(1)}${error === undefined ? '' : ` ± ${error.toFixed(1)}`}`;
 }
 
-/** `+0.8 ± 0.3`: the same of differences. */
+/** Mean difference and standard error, `+0.8 ± 0.3`. */
 export function differenceCell(values: readonly number[]): string {
   if (values.length === 0) return '–';
   const center = mean(values);
@@ -31,7 +31,7 @@ export function differenceCell(values: readonly number[]): string {
   return `${center < 0 ? '−' : '+'}${Math.abs(center).toFixed(1)}${error === undefined ? '' : ` ± ${error.toFixed(1)}`}`;
 }
 
-/** `22.7 M`, `73,728`. */
+/** A count in short form: `22.7 M`, `73,728`. */
 export function countCell(value: number): string {
   return value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : value.toLocaleString('en');
 }

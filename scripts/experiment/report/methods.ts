@@ -10,7 +10,7 @@ import { shotsLabel, titleOf } from './titles.ts';
 const CHART_FILE = 'methods.svg';
 type Shots = number | null;
 
-/** Methods beside each other: F1 on every set, and what each trains, stores and takes. */
+/** The report that compares methods: F1 on every set, and each method's trained parameters, stored bytes, time and memory. */
 export function methodsReport({ results, options }: ReportInput): Report {
   const { configurations, shots } = options;
   const chart: Chart = {
@@ -56,7 +56,7 @@ function f1Table(results: Results, configurations: readonly Configuration[], sho
   return `## ${title}\n\n${said}\n\n${markdownTable(head, rows)}`;
 }
 
-/** What a method costs where all examples are trained on. */
+/** The costs of each method when trained on all examples. */
 function costTable(results: Results, configurations: readonly Configuration[]): string {
   const head = ['', 'numbers stored', 'KiB', 'minutes a training', 'ms a text', 'learning rate'];
   const rows = configurations.map(({ name, title }) => {

@@ -2,7 +2,7 @@ import type { Result } from '../result.ts';
 import type { Planned } from '../run-all.ts';
 import { mean } from '../statistics.ts';
 
-/** A figure for each seed that has it. */
+/** One value per seed that has it. */
 export type BySeed = ReadonlyMap<number, number>;
 
 export interface Point {
@@ -14,7 +14,7 @@ export interface Point {
 /** The finished runs of a plan. */
 export class Results {
   readonly all: readonly Result[];
-  /** Sets of the plan. */
+  /** Names of the plan's sets. */
   readonly sets: readonly string[];
   readonly #planned: number;
 
@@ -24,12 +24,12 @@ export class Results {
     this.#planned = plan.length;
   }
 
-  /** How many runs have not finished. */
+  /** Number of runs that have not finished. */
   get missing(): number {
     return this.#planned - this.all.length;
   }
 
-  /** Results of a configuration, of one set or number of examples where it is given, by seed. */
+  /** Results of a configuration by seed, optionally of one set or number of examples. */
   of({ configuration, set, shots }: Point): Result[] {
     return this.all.filter(
       ({ run }) =>
@@ -39,7 +39,7 @@ export class Results {
     );
   }
 
-  /** Weighted F1 in percent, of one set and number of examples. */
+  /** Weighted F1 in percent by seed, for one set and number of examples. */
   f1(point: Point): BySeed {
     return new Map(this.of(point).map(({ run, measured }) => [run.seed, 100 * measured.metrics.f1]));
   }
@@ -54,7 +54,7 @@ export class Results {
   }
 }
 
-/** What `a` is above `b`, seed by seed: the seeds draw the same rows for both. */
+/** `a` minus `b`, seed by seed: equal seeds draw the same rows for both. */
 export function differences(a: BySeed, b: BySeed): number[] {
   return [...a].flatMap(([seed, value]) => (b.has(seed) ? [value - b.get(seed)!] : []));
 }

@@ -1,10 +1,13 @@
 import type { Choices } from '../choices.ts';
 
-/** Bytes that parsers look for. */
+/** Bytes that parsers treat specially. */
 const TELLING = [0x00, 0xff, 0x0a, 0x0d, 0x22, 0x2c, 0x3a, 0x5b, 0x7b, 0x7d, 0x5c, 0x80, 0xc0, 0xed, 0xf5];
 const MAX_INSERTED = 64;
 
-/** Bytes that a client, a disk or an attacker has changed: overwritten, left out, repeated, put in or cut short. Mostly they are not. */
+/**
+ * Corrupts bytes as a client, a disk or an attacker might: overwritten, left out, repeated, inserted or cut short. Mostly they stay as they
+ * are.
+ */
 export function corrupted(bytes: Uint8Array, choices: Choices): Uint8Array {
   let result = bytes;
   while (choices.fault(4)) result = changed(result, choices);
@@ -45,10 +48,10 @@ export function joined(...pieces: readonly ArrayLike<number>[]): Uint8Array {
   return whole;
 }
 
-/** Chunks of an input; its rest comes in one, so that single bytes of a large one do not take all of the time. */
+/** Most chunks of an input; its rest comes in one, so that single bytes of a large input do not take all of the time. */
 const MAX_CHUNKS = 500;
 
-/** The bytes as a network gives them: in chunks of the lengths that the choices say, as they are where all are simplest. */
+/** The bytes as a network delivers them, in chunks of lengths that the choices give; the simplest choices leave them whole. */
 export async function* chunksOf(bytes: Uint8Array, choices: Choices): AsyncGenerator<Uint8Array> {
   const longest = choices.pick([bytes.byteLength, 1, 2, 7, 64, 4096]);
   for (let [at, count] = [0, 0]; at < bytes.byteLength; count++) {

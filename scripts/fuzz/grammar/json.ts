@@ -1,6 +1,6 @@
 import type { Choices } from '../choices.ts';
 
-/** A text that stands in a JSON document as it is. */
+/** Text that is written into a JSON document unchanged. */
 class Raw {
   readonly text: string;
   constructor(text: string) {
@@ -37,7 +37,7 @@ const NUMBERS = [
 ];
 const LENGTHS = [100, 100, 10_000, 300_000];
 
-/** Anything that can stand where a value is expected. */
+/** A value that may stand where another is expected. */
 function strange(choices: Choices): Raw {
   const kind = choices.below(8);
   if (kind === 0) return new Raw(choices.pick(['null', 'true', '""', '{}', '[]', '', '[[]]', '{"a":{}}']));
@@ -57,7 +57,7 @@ function strange(choices: Choices): Raw {
   return new Raw(`{${Array.from({ length }, (_, i) => `"${i}":1`).join()}}`);
 }
 
-/** A JSON document, in which a few values and names have been replaced, left out, put in or given twice. Mostly none. */
+/** A JSON document in which a few values and names are replaced, left out, inserted or given twice; mostly none. */
 export function jsonText(value: unknown, choices: Choices): string {
   let result = value;
   while (choices.fault(3)) result = withFault(result, choices);
@@ -77,7 +77,7 @@ function withFault(value: unknown, choices: Choices): unknown {
   const other = choices.rarely(2) ? strange(choices) : inner;
   if (Array.isArray(value)) return [...value, other];
   const name = kind === 6 ? key : choices.pick(NAMES);
-  // A name given twice, which no object in memory can hold.
+  // No object in memory can hold a name twice.
   return new Raw(`${write(value).slice(0, -1)},${JSON.stringify(name)}:${write(other)}}`);
 }
 

@@ -4,7 +4,7 @@ import { jsonText } from './json.ts';
 
 const DTYPES = ['F32', 'F16', 'BF16', 'F64', 'I64', 'I8', 'U8', 'BOOL', 'F8_E4M3'] as const;
 const BYTES: Readonly<Record<string, number>> = { F32: 4, F64: 8, I64: 8, I8: 1, U8: 1, BOOL: 1, F8_E4M3: 1 };
-/** As the first 4 bytes of a tensor: 1, NaN, infinities, the largest, the smallest, and minus 0. */
+/** Possible first 4 bytes of a tensor: 1, NaN, infinities, the largest, the smallest, and minus 0. */
 const VALUES = [
   0x3f800000, 0x7fc00000, 0x7f800000, 0xff800000, 0x7f7fffff, 0x00000001, 0x80000000, 0xff7fffff,
 ];
@@ -16,7 +16,7 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** A safetensors file of these tensors, whose header may lie about types, shapes, offsets and its own length. Mostly it does not. */
+/** A safetensors file of these tensors. Its header may lie about types, shapes, offsets and its own length; mostly it does not. */
 export function safetensorsBytes(
   shapes: ReadonlyMap<string, readonly number[]>,
   metadata: unknown,
@@ -60,7 +60,7 @@ function lie(entry: Entry, choices: Choices): void {
     ]);
 }
 
-/** Numbers near 0, with here and there one of another kind. */
+/** Numbers near 0, with a special value here and there. */
 function dataOf(bytes: number, choices: Choices): Uint8Array {
   const data = new Uint8Array(bytes);
   for (let i = 3; i < bytes; i += 4) data[i] = 0x3c;

@@ -55,10 +55,10 @@ const UNITS = [
   'ÅÅ',
   'क्षि',
 ] as const;
-/** Most UTF-16 code units of a text, as of a request. */
+/** Most UTF-16 code units of a text, as in a request. */
 const MAX_TEXT = 1_000_000;
 
-/** A text of units of all kinds, here and there one of them repeated up to a megabyte. */
+/** A text of units of all kinds; here and there one is repeated up to a megabyte. */
 export function anyText(choices: Choices, maxUnits = 24): string {
   const units = choices.times(choices.below(maxUnits + 1), () => {
     const unit = choices.rarely(8) ? String.fromCodePoint(choices.below(0x110000)) : choices.pick(UNITS);
