@@ -1,6 +1,6 @@
 /**
- * Whether a node daemon's memory stays flat: keeps one under requests of random lengths, on more adapters than its memory holds, and
- * prints what it has resident.
+ * Tests that a node daemon's memory stays flat: it sends requests of random lengths, on more adapters than memory holds, and prints the
+ * daemon's resident memory.
  *
  *     node bench/endurance.ts --data FOLDER [--minutes 60] [--every-ms 200] [--adapters 1000] [--base ID|FOLDER] [--threads 2]
  *

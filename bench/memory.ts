@@ -1,7 +1,7 @@
 /**
- * Memory of a base model: what its weight file holds by kind of tensor, and what a serving and a training session add to their
- * process, each in a process of its own. The model is of BERT-large's shape with random weights, which are written as a
- * Hugging Face folder the first time, or the folder given.
+ * Memory of a base model: the size of its weight file by kind of tensor, and the memory that a serving and a training session add, each in
+ * a process of its own. The model has BERT-large's shape and random weights, which are written as a Hugging Face folder the first time; or
+ * it is the folder given.
  *
  *     node bench/memory.ts [--base FOLDER] [--precision nf4] [--rows 8] [--length 64] [--threads 2]
  *

@@ -20,7 +20,7 @@ const CHANGE_MADE_SECONDS = 300;
 /** A node that comes back after longer than this starts with no knowledge of changes, as a new one does. */
 const CHANGE_KEPT_SECONDS = 3600;
 
-/** Every minute: lapsed leases go back to the queue, and what nobody needs any more goes. Each part may be repeated. */
+/** Runs every minute: puts lapsed leases back into the queue, and removes data that nobody needs any more. Each part may be repeated. */
 export async function everyMinute(env: Env): Promise<void> {
   const db = openDb(env.DB);
   const now = unixNow();

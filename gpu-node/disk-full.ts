@@ -1,9 +1,9 @@
 import { AppError } from '../shared/errors.ts';
 
-/** No space left, a quota used up, a file larger than the process may write. */
+/** The system's codes for no space left, a quota used up, and a file larger than the process may write. */
 const FULL: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 
-/** Whether an error, or one that caused it, is the system's word that there is no room for more bytes. */
+/** True if an error, or one that caused it, means that the disk has no room for more bytes. */
 export function isDiskFull(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
     if ('code' in each && FULL.includes(each.code)) return true;
@@ -12,9 +12,8 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * Runs what writes `what` into a folder under the node's home.
- * @throws {AppError} `no_capacity` where the disk is full; its message is for the user, its cause names the folder for the
- * node's log
+ * Runs `write`, which puts `what` into a folder under the node's home.
+ * @throws {AppError} `no_capacity` if the disk is full; its message is for the user, its cause names the folder for the node's log
  */
 export async function writingInto<T>(folder: string, what: string, write: () => T | Promise<T>): Promise<T> {
   try {

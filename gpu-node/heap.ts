@@ -1,9 +1,9 @@
-/** A binary heap: adding and taking cost the logarithm of how many it holds. */
+/** A binary heap: adding and taking cost the logarithm of its size. */
 export class Heap<T> {
   readonly #items: T[] = [];
   readonly #isBefore: (a: T, b: T) => boolean;
 
-  /** `isBefore` says of two items that differ which comes first. */
+  /** `isBefore` decides which of two different items comes first. */
   constructor(isBefore: (a: T, b: T) => boolean) {
     this.#isBefore = isBefore;
   }
@@ -12,7 +12,7 @@ export class Heap<T> {
     return this.#items.length;
   }
 
-  /** What `pop` would give. */
+  /** The item that `pop` would return. */
   get first(): T | undefined {
     return this.#items[0];
   }

@@ -3,14 +3,14 @@ import type { Writable } from 'node:stream';
 export type LogLevel = 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Writes one line an event: JSON for machines, plain words where a person watches. Never give it a secret or a text. */
+/** Writes one line per event: JSON for machines, plain words for a person who watches. Never give it a secret or a text. */
 export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
 }
 
-/** Whoever read the log is gone: what is said from here on is lost, and no reason to end. */
+/** The log's reader is gone: further lines are lost, and that is no reason to end. */
 const lost = () => {};
 
 export function createLog(out: Writable, human: boolean, now: () => Date = () => new Date()): Log {

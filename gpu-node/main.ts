@@ -6,17 +6,18 @@ import { settleAllocator } from './allocator.ts';
 settleAllocator();
 
 /*
- * The daemon's entry. What it is started with (`NODE_ARGUMENTS`) bounds the young objects of the main thread, whose heap is there by now.
- * Left as it is, it would stand above the lower bounds that the threads are given: 10 MB more for each.
+ * The daemon's entry. `NODE_ARGUMENTS` bounds the young objects of the main thread, whose heap exists by now. Left in force, that bound
+ * would override the lower ones of the threads, which would then take more memory (docs/operations.md).
  */
 setFlagsFromString('--max-semi-space-size=0');
 
 /*
- * Each thread of it, and each training process, would strip the types of the same files and compile them anew, for which
- * a thread takes 10 MB that it keeps; what the first daemon of a home has compiled is there for all that start after it ended.
+ * Node keeps compiled code in this cache. Without it each thread and each training process would strip types and compile the same files
+ * anew, and a thread keeps the memory that this takes (docs/operations.md). The first daemon of a home fills it for all that start after it
+ * ended.
  */
 const compiled = join(resolve(process.env.WEFT_HOME || '.weft'), 'cache', 'compiled');
 enableCompileCache(compiled);
-// Threads and child processes take it from here.
+// Threads and child processes read it from here.
 process.env.NODE_COMPILE_CACHE = compiled;
 await import('./daemon/run.ts');

@@ -1,6 +1,6 @@
-/** Whether a process of this id runs on this machine, whoever's it is. */
+/** True if a process of this id runs on this machine, whoever owns it. */
 export function isAlive(pid: number): boolean {
-  // 0 and below are groups of processes.
+  // Numbers of 0 and below mean groups of processes.
   if (!Number.isInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);

@@ -1,7 +1,7 @@
 /**
- * A seeded generator: xoshiro128** (Blackman & Vigna 2018, https://prng.di.unimi.it), started by splitmix32. The same seed and stream
- * give the same numbers on every machine. Each use (initial weights, order of batches, dropout) takes a stream of its
- * own, so that drawing more from one changes nothing in another.
+ * A seeded generator: xoshiro128** (Blackman & Vigna 2018, https://prng.di.unimi.it), started by splitmix32. The same seed and stream give
+ * the same numbers on every machine. Each use (initial weights, order of batches, dropout) has its own stream, so that drawing more from
+ * one changes nothing in another.
  */
 export class Random {
   readonly #state: Uint32Array;
@@ -14,12 +14,12 @@ export class Random {
     });
   }
 
-  /** Where the stream is: four integers in [0, 2^32), not all of them 0. */
+  /** State of the stream: four integers in [0, 2^32), not all of them 0. */
   get state(): readonly number[] {
     return [...this.#state];
   }
 
-  /** Goes on from where another was. */
+  /** Continues from another generator's state. */
   restore(state: readonly number[]): void {
     this.#state.set(state);
   }
@@ -66,7 +66,7 @@ export class Random {
   }
 }
 
-/** 32 bits of a text (FNV-1a). */
+/** Hashes a text to 32 bits (FNV-1a). */
 function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);

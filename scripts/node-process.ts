@@ -55,7 +55,7 @@ export class NodeProcess {
 
   #spawn(): ChildProcess {
     const started = Date.now();
-    // In a process group of its own, so that Ctrl-C reaches only the starter, which then lets the daemon drain. The channel tells the
+    // The daemon has a process group of its own: Ctrl-C reaches only the starter, which then lets the daemon drain. The channel tells the
     // daemon when the starter is gone, whatever killed it.
     const child = spawn(process.execPath, NODE_ARGUMENTS, {
       env: this.#env,

@@ -110,7 +110,7 @@ export function checkFits(
   }
 }
 
-/** That virtual tokens leave room for texts. */
+/** Checks that virtual tokens leave room for texts. */
 function requireRoom(
   description: AdapterDescription,
   { max_length }: WeftFile,

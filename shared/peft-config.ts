@@ -43,7 +43,7 @@ const autoRequest = z
   .strictObject({ type: z.literal('auto'), ...orAuto(common) })
   .transform((given) => loraRequest.parse({ ...given, type: 'lora' }));
 
-/** A method as a request may give it, `"auto"` where it names none; what `"auto"` came to is shown in the adapter. */
+/** A method in a request; `"auto"` if the request names none. The adapter shows the values chosen for `"auto"`. */
 export const peftRequest = z.discriminatedUnion(
   'type',
   [

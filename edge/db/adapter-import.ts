@@ -53,7 +53,7 @@ export interface ImportedAdapter {
   metrics: { validation: PackedMetrics } | null;
   bundle: string;
   manifest: BundleManifest;
-  /** Where the manifest's files lie; ends in a slash. */
+  /** R2 prefix of the manifest's files; it ends in a slash. */
   prefix: string;
 }
 

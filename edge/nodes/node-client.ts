@@ -91,7 +91,7 @@ export class NodeClient {
     }
   }
 
-  /** Tells a node what to refuse; returns whether it has acknowledged it. */
+  /** Tells a node of changes whose older resolutions it must refuse; returns whether the node has acknowledged them. */
   tellChanges(node: LiveNode, changes: NameChange[]): Promise<boolean> {
     return this.#tell(node, '/internal/changes', { changes });
   }

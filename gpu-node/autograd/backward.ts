@@ -4,12 +4,11 @@ import { add, gemm, reduceSum, reshape } from '../ops/index.ts';
 import { matMulOp } from '../ops/mat-mul.ts';
 
 /**
- * Adds the backward pass of `loss` (a float scalar) to its graph and returns its gradient by each of `wanted`,
- * each of that value's shape. Only what leads from a wanted value to the loss is differentiated: no node is
- * made for a frozen weight, nor for anything below the first wanted value.
- * Reverse accumulation over the nodes in their order of creation, as in tinygrad's `gradient.py`.
- * @throws {ShapeError} when the loss is no scalar, does not depend on a wanted value, or the way to it leads
- *   through an operator that has no gradient.
+ * Adds the backward pass of `loss` (a float scalar) to its graph. Returns its gradient by each of `wanted`, in that value's shape. Only the
+ * way from wanted values to the loss is differentiated: frozen weights, and everything below the first wanted value, get no nodes.
+ * Nodes are accumulated in reverse order of creation, as in tinygrad's `gradient.py`.
+ * @throws {ShapeError} where the loss is no scalar, does not depend on a wanted value, or depends on it through an operator without a
+ * gradient.
  */
 export function gradients(loss: Value, wanted: readonly Value[]): Value[] {
   if (loss.shape.length !== 0) throw new ShapeError(`the loss is ${formatType(loss)}, not a scalar`);
@@ -30,7 +29,7 @@ export function gradients(loss: Value, wanted: readonly Value[]): Value[] {
   });
 }
 
-/** Everything that is computed from a wanted value, and the wanted values. */
+/** The wanted values and everything computed from them. */
 function dependants(nodes: readonly Node[], wanted: readonly Value[]): Set<Value> {
   const depends = new Set(wanted);
   for (const node of nodes) {
@@ -68,7 +67,7 @@ function differentiate(node: Node, grads: Map<Value, Value>, depends: ReadonlySe
   });
 }
 
-/** The sum of two gradients. A product of two matrices starts from the other, so that adding it takes no pass of its own. */
+/** Sums two gradients. A product of two matrices starts from the other gradient, so that adding it takes no pass of its own. */
 function accumulate(known: Value, part: Value): Value {
   const { source } = part;
   if (source.kind !== 'node' || source.node.op !== matMulOp) return add(known, part);

@@ -1,14 +1,14 @@
 import { rename } from 'node:fs/promises';
 
 export interface CheckpointUploadsOptions {
-  /** Where training leaves its newest state. */
+  /** The file to which training writes its newest state. */
   file: string;
   /** Sends a file that nothing else writes. */
   upload(file: string, signal: AbortSignal): Promise<void>;
   onFailure(error: unknown): void;
 }
 
-/** Sends a job's saved states while it trains: one at a time, of those that wait the newest. */
+/** Sends a job's saved states while it trains: one at a time, always the newest that waits. */
 export class CheckpointUploads {
   readonly #options: CheckpointUploadsOptions;
   readonly #abort = new AbortController();
@@ -20,13 +20,13 @@ export class CheckpointUploads {
     this.#options = options;
   }
 
-  /** There is a new state in the file. */
+  /** Tells that the file holds a new state. */
   offer(): void {
     this.#another = true;
     this.#running ??= this.#run();
   }
 
-  /** Sends the last state there is, and gives up after so many milliseconds. */
+  /** Sends the last state, if any, and gives up after `limit` milliseconds. */
   async finish(limit: number): Promise<void> {
     const timer = setTimeout(() => {
       this.stop();
@@ -37,7 +37,7 @@ export class CheckpointUploads {
     clearTimeout(timer);
   }
 
-  /** Whatever is under way is of no use any more. */
+  /** Stops sending: the states are of no use any more. */
   stop(): void {
     this.#abort.abort(new Error('the upload is of no use any more'));
   }
@@ -48,7 +48,7 @@ export class CheckpointUploads {
     while (this.#another && !signal.aborted) {
       this.#another = false;
       try {
-        // Under a name of its own, which the next state does not replace meanwhile.
+        // The file is sent under another name, so that the next state does not replace it meanwhile.
         if (!(await takeAway(file, `${file}.sent`))) continue;
         await upload(`${file}.sent`, signal);
         this.#failed = false;
@@ -61,7 +61,7 @@ export class CheckpointUploads {
   }
 }
 
-/** Renames a file; false where there is none. */
+/** Renames a file; false if there is none. */
 async function takeAway(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to);

@@ -11,13 +11,13 @@ const integer = (min: number, max: number, fallback: number) =>
 
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' });
 
-/** As many as a node may register. */
+/** Most base models, because a node may register no more. */
 const MAX_BASE_MODELS = 16;
 
-/** The queue must hold the largest request beside as much free room. */
+/** Tokens of the largest request; the queue must hold twice as many, so that as much stays free. */
 const MAX_REQUEST_TOKENS = MAX_INPUTS * MAX_SEQUENCE_LENGTH;
 
-/** Commas part them: a path may hold blanks and, on Windows, colons. */
+/** Commas separate base models, because a path may hold blanks and, on Windows, colons. */
 const baseModels = z
   .string()
   .default('minilm-l6-384')
@@ -49,45 +49,45 @@ const environment = z.object({
   WEFT_CHECKPOINT_SECONDS: z.coerce.number().min(0).max(3600).default(30),
 });
 
-/** What the daemon was started with; every path is absolute. */
+/** Settings of the daemon; every path is absolute. */
 export interface NodeConfig {
   edgeUrl: string;
-  /** Shared with the edge, apart from client keys. Never logged. */
+  /** The secret shared with the edge, apart from client keys; it is never logged. */
   nodeSecret: string;
   home: string;
   host: string;
-  /** 0 lets the system choose. */
+  /** Port to listen on; 0 lets the system choose. */
   port: number;
-  /** How the edge reaches this node; undefined means `http://127.0.0.1:PORT`. */
+  /** Address under which the edge reaches this node; undefined means `http://127.0.0.1:PORT`. */
   nodeUrl: string | undefined;
   device: 'cpu' | 'webgpu' | 'cuda';
   threads: number;
   /** Registry ids, or folders of Hugging Face models; the first is the node's default. */
   baseModels: readonly string[];
-  /** Adapters that a batch may mix. */
+  /** Most adapters in one batch. */
   slots: number;
-  /** Bytes of adapters on disk. */
+  /** Most bytes of adapters on disk. */
   cacheBytes: number;
-  /** Bytes of adapters in memory. */
+  /** Most bytes of adapters in memory. */
   memoryBytes: number;
-  /** Bytes of the sessions that serve, with the adapters in their slots. */
+  /** Most bytes of the serving sessions, with the adapters in their slots. */
   sessionBytes: number;
-  /** Tokens of the texts that may wait for an answer; more get 429. One tenant alone may have half of them. */
+  /** Most tokens of waiting texts; more get 429. One tenant alone may use half of them. */
   queueTokens: number;
-  /** Padded tokens of one run, a longer text being run alone; undefined leaves it to the precision. */
+  /** Padded tokens of one run; a longer text runs alone. Undefined leaves the number to the precision. */
   batchTokens: number | undefined;
-  /** Seconds of training after which its state is saved again; 0 saves it after each step. */
+  /** Seconds of training between two saves of its state; 0 saves it after each step. */
   checkpointSeconds: number;
 }
 
-/** A setting that cannot be used; the message names every variable at fault. */
+/** An unusable setting; the message names every variable at fault. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }
 
 /**
  * Reads the daemon's settings. An empty variable counts as unset.
- * @throws {ConfigError} naming each bad variable, what it holds is left out because it may be a secret.
+ * @throws {ConfigError} naming each bad variable without its value, which may be a secret.
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): NodeConfig {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
@@ -119,7 +119,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): N
   };
 }
 
-/** Where adapters fetched from the edge are kept; nodes on one machine may share it. */
+/** Folder of adapters fetched from the edge; nodes on one machine may share it. */
 export function adapterCacheFolder(config: NodeConfig): string {
   return join(config.home, 'cache', 'adapters');
 }

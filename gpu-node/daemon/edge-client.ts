@@ -29,7 +29,7 @@ const DEFAULT_TIMEOUTS = { call: 10_000, transfer: 300_000 };
 export interface EdgeClientOptions {
   url: string;
   secret: string;
-  /** Milliseconds for a call that answers JSON, and for one that moves a file. */
+  /** Milliseconds for a call that answers JSON, and for a call that moves a file. */
   timeouts?: { call: number; transfer: number };
 }
 
@@ -43,8 +43,8 @@ interface Call {
 }
 
 /**
- * The only caller of the edge. Each call has a timeout; those that may safely be repeated are, with jitter.
- * Every failure is an AppError: the edge's own code and words where it answered, `upstream_failed` where it did not.
+ * The only caller of the edge. Each call has a timeout, and calls that are safe to repeat are retried with jitter. Every failure is an
+ * AppError: the edge's own code and words if it answered, otherwise `upstream_failed`.
  */
 export class EdgeClient {
   readonly #url: string;
@@ -57,22 +57,22 @@ export class EdgeClient {
     this.#timeouts = timeouts;
   }
 
-  /** One attempt: the caller goes on trying until the edge is up. */
+  /** Registers in one attempt: the caller tries again until the edge is up. */
   register(node: RegisterNode, signal?: AbortSignal): Promise<RegisterNodeResponse> {
     return this.#json(registerNodeResponse, this.#post('/internal/nodes', node, signal));
   }
 
-  /** One attempt: the next heartbeat is the retry. */
+  /** Sends a heartbeat in one attempt: the next heartbeat is the retry. */
   heartbeat(nodeId: string, body: Heartbeat, signal?: AbortSignal): Promise<HeartbeatResponse> {
     return this.#json(heartbeatResponse, this.#post(`/internal/nodes/${nodeId}/heartbeat`, body, signal));
   }
 
-  /** One attempt: a node that is not heard leaving is silent soon. */
+  /** Says goodbye in one attempt: a node that is not heard leaving soon counts as silent. */
   leave(nodeId: string, signal: AbortSignal): Promise<void> {
     return this.#done(this.#post(`/internal/nodes/${nodeId}/leave`, {}, signal));
   }
 
-  /** The edge answers once every node knows of the new version, which takes longer where one has just been lost. */
+  /** Completes a job. The edge answers once every node knows of the new version, which takes longer if a node has just been lost. */
   complete(jobId: string, body: CompleteJob, signal?: AbortSignal): Promise<void> {
     const timeout = this.#timeouts.transfer;
     const call = (s: AbortSignal | undefined): Call => ({
@@ -86,7 +86,7 @@ export class EdgeClient {
     return this.#repeat((s) => this.#done(this.#post(`/internal/jobs/${jobId}/fail`, body, s)), signal);
   }
 
-  /** Streams a job's dataset, JSONL, into a file. */
+  /** Streams a job's dataset into a file, as JSONL. */
   downloadDataset(
     job: { id: string; token: string },
     kind: 'training' | 'validation',
@@ -107,12 +107,12 @@ export class EdgeClient {
     return this.#upload({ path: `/internal/jobs/${job.id}/adapter/${name}`, token: job.token, file, signal });
   }
 
-  /** Streams a job's saved training state to the edge, which keeps the newest. The file must stay as it is meanwhile. */
+  /** Streams a job's saved training state to the edge, which keeps the newest. The file must not change meanwhile. */
   uploadCheckpoint(job: { id: string; token: string }, file: string, signal?: AbortSignal): Promise<void> {
     return this.#upload({ path: `/internal/jobs/${job.id}/checkpoint`, token: job.token, file, signal });
   }
 
-  /** Streams what `uploadCheckpoint` last sent, in whichever attempt, into a file. The caller checks the hash. */
+  /** Streams the newest state that any attempt uploaded into a file. The caller checks the hash. */
   downloadCheckpoint(job: { id: string; token: string }, file: string, signal?: AbortSignal): Promise<void> {
     const path = `/internal/jobs/${job.id}/checkpoint`;
     return this.#download({ path, token: job.token, file, maxBytes: MAX_CHECKPOINT_BYTES, signal });
@@ -184,7 +184,7 @@ export class EdgeClient {
     await response.body?.cancel();
   }
 
-  /** Fetches and throws unless the status is one of success. */
+  /** Fetches, and throws if the status is no success. */
   async #call(call: Call): Promise<Response> {
     const { body } = call;
     const headers: Record<string, string> = { authorization: `Bearer ${this.#secret}` };
@@ -227,7 +227,7 @@ export class EdgeClient {
     }
   }
 
-  /** A full disk is ours and named as such; everything else is the connection's. */
+  /** Tells this node's full disk from errors of the connection, and names it as such. */
   #transferError(path: string, error: unknown): AppError {
     if (error instanceof AppError) return error;
     if (isDiskFull(error)) {
@@ -239,7 +239,7 @@ export class EdgeClient {
   }
 }
 
-/** Whether the same call may succeed a moment later. */
+/** True if the same call may succeed a moment later. */
 export function isTransient(error: unknown): boolean {
   return (
     error instanceof AppError && (error.status === 429 || error.status >= 500) && !isDiskFull(error.cause)

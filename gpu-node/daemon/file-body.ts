@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** Bytes that are read at once. */
+/** Bytes read at once. */
 const CHUNK_BYTES = 256 * 1024;
 
 /** A file as the body of a request. */
@@ -10,10 +10,10 @@ export interface FileBody {
 }
 
 /**
- * Gives `send` the file as a body, and closes it when `send` has settled. A request may end before its body does: the other side
- * answers early, hangs up, or the request is given up. fetch then lets go of the body, at times without cancelling it, so the
- * file is closed here; and what is read afterwards fails the stream, which nobody holds any more. Node's own adapters (`Readable.toWeb`,
- * an iterable as a body) throw there where nobody can catch it, which ends the process.
+ * Opens the file as a body for `send`, and closes it when `send` has settled. A request may end before its body does: the other side
+ * answers early or hangs up, or the request is given up. fetch then drops the body, sometimes without cancelling it, so the file is closed
+ * here; reading on only fails the stream, which nobody holds any more. Node's own adapters (`Readable.toWeb`, an iterable as a body) throw
+ * in this case where nobody can catch it, which ends the process.
  */
 export async function withFileBody<T>(path: string, send: (body: FileBody) => Promise<T>): Promise<T> {
   await using file = await open(path);
@@ -22,7 +22,7 @@ export async function withFileBody<T>(path: string, send: (body: FileBody) => Pr
 
 function streamOf(file: FileHandle): ReadableStream<Uint8Array> {
   return new ReadableStream({
-    // What this throws or rejects with becomes the stream's error.
+    // An exception or rejection here becomes the stream's error.
     async pull(controller) {
       const { buffer, bytesRead } = await file.read(new Uint8Array(CHUNK_BYTES));
       if (bytesRead === 0) controller.close();

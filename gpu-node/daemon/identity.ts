@@ -14,9 +14,9 @@ export interface Identity {
 }
 
 /**
- * Takes the first folder `home/nodes/N` that no living process holds, so that a node keeps its id across restarts and
- * two nodes of one home never share one. A stale hold (its process is gone) is taken over; where another process has
- * got that number meanwhile, the node merely takes the next folder.
+ * Takes the first folder `home/nodes/N` that no living process holds, so that a node keeps its id across restarts and two nodes of one home
+ * never share one. A hold whose process is gone is taken over. If another process has got its number meanwhile, the node merely takes the
+ * next folder.
  */
 export async function claimIdentity(home: string): Promise<Identity> {
   for (let n = 1; n <= MAX_NODES_PER_HOME; n++) {
@@ -30,9 +30,9 @@ export async function claimIdentity(home: string): Promise<Identity> {
 }
 
 /**
- * Holds a folder by a file `hold.N` with this process's number in it, or gives undefined where a living process does. The highest N counts.
- * Each taker adds the next one, with its content and only where there is none yet, so that of several at once one wins; a hold is
- * emptied when it ends and removed by its successor alone, so that N never falls and a slow taker cannot win with an old one.
+ * Holds a folder by a file `hold.N` with this process's number; undefined if a living process holds it. The highest N counts. Each taker
+ * adds the next one, complete and only if it does not exist yet, so that of several takers one wins. An ending hold is emptied, and only
+ * its successor removes it, so that N never falls and a slow taker cannot win with an old one.
  */
 async function hold(folder: string): Promise<string | undefined> {
   const last = await newestHold(folder);
@@ -47,7 +47,7 @@ async function hold(folder: string): Promise<string | undefined> {
   return own;
 }
 
-/** The number of the process that holds a node's folder, or 0 of none. */
+/** The number of the process that holds a node's folder, or 0 if there is none. */
 export async function holderOf(folder: string, newest?: number): Promise<number> {
   const file = holdFile(folder, newest ?? (await newestHold(folder)));
   return Number(await readFile(file, 'utf8').catch(() => ''));
@@ -66,7 +66,7 @@ async function holds(folder: string): Promise<number[]> {
   return names.flatMap((name) => /^hold\.(\d{1,15})$/.exec(name)?.[1] ?? []).map(Number);
 }
 
-/** Creates a file that has its content from the moment that it can be seen; false where there is one already. */
+/** Creates a file that has its content as soon as it can be seen; false if it exists already. */
 async function createWhole(file: string, content: string): Promise<boolean> {
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, content);

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { HeartbeatResponse, JobLease } from '../../shared/api/nodes.ts';
 import { type RunningJob, TrainingJob, type TrainingJobOptions } from './training-job.ts';
 
-/** Milliseconds without a new job after one that this node had no room for: it is another node's turn. */
+/** Milliseconds without a new job after one that this node had no room for, so that another node gets a turn. */
 const REST_MS = 300_000;
 
 /** Runs the node's training jobs, one at a time. */
@@ -15,7 +15,7 @@ export class JobLoop {
     this.#options = options;
   }
 
-  /** Removes what a killed daemon left behind; its training process may still be about to end. */
+  /** Removes the remains of a killed daemon; its training process may still be about to end. */
   async open(): Promise<void> {
     await rm(this.#options.folder, { recursive: true, force: true, maxRetries: 5 });
     await mkdir(this.#options.folder, { recursive: true });
@@ -39,7 +39,7 @@ export class JobLoop {
     this.#current = { job, done };
   }
 
-  /** What the next heartbeat says; give it back by `restore` if it was not delivered. */
+  /** The jobs for the next heartbeat. Give them back by `restore` if it was not delivered. */
   report(): RunningJob[] {
     const report = this.#current?.job.report();
     return report ? [report] : [];
@@ -58,7 +58,7 @@ export class JobLoop {
     }
   }
 
-  /** Hands the running job back to the queue, saved as far as it is, and waits until it is: 8 s at most. */
+  /** Saves the running job's training and hands the job back to the queue. Resolves when that is done, after 8 s at most. */
   async shutdown(): Promise<void> {
     this.#current?.job.stop('shutdown');
     await this.#current?.done;

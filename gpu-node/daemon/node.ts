@@ -26,30 +26,30 @@ import { claimIdentity, type Identity } from './identity.ts';
 import { JobLoop } from './job-loop.ts';
 import { Presence } from './presence.ts';
 
-/** What the node tells the edge about itself. */
+/** Version that the node reports to the edge. */
 const VERSION = '0.1.0';
-/** Bytes of a download below which nobody waits. */
+/** Smallest download in bytes whose progress is logged. */
 const WORTH_A_LINE = 5e6;
 const TRAINER = new URL('../train/main.ts', import.meta.url);
 
 /** A running node. */
 export interface RunningNode {
   readonly id: string;
-  /** Where the edge reaches it. */
+  /** Address under which the edge reaches it. */
   readonly url: string;
-  /** Resolves once the edge has taken it. */
+  /** Resolves once the edge has registered it. */
   readonly registered: Promise<void>;
   /**
-   * Leases no more, saves a running job's training and hands it back, finishes the classifications under way, then ends. The job
-   * takes 8 s at most.
+   * Leases no more jobs, saves a running job's training and hands it back, finishes the running classifications, then ends. The job takes 8
+   * s at most.
    */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a node: device, base models, the precision that is fastest here, serving workers, HTTP, then registration, which
- * goes on trying until the edge is up.
- * @throws what a person must mend, in words: DeviceError, AppError about a base model, or a taken port
+ * Starts a node: device, base models, the fastest precision on this machine, serving workers, HTTP, then registration, which is retried
+ * until the edge is up.
+ * @throws errors that a person must fix, in words: DeviceError, AppError about a base model, or a taken port
  */
 export async function startNode(config: NodeConfig, log: Log): Promise<RunningNode> {
   const device = await resolveDevice(config.device);
@@ -82,7 +82,7 @@ interface ServedBase extends BaseModelOutline {
   source: BaseModelSource;
 }
 
-/** What most adapters of a base model are trained on: their session is built before the first request. */
+/** The group of most adapters of a base model; its session is built before the first request. */
 function usualGroup({ source, architecture }: ServedBase, precision: BasePrecision): SessionGroup {
   const usual = matchTargets(DEFAULT_TARGETS, architecture.linears('mean'));
   return { base: source.id, precision, plan: { lowRank: usual.map(({ name }) => name) } };
@@ -92,9 +92,9 @@ interface Parts {
   config: NodeConfig;
   log: Log;
   device: NodeConfig['device'];
-  /** The first is the default. */
+  /** Base models; the first is the default. */
   bases: readonly ServedBase[];
-  /** What `base_precision: "auto"` comes to here. */
+  /** The precision that `base_precision: "auto"` means here. */
   autoPrecision: BasePrecision;
   edge: EdgeClient;
   classifier: Classifier;
@@ -169,7 +169,7 @@ async function open(parts: Parts): Promise<RunningNode> {
       draining = true;
       end.abort();
       exporter.stop();
-      // A lease may still be in the answer under way: the job it starts is handed back too.
+      // The pending heartbeat may still lease a job; that job is handed back too.
       await beating;
       await Promise.all([presence.leave(), jobs.shutdown()]);
       await closeServer(server);
@@ -197,7 +197,7 @@ function listen(
       { fetch, hostname: host, port, serverOptions: boundedServer() },
       (address: AddressInfo) => resolve({ server, port: address.port }),
     );
-    // It speaks HTTP/1.1: no other is asked for.
+    // The server speaks HTTP/1.1, because no other protocol was asked for.
     boundBodies(server as Server);
     server.on('error', (cause: NodeJS.ErrnoException) => {
       const taken = cause.code === 'EADDRINUSE';
@@ -207,7 +207,7 @@ function listen(
   });
 }
 
-/** Resolves when the requests under way are answered. */
+/** Resolves when the running requests are answered. */
 function closeServer(server: ServerType): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
@@ -215,7 +215,7 @@ function closeServer(server: ServerType): Promise<void> {
   });
 }
 
-/** A line a second while a large file comes. */
+/** Logs a line a second while a large file is fetched. */
 function progressLines(log: Log) {
   let last = 0;
   return ({ source, file, bytes, total }: DownloadProgress) => {

@@ -9,7 +9,7 @@ import type { JobLoop } from './job-loop.ts';
 /** Milliseconds between heartbeats while a job runs, so that its progress is fresh and a cancellation quick. */
 const BUSY_BEAT_MS = 1000;
 const REGISTER_RETRY_MS = 1000;
-/** A part of what a drain may take. */
+/** Milliseconds to tell the edge of leaving; it is a part of a drain's time. */
 const LEAVE_TIMEOUT_MS = 1000;
 
 export interface PresenceOptions {
@@ -17,12 +17,12 @@ export interface PresenceOptions {
   node: RegisterNode;
   jobs: JobLoop;
   serving: ServingLease;
-  /** Bundles that were deleted at the edge. */
+  /** Called with bundles that were deleted at the edge. */
   onDeleted(bundles: readonly string[]): void;
   log: Log;
 }
 
-/** Keeps the node known to the edge: registers, then one combined heartbeat after another. */
+/** Keeps the node known to the edge: it registers, then sends one combined heartbeat after another. */
 export class Presence {
   readonly #options: PresenceOptions;
   #cursor = 0;
@@ -34,7 +34,7 @@ export class Presence {
     this.#options = options;
   }
 
-  /** Registers, and tries again until the edge is up; says why it has to, once for each reason. */
+  /** Registers, retrying until the edge is up; logs each reason for a retry once. */
   async register(signal: AbortSignal): Promise<void> {
     const { edge, node, serving, log } = this.#options;
     let said = '';
@@ -55,7 +55,7 @@ export class Presence {
     }
   }
 
-  /** Beats until `signal` is aborted. */
+  /** Sends heartbeats until `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#beat(signal);
@@ -64,7 +64,7 @@ export class Presence {
     }
   }
 
-  /** Ends the lease and tells the edge, so that nobody waits for the node. After the last heartbeat. */
+  /** Ends the lease and tells the edge, so that nobody waits for the node. Call it after the last heartbeat. */
   async leave(): Promise<void> {
     const { edge, node, serving, log } = this.#options;
     serving.end();
@@ -118,7 +118,7 @@ export class Presence {
   }
 }
 
-/** The edge's reason, in words for whoever runs the node. */
+/** The edge's reason, in words for the node's operator. */
 function whyRefused(error: unknown): string {
   const code = error instanceof AppError ? error.code : undefined;
   if (code === 'invalid_api_key') return "WEFT_NODE_SECRET is not the edge's NODE_SECRET";

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface RetryPolicy {
   attempts: number;
-  /** Milliseconds before the second attempt; doubles from one to the next. */
+  /** Milliseconds before the second attempt; they double with each further one. */
   base: number;
   max: number;
 }
 
 /**
- * Runs an idempotent `action` until it succeeds, with exponential back-off and full jitter (every wait is drawn from
- * [0, cap)), so that nodes that lost the edge together do not come back together.
- * @throws the last error; at once where `isTransient` says that trying again cannot help, or when `signal` is aborted.
+ * Repeats an idempotent `action` until it succeeds, with exponential back-off and full jitter: every wait is drawn from [0, cap), so that
+ * nodes which lost the edge together do not come back together.
+ * @throws the last error; at once if `isTransient` says that trying again cannot help, or `signal` is aborted.
  */
 export async function retry<T>(
   policy: RetryPolicy,

@@ -2,14 +2,14 @@ import { createLog, explain } from '../log.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { type RunningNode, startNode } from './node.ts';
 
-/** What a drain may take before the process ends regardless; a supervisor's patience is usually 10 s. */
+/** Milliseconds after which a drain is cut off: a supervisor usually waits 10 s. */
 const DRAIN_LIMIT_MS = 9000;
 
 const log = createLog(process.stdout, process.stdout.isTTY === true);
 
 /**
- * An error that nothing handled is a fault in one job, upload or connection, most likely in a library's events. It ends none of
- * what else is under way: the daemon says so and goes on. Training processes and worker threads end on theirs; the daemon sees to them.
+ * Keeps the daemon running after an unhandled error. Such an error is a fault in one job, upload or connection, most likely in a library's
+ * events, so the daemon logs it and everything else goes on. Training processes and worker threads end on theirs; the daemon handles that.
  */
 function goOnAfterErrors(): void {
   process.on('uncaughtException', (error: unknown, origin) => {
@@ -38,10 +38,10 @@ async function stop(reason: string): Promise<void> {
   process.exit(0);
 }
 
-// Before anything else: the first process of a container ends on no signal that it does not handle.
+// The handlers come first, because the first process of a container ignores signals that it does not handle.
 process.on('SIGTERM', (signal) => void stop(signal));
 process.on('SIGINT', (signal) => void stop(signal));
-// Whoever started the daemon with a channel is gone, whatever ended it.
+// A starter that opened a channel is gone when the channel closes, whatever ended it.
 process.on('disconnect', () => void stop('the starter is gone'));
 
 try {
@@ -49,7 +49,7 @@ try {
   goOnAfterErrors();
   await node.registered;
   if (!stopping) log.info('registered', { id: node.id });
-  // What the starter waits for, if it is still there.
+  // The starter, if it is still there, waits for this message.
   process.send?.('registered', undefined, undefined, () => {});
 } catch (error) {
   log.error(error instanceof ConfigError ? error.message : `the node cannot start: ${explain(error)}`);

@@ -4,14 +4,14 @@ import { constants, setPriority } from 'node:os';
 import { ALLOCATOR_ENVIRONMENT } from '../allocator.ts';
 import { type FromTrainer, fromTrainer, type ToTrainer, type TrainingSpec } from '../train/protocol.ts';
 
-/** Milliseconds a training process has to end by itself once told to: to finish a step, and to save its state. */
+/** Milliseconds for a training process to end by itself after `stop`: to finish a step and to save its state. */
 const STOP_GRACE_MS = 4000;
 const STDERR_TAIL = 4000;
 
 export type TrainingResult = Extract<FromTrainer, { type: 'done' }>;
 export type TrainingNews = Extract<FromTrainer, { type: 'resolved' | 'progress' | 'event' | 'checkpoint' }>;
 
-/** Training that did not end in an adapter; `message` is for the user, `detail` for the node's log. */
+/** A training that gave no adapter; `message` is for the user, `detail` for the node's log. */
 export class TrainingFailure extends Error {
   override name = 'TrainingFailure';
   readonly code: string;
@@ -31,14 +31,14 @@ export interface TrainingProcessOptions {
   entry: URL;
   spec: TrainingSpec;
   onNews(news: TrainingNews): void;
-  /** Aborted: the process is told to stop, and killed where it does not. */
+  /** Aborting it stops the process, and kills it if it does not end. */
   signal: AbortSignal;
 }
 
 /**
- * Trains in a process of its own, so that a crash or a kill costs the attempt, not the daemon. It runs at a lower
- * priority than the daemon: classifications go first where both want a core.
- * @throws {TrainingFailure} what the process said, or how it died; the signal's reason where it was stopped.
+ * Trains in a process of its own, so that a crash or a kill costs the attempt and not the daemon. It runs at a lower priority than the
+ * daemon: classifications go first if both want a core.
+ * @throws {TrainingFailure} with the process's own message, or how it died; the signal's reason if it was stopped.
  */
 export async function trainInProcess(options: TrainingProcessOptions): Promise<TrainingResult> {
   const { entry, spec, onNews, signal } = options;
@@ -50,7 +50,7 @@ export async function trainInProcess(options: TrainingProcessOptions): Promise<T
   });
   const stderr = tailOf(child);
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
-  // The first is what `ended` rejects with; any other, as of a kill that is refused, changes nothing.
+  // `ended` rejects with the first error; later ones, such as a refused kill, change nothing.
   child.on('error', () => {});
   const withdraw = stopOnAbort(child, signal);
   let outcome: Extract<FromTrainer, { type: 'done' | 'failed' }> | undefined;
@@ -76,12 +76,12 @@ export async function trainInProcess(options: TrainingProcessOptions): Promise<T
   }
 }
 
-/** A process that is already gone needs to hear nothing. */
+/** Sends a message; a process that is already gone does not need it. */
 function send(child: ChildProcess, message: ToTrainer): void {
   if (child.connected) child.send(message, () => {});
 }
 
-/** Stops the process when the signal says so; gives the function that takes that back. */
+/** Stops the process when the signal is aborted; returns a function that removes the listener. */
 function stopOnAbort(child: ChildProcess, signal: AbortSignal): () => void {
   let kill: NodeJS.Timeout | undefined;
   const stop = () => {
@@ -95,7 +95,7 @@ function stopOnAbort(child: ChildProcess, signal: AbortSignal): () => void {
   };
 }
 
-/** The last of what the process writes to stderr. */
+/** Collects the process's last output on stderr. */
 function tailOf(child: ChildProcess): () => string {
   let text = '';
   child.stderr?.setEncoding('utf8').on('data', (more: string) => {
@@ -109,7 +109,10 @@ function died(how: string, stderr: string): TrainingFailure {
   return new TrainingFailure({ code: 'training_failed', message, retryable: true, detail: stderr });
 }
 
-/** A training process talks to nobody but the daemon, and needs no secret; it ends before its allocator keeps much. */
+/**
+ * Environment of a training process. It has no secret, because the process talks only to the daemon, and no allocator settings, because it
+ * ends before glibc keeps much.
+ */
 function childEnvironment(): NodeJS.ProcessEnv {
   const left = ['WEFT_NODE_SECRET', 'WEFT_API_KEY', ...Object.keys(ALLOCATOR_ENVIRONMENT)];
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !left.includes(name)));

@@ -15,31 +15,31 @@ export type RunningJob = Heartbeat['jobs'][number];
 type StopReason = 'lost' | 'cancelled' | 'shutdown';
 
 const MAX_EVENTS_KEPT = 1000;
-/** Milliseconds to send the last state of an attempt that has failed. */
+/** Milliseconds to upload the last state of an attempt that has failed. */
 const LAST_UPLOAD_MS = 5000;
-/** The same in a drain, and to hand the job back: with the time that the training process has to end, 8 s in all. */
+/** Milliseconds to upload the last state in a drain, and to hand the job back; with the training process's own time it makes 8 s. */
 const DRAIN_UPLOAD_MS = 2500;
 const HAND_BACK_MS = 1500;
 
 export interface TrainingJobOptions {
   edge: EdgeClient;
-  /** Emptied at start and after each job. */
+  /** Folder of the jobs' files, emptied at the start and after each job. */
   folder: string;
   baseModels: readonly TrainingSpec['base_model'][];
-  /** What `base_precision: "auto"` comes to here. */
+  /** The precision that `base_precision: "auto"` means here. */
   autoPrecision: TrainingSpec['auto_precision'];
   device: TrainingSpec['device'];
   threads: number;
-  /** Milliseconds of training after which its state is saved again. */
+  /** Milliseconds of training between two saves of its state. */
   checkpointInterval: number;
-  /** The module a training process runs. */
+  /** Module that a training process runs. */
   trainer: URL;
   log: Log;
-  /** Called when the edge should hear of a job, or that the node is free for another, before the next heartbeat is due. */
+  /** Called when the edge should hear of a job, or that the node is free, before the next heartbeat is due. */
   onChange(): void;
 }
 
-/** One attempt of a job: fetches, trains in a process, saves its state at the edge as it goes, delivers. */
+/** One attempt of a job: it fetches the data, trains in a process, uploads saved states on the way, and delivers the adapter. */
 export class TrainingJob {
   readonly #lease: JobLease;
   readonly #options: TrainingJobOptions;
@@ -69,21 +69,24 @@ export class TrainingJob {
     return this.#lease.job_id;
   }
 
-  /** The job, as calls to the edge name it. */
+  /** The job in the form in which calls to the edge name it. */
   get #held(): { id: string; token: string } {
     return { id: this.#lease.job_id, token: this.#lease.token };
   }
 
-  /** Whether it failed for what this node lacks and another may have. */
+  /** True if the job failed for lack of something that another node may have. */
   get lacksRoom(): boolean {
     return this.#lacksRoom;
   }
 
-  /** Undefined while the job is being completed: its lease ends there, and a heartbeat could find it gone. */
+  /**
+   * The job's report for a heartbeat. It is undefined while the job is being completed: the lease ends there, and a heartbeat could find it
+   * gone.
+   */
   report(): RunningJob | undefined {
     if (this.#completing) return undefined;
     const { job_id, token } = this.#lease;
-    // Once: with 1,000 labels it is half a megabyte.
+    // The decisions are reported once: with 1,000 labels they are half a megabyte.
     const resolved = this.#resolved;
     this.#resolved = undefined;
     return {
@@ -100,7 +103,7 @@ export class TrainingJob {
     this.#resolved ??= report.resolved;
   }
 
-  /** Once it is being completed, the edge's answer to that says whether the job was still the node's. */
+  /** Stops the job. Once it is being completed, the edge's answer says whether it was still the node's. */
   stop(reason: StopReason): void {
     if (this.#completing && reason !== 'shutdown') return;
     this.#stopped ??= reason;
@@ -108,14 +111,14 @@ export class TrainingJob {
     this.#abort.abort(new Error(`job ${this.id}: ${reason}`));
   }
 
-  /** Never rejects: whatever happens is told to the edge, or its lease lapses. */
+  /** Runs the job. It never rejects: the edge is told of whatever happens, or the lease lapses. */
   async run(): Promise<void> {
     const { log } = this.#options;
     log.info('job leased', { job: this.id, adapter: this.#lease.adapter, attempt: this.#lease.attempt });
     try {
       const result = await this.#train();
       this.#uploads.stop();
-      // The last progress and events, while the files are uploaded.
+      // The last progress and events are sent while the files are uploaded.
       this.#options.onChange();
       await this.#deliver(result);
       log.info('job done', { job: this.id, trained_tokens: result.trained_tokens });
@@ -126,7 +129,7 @@ export class TrainingJob {
     }
   }
 
-  /** What cannot be removed now is when the daemon starts next. */
+  /** Empties the folder; files that cannot be removed now are removed at the daemon's next start. */
   async #clear(): Promise<void> {
     await rm(this.#work, { recursive: true, force: true }).catch((error) => {
       this.#options.log.warn("a job's folder cannot be removed", { job: this.id, reason: explain(error) });
@@ -171,7 +174,7 @@ export class TrainingJob {
     });
   }
 
-  /** The very base model that the job is for; the edge knows the node's from its registration. */
+  /** The exact base model that the job needs; the edge knows the node's from its registration. */
   #baseModel(): TrainingSpec['base_model'] {
     const { base_model, base_model_sha256: wanted } = this.#lease;
     const found = this.#options.baseModels.find(({ id, sha256 }) => id === base_model && sha256 === wanted);
@@ -180,7 +183,7 @@ export class TrainingJob {
     throw new AppError('no_capacity', message);
   }
 
-  /** What an earlier attempt saved; without it training starts over. */
+  /** Fetches an earlier attempt's saved state; without one training starts over. */
   async #fetchCheckpoint(): Promise<CheckpointSpec['resume']> {
     const { checkpoint } = this.#lease;
     if (!checkpoint) return null;
@@ -227,7 +230,7 @@ export class TrainingJob {
       const detail = error instanceof TrainingFailure ? error.detail : undefined;
       log.warn('job failed', { job: this.id, reason: failure.error.message, ...(detail && { detail }) });
     }
-    // While the lease holds: the next attempt goes on from there.
+    // The state must be sent while the lease holds: the next attempt resumes from it.
     if (failure.retryable) await this.#uploads.finish(handsBack ? DRAIN_UPLOAD_MS : LAST_UPLOAD_MS);
     this.#completing = true;
     try {
@@ -249,7 +252,7 @@ export class TrainingJob {
     if (this.#events.length < MAX_EVENTS_KEPT) this.#events.push(event);
   }
 
-  /** Something that the job survives. */
+  /** Logs an error that the job survives. */
   #warn(message: string, error: unknown): void {
     this.#options.log.warn(message, { job: this.id, reason: explain(error) });
     this.#note({ level: 'warn', message, type: 'message', data: null });
@@ -260,13 +263,13 @@ export class TrainingJob {
   }
 }
 
-/** The edge returns such a job to the queue without counting the attempt. */
+/** The error of a job that is handed back: the edge returns it to the queue without counting the attempt. */
 const SHUTTING_DOWN = {
   error: { code: 'shutting_down', message: 'the node is shutting down' },
   retryable: true,
 };
 
-/** What the edge is told, and whether another attempt may fare better. */
+/** The error for the edge; `retryable` says that another attempt may succeed. */
 function describe(error: unknown): { error: { code: string; message: string }; retryable: boolean } {
   if (error instanceof TrainingFailure) {
     return { error: { code: error.code, message: error.message }, retryable: error.retryable };

@@ -1,23 +1,23 @@
-/** A token that is found in the text itself, before anything is split: `<mask>`, say. */
+/** A token that is searched in the text itself, before anything is split, e.g. `<mask>`. */
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Found only where it is no part of a longer word. */
+  /** True to match only where it is no part of a longer word. */
   readonly single_word: boolean;
-  /** Whether it takes the blanks before it, and behind it. */
+  /** True to include the blanks before it, and behind it. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Found in the normalized text rather than in the text as it came. */
+  /** True to search the normalized text instead of the raw one. */
   readonly normalized: boolean;
 }
 
-/** What Rust's regular expressions call \w, which is not JavaScript's. */
+/** The characters of \w in Rust's regular expressions, which differ from JavaScript's. */
 const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const SPACE = /\p{White_Space}/u;
 
 /**
- * Splits texts at added tokens, the leftmost first and of those the longest, as tokenizers/src/tokenizer/added_vocabulary.rs
- * does.
+ * Splits texts at added tokens. The leftmost match goes first, and of several there the longest, as in
+ * tokenizers/src/tokenizer/added_vocabulary.rs.
  */
 export class AddedTokens {
   readonly #tokens = new Map<string, AddedToken>();
@@ -30,7 +30,7 @@ export class AddedTokens {
     if (tokens.length > 0) this.#pattern = new RegExp(escaped.join('|'), 'gu');
   }
 
-  /** The text's parts in their order: the id of a token, or what lies between two. */
+  /** Yields the text's parts in order: the id of a token, or the text between two. */
   *split(text: string): Generator<number | string> {
     let done = 0;
     for (const { 0: content, index } of this.#pattern ? text.matchAll(this.#pattern) : []) {
@@ -50,7 +50,7 @@ export class AddedTokens {
 function isAt(kind: RegExp, text: string, at: number): boolean {
   const code = text.codePointAt(at);
   if (code === undefined) return false;
-  // Behind the first half of a character lies its second: seen from there, the character is the one before.
+  // Behind the first half of a character lies its second half; then the whole character is the one before.
   const whole = code >= 0xdc00 && code <= 0xdfff ? (text.codePointAt(at - 1) ?? code) : code;
   return kind.test(String.fromCodePoint(whole));
 }

@@ -1,14 +1,14 @@
 import type { Random } from '../random.ts';
 
 /**
- * Batches that are sorted by length together. Padding wastes 2-3 % of the tokens of real e-mails with 16, 5 % and more with
- * fewer; with all of them a text would meet the same neighbours in every epoch.
+ * Batches that are sorted by length together. Fewer would waste more tokens on padding (bench/README.md, What a step takes); sorting all
+ * together would give a text the same neighbours in every epoch.
  */
 const BATCHES_SORTED_TOGETHER = 16;
 
 /**
- * One epoch over examples of these lengths: the number of each once, in batches of similar length, both in an order drawn anew.
- * All batches but one hold `batchSize` examples, so there are `ceil(examples / batchSize)`.
+ * One epoch over examples of these lengths: each example's number once, in batches of similar length. Batches, and the examples in them,
+ * come in a new random order. All batches but one hold `batchSize` examples, so there are `ceil(examples / batchSize)`.
  */
 export function lengthBatches(lengths: ArrayLike<number>, batchSize: number, random: Random): number[][] {
   const shuffled = random.shuffle(Array.from({ length: lengths.length }, (_, example) => example));

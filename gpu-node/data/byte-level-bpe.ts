@@ -2,37 +2,37 @@ import { Heap } from '../heap.ts';
 import type { SubWordModel } from './sub-words.ts';
 
 export interface ByteLevelBpeSpec {
-  /** Pieces, written in the characters that stand for bytes. */
+  /** Ids of pieces, which are written in the characters that stand for bytes. */
   readonly vocab: ReadonlyMap<string, number>;
-  /** Pairs of pieces that are joined, the most urgent first. */
+  /** Pairs of pieces to join, the most urgent first. */
   readonly merges: readonly (readonly [string, string])[];
-  /** Whether a word that is a piece as a whole is never split. */
+  /** True if a word that is a piece as a whole is never split. */
   readonly ignoreMerges: boolean;
-  /** Whether a text begins with a blank even where it has none. */
+  /** True if a text gets a blank at its start unless it has one. */
   readonly addPrefixSpace: boolean;
   readonly normalize: (text: string) => string;
 }
 
 /**
- * How GPT-2 splits a text (tokenizers/src/pre_tokenizers/byte_level.rs): English contractions, letters, digits, other signs, each with
- * the blank before it, and blanks. White space is Unicode's, which is not JavaScript's `\s`.
+ * GPT-2's pattern for splitting a text (tokenizers/src/pre_tokenizers/byte_level.rs): English contractions, letters, digits, other signs,
+ * each with the blank before it, and blanks. White space is Unicode's, which differs from JavaScript's `\s`.
  */
 const WORDS =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
-/** Ids are below this, so that two of them are one exact number. */
+/** Bound of ids, so that a pair of them is one exact number. */
 const MAX_IDS = 2 ** 26;
 
 /**
- * The byte-level BPE of GPT-2 and RoBERTa, equal to Hugging Face's tokenizers in Rust: a word's bytes are joined pair by pair, the pair
- * that comes first among the merges first, and of equal ones the leftmost.
+ * The byte-level BPE of GPT-2 and RoBERTa, equal to Hugging Face's tokenizers in Rust. A word's bytes are joined pair by pair: the pair
+ * that comes first among the merges goes first, and of equal ones the leftmost.
  */
 export class ByteLevelBpe implements SubWordModel {
   readonly normalize: (text: string) => string;
   readonly #spec: ByteLevelBpeSpec;
   /** Id of each byte. */
   readonly #bytes: Int32Array;
-  /** By left · MAX_IDS + right: how urgent the merge is, and the id of what it makes. */
+  /** Rank of a merge and the id of its result, under the key left · MAX_IDS + right. */
   readonly #merges = new Map<number, { readonly rank: number; readonly id: number }>();
   readonly #encoder = new TextEncoder();
 
@@ -65,7 +65,9 @@ export class ByteLevelBpe implements SubWordModel {
     return this.#join(Int32Array.from(bytes, (byte) => this.#bytes[byte]!));
   }
 
-  /** `ids` is changed. A piece that was joined to the one before it is -1. A word of n bytes takes n log n steps, whatever it is. */
+  /**
+   * Joins the pieces in `ids` in place; a piece that was joined to the one before it becomes -1. Any word of n bytes takes n log n steps.
+   */
   #join(ids: Int32Array): readonly number[] {
     const next = Int32Array.from(ids, (_, at) => at + 1);
     const previous = Int32Array.from(ids, (_, at) => at - 1);
@@ -94,9 +96,9 @@ export class ByteLevelBpe implements SubWordModel {
 
 interface Merge {
   readonly rank: number;
-  /** Of the piece that it makes. */
+  /** Id of the joined piece. */
   readonly id: number;
-  /** Where its left piece begins. */
+  /** Index of its left piece. */
   readonly at: number;
   readonly left: number;
   readonly right: number;
@@ -105,8 +107,7 @@ interface Merge {
 const isBefore = (a: Merge, b: Merge) => a.rank < b.rank || (a.rank === b.rank && a.at < b.at);
 
 /**
- * The visible character that stands for each byte: itself where it is one, else the next from U+0100 on (GPT-2's
- * `bytes_to_unicode`).
+ * The visible character for each byte: the byte's own character if visible, else the next one from U+0100 on (GPT-2's `bytes_to_unicode`).
  */
 const BYTE_CHARACTERS: readonly string[] = (() => {
   let hidden = 0;

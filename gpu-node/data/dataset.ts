@@ -5,8 +5,9 @@ import { AppError } from '../../shared/errors.ts';
 import type { Random } from '../random.ts';
 
 /**
- * The rows of a dataset, one at a time: JSONL with `{"text", "label"}` a line, as the edge stores every upload. Blank lines are
- * passed over. @throws {AppError} `invalid_dataset` with the line's number
+ * Yields the rows of a dataset one at a time, from JSONL with one `{"text", "label"}` per line, the edge's form of every upload. Blank
+ * lines are skipped.
+ * @throws {AppError} `invalid_dataset` with the line's number
  */
 export async function* readExamples(path: string): AsyncGenerator<Example> {
   let number = 0;
@@ -16,7 +17,7 @@ export async function* readExamples(path: string): AsyncGenerator<Example> {
   }
 }
 
-/** Lines end at `\n` alone: Node's readline also ends them at U+2028, which JSON allows inside a text. */
+/** Yields lines that end at `\n` alone; Node's readline also ends them at U+2028, which JSON allows inside a text. */
 async function* readLines(path: string): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of createReadStream(path, { encoding: 'utf8' })) {
@@ -45,14 +46,16 @@ function invalid(message: string, line?: number, cause?: unknown): AppError {
   return new AppError('invalid_dataset', message, { ...(errors && { errors }), cause });
 }
 
-/** The one order of labels, that of the classifier's rows and of every list of them: by name, numbers in a name by value. */
+/**
+ * Sorts labels into the one order of the classifier's rows and of every list of labels: by name, with numbers in a name compared by value.
+ */
 export function sortLabels(labels: Iterable<string>): string[] {
   const key = (label: string) => label.replace(/\d+/g, (digits) => digits.padStart(20, '0'));
   const keyed = [...new Set(labels)].map((label) => ({ label, key: key(label) }));
   return keyed.sort((a, b) => compare(a.key, b.key) || compare(a.label, b.label)).map(({ label }) => label);
 }
 
-/** By code unit, so that the order is that of every machine. */
+/** Compares by code unit, so that the order is the same on every machine. */
 function compare(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
@@ -61,10 +64,10 @@ const AUTO_SHARE = 0.1;
 const AUTO_SHARE_OF_FEW = 0.2;
 const FEW = 200;
 const TOO_FEW = 40;
-/** More make an epoch's check slow and its figures no truer. */
+/** Most rows that `auto` sets aside: more make an epoch's check slow and its metrics hardly more exact. */
 const AUTO_MAX_ROWS = 2000;
 
-/** How many rows `validation_split` sets aside of so many. `auto`: a tenth, a fifth of few, none of fewer than 40. */
+/** Number of rows that `validation_split` sets aside. `auto` takes a tenth, or a fifth of few rows, and none of fewer than 40. */
 export function validationRows(split: 'auto' | number, rows: number): number {
   if (split !== 'auto') return Math.round(split * rows);
   if (rows < TOO_FEW) return 0;
@@ -72,8 +75,8 @@ export function validationRows(split: 'auto' | number, rows: number): number {
 }
 
 /**
- * Sets `count` rows aside, each label in its proportion, drawn at random; both parts keep the order of the rows. Every
- * label keeps at least one row to train on, so fewer may be set aside than asked for.
+ * Sets `count` rows aside, drawn at random with each label in its proportion; both parts keep the order of the rows. Every label keeps at
+ * least one row to train on, so fewer may be set aside than asked for.
  */
 export function stratifiedSplit<T extends { readonly label: unknown }>(
   rows: readonly T[],
@@ -89,7 +92,7 @@ export function stratifiedSplit<T extends { readonly label: unknown }>(
   return { training: at(training), validation: at(validation) };
 }
 
-/** The same from labels alone, as the numbers of the rows. */
+/** The same split from labels alone; it returns the rows' numbers. */
 export function splitByLabel(
   labels: ArrayLike<unknown>,
   count: number,

@@ -8,7 +8,7 @@ export interface TokenizedText {
   readonly label: number;
 }
 
-/** What is trained or validated on: of every example length and label, and on demand the ids of a few. */
+/** Examples to train or validate on: each one's length and label, and on demand the ids of a few. */
 export interface Examples {
   readonly lengths: ArrayLike<number>;
   readonly labels: ArrayLike<number>;
@@ -18,13 +18,13 @@ export interface Examples {
 export interface StoredExamplesOptions {
   readonly dataset: TokenizedDataset;
   readonly tokens: TokenFile;
-  /** Numbers of the dataset's rows that are meant. */
+  /** Numbers of the dataset's rows that belong to these examples. */
   readonly rows: Uint32Array;
   /** All labels, in the order of the classifier's rows. */
   readonly labels: readonly string[];
-  /** Placeholders before every text, which are tokens like its own. */
+  /** Number of placeholders before every text; they count as tokens. */
   readonly placeholders: number;
-  /** Tokens that longer texts are cut to, placeholders not counted, and the special ones that stay at their end. */
+  /** Length to which longer texts are cut, in tokens without placeholders, and the special tokens that stay at their end. */
   readonly maxLength: number;
   readonly suffix: readonly number[];
 }
@@ -56,7 +56,7 @@ export class StoredExamples implements Examples {
   #ids(number: number): Int32Array {
     const length = this.lengths[number]! - this.#placeholders;
     const ids = this.#tokens.read(this.#offsets[number]!, length);
-    // Of a text that is not cut these are its own last ids.
+    // An uncut text ends with these ids anyway.
     ids.set(this.#suffix, length - this.#suffix.length);
     return withPlaceholders(this.#placeholders, ids);
   }

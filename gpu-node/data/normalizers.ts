@@ -7,7 +7,7 @@ const simple = [
   z.object({ type: z.enum(['NFC', 'NFD', 'NFKC', 'NFKD', 'Lowercase', 'StripAccents']) }),
   z.object({
     type: z.literal('Replace'),
-    // Of regular expressions only the one that XLM-RoBERTa's files have: Rust's are not JavaScript's.
+    // The only regular expression here is that of XLM-RoBERTa's files, because Rust's differ from JavaScript's.
     pattern: z.union([z.object({ String: z.string().min(1) }), z.object({ Regex: z.literal(' {2,}') })]),
     content: z.string().max(1024),
   }),
@@ -26,7 +26,7 @@ export const normalizerSpec = z
   )
   .nullable();
 
-/** What a normalizer does to a text. @throws {RangeError} for a broken character map */
+/** The function of a normalizer. @throws {RangeError} for a broken character map */
 export function normalizerOf(spec: z.infer<typeof normalizerSpec>): Normalize {
   if (spec === null) return (text) => text;
   if (spec.type !== 'Sequence') return simpleNormalizerOf(spec);
@@ -44,7 +44,7 @@ function simpleNormalizerOf(spec: z.infer<typeof simpleNormalizer>): Normalize {
     return (text) => text.replaceAll(searched, () => spec.content);
   }
   if (spec.type === 'StripAccents') return (text) => text.replace(/\p{M}/gu, '');
-  // One character at a time, as upstream: a sigma that ends a word is no other letter.
+  // Upstream lowers one character at a time, so a sigma at the end of a word stays the usual letter.
   if (spec.type === 'Lowercase') return (text) => Array.from(text, (each) => each.toLowerCase()).join('');
   const { type } = spec;
   return (text) => text.normalize(type);

@@ -1,16 +1,16 @@
 const SMALLEST = 1024;
 
 /**
- * The pieces of a vocabulary, walked character by character: one hash table of all edges, in typed arrays, because a quarter of a
- * million pieces as objects would fill the memory. Characters are UTF-16 code units.
+ * The pieces of a vocabulary, walked character by character. One hash table in typed arrays holds all edges, because a quarter of a million
+ * pieces as objects would fill the memory. Characters are UTF-16 code units.
  */
 export class PieceTrie {
   static readonly ROOT = 0;
-  /** Of each edge: where it leads from, by what, and to. An edge to the root, where none leads, is an empty place. */
+  /** Source node, character and target node of each edge. No edge leads to the root, so a target of the root marks an empty place. */
   #from = new Int32Array(SMALLEST);
   #by = new Uint16Array(SMALLEST);
   #to = new Int32Array(SMALLEST);
-  /** By node: the id of the piece that ends there, or -1. */
+  /** Id of the piece that ends at each node, or -1. */
   readonly #ids: number[] = [-1];
 
   add(piece: string, id: number): void {
@@ -22,7 +22,7 @@ export class PieceTrie {
     this.#ids[node] = id;
   }
 
-  /** The node that a character leads to; the root where none. */
+  /** The node to which a character leads; the root if there is none. */
   child(node: number, code: number): number {
     return this.#to[this.#place(node, code)]!;
   }
@@ -55,7 +55,7 @@ export class PieceTrie {
     for (let i = 0; i < to.length; i++) if (to[i] !== PieceTrie.ROOT) this.#put(from[i]!, by[i]!, to[i]!);
   }
 
-  /** Where an edge lies, or the empty place where it would: open addressing, Fibonacci hashing. */
+  /** The place of an edge, or the empty place for it (open addressing, Fibonacci hashing). */
   #place(node: number, code: number): number {
     const mask = this.#to.length - 1;
     let place = (Math.imul(Math.imul(node, 0x9e3779b1) ^ code, 0x85ebca6b) >>> 8) & mask;

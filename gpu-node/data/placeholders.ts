@@ -1,6 +1,6 @@
 /**
- * The ids of a row whose text stands behind virtual tokens: -1 for the first of them, -2 for the second. They take places in the batch, so
- * that its lengths, positions and costs count them; `parts/virtual-tokens.ts` puts embeddings where they stand.
+ * The ids of a row with virtual tokens before its text: -1 for the first of them, -2 for the second. They take places in the batch, so its
+ * lengths, positions and costs include them; `parts/virtual-tokens.ts` puts embeddings there.
  */
 export function withPlaceholders(count: number, text: Int32Array): Int32Array {
   if (count === 0) return text;

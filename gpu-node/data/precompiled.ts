@@ -1,11 +1,11 @@
 /**
- * sentencepiece's precompiled character map, as `Precompiled` of a tokenizer.json holds it in base64: what a grapheme or a character
- * becomes. The bytes are the size of a double-array trie (darts-clone), the trie, and the replacements, each ended by a 0.
+ * sentencepiece's precompiled character map, which `Precompiled` in a tokenizer.json holds in base64: replacements of graphemes or
+ * characters. The bytes are the size of a double-array trie (darts-clone), the trie, and the replacements, each ended by a 0.
  */
 export class CharacterMap {
   readonly #trie: Uint32Array;
   readonly #replacements: Uint8Array;
-  /** What each character of the basic plane becomes, filled as they are seen. */
+  /** Replacement of each character of the basic plane, filled when it is first seen. */
   readonly #forms: string[] = [];
   readonly #encoder = new TextEncoder();
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -21,7 +21,7 @@ export class CharacterMap {
     this.#replacements = bytes.subarray(4 + size);
   }
 
-  /** The text with every grapheme replaced; where the map has none of it, character by character. */
+  /** Replaces every grapheme of the text; a grapheme that the map lacks is replaced character by character. */
   normalize(text: string): string {
     let result = '';
     for (let at = 0; at < text.length; ) {
@@ -42,7 +42,7 @@ export class CharacterMap {
 
   #replaceGrapheme(grapheme: string): string {
     const bytes = this.#encoder.encode(grapheme);
-    // spm_precompiled looks up whole graphemes of less than 6 bytes only.
+    // spm_precompiled looks up only graphemes of less than 6 bytes whole.
     const whole = bytes.length < 6 ? this.#find(bytes) : undefined;
     return whole ?? Array.from(grapheme, (character) => this.#form(character)).join('');
   }
@@ -56,7 +56,7 @@ export class CharacterMap {
     return form;
   }
 
-  /** The replacement of the shortest prefix that has one: it is what spm_precompiled takes for the whole. */
+  /** The replacement of the shortest prefix that has one, which spm_precompiled takes for the whole. */
   #find(key: Uint8Array): string | undefined {
     const trie = this.#trie;
     let node = offsetOf(trie[0]!);
@@ -84,7 +84,7 @@ function offsetOf(unit: number): number {
 /** The first combining mark; below it, only a carriage return and a line feed are one grapheme. */
 const FIRST_MARK = 0x300;
 
-/** Whether a character is surely a grapheme of its own, which spares most texts the segmenter. */
+/** True if a character is certainly a grapheme of its own, which saves the segmenter for most texts. */
 function standsAlone(text: string, at: number): boolean {
   const [previous, code, next] = [text.charCodeAt(at - 1), text.charCodeAt(at), text.charCodeAt(at + 1)];
   const isCrLf = (code === 13 && next === 10) || (previous === 13 && code === 10);

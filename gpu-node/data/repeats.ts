@@ -1,13 +1,13 @@
-/** Hash and label of each row of a part of the data; `labels` are indices below 1024, the same for every part. */
+/** Hash and label of each row in a part of the data; `labels` are indices below 1024, the same for every part. */
 export interface HashedRows {
   readonly hashes: Float64Array;
   readonly labels: ArrayLike<number>;
 }
 
 export interface Repeats {
-  /** Rows of validation whose text is also trained on. */
+  /** Number of validation rows whose text is also trained on. */
   readonly leaked: number;
-  /** Texts that come with more than one label, and the rows that hold them. */
+  /** Number of texts with more than one label, and of the rows that hold them. */
   readonly contradicting: { readonly texts: number; readonly rows: number };
 }
 
@@ -15,8 +15,8 @@ const LABEL_BITS = 10;
 const IS_VALIDATION = 1;
 
 /**
- * Texts that come more than once, found by their hashes. Each row becomes one 64-bit key, hash before label before part, so that sorting
- * the keys brings equal texts together: 8 bytes a row.
+ * Finds texts that occur more than once, by their hashes. Each row becomes one 64-bit key, with hash before label before part, so that
+ * sorting the keys brings equal texts together: 8 bytes per row.
  */
 export function findRepeats(training: HashedRows, validation: HashedRows): Repeats {
   const keys = new BigUint64Array(training.hashes.length + validation.hashes.length);

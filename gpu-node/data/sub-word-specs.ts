@@ -3,7 +3,7 @@ import type { ByteLevelBpeSpec } from './byte-level-bpe.ts';
 import { normalizerOf, normalizerSpec } from './normalizers.ts';
 import type { UnigramSpec } from './unigram.ts';
 
-/** Some writers say null for what is not there, some the empty string. */
+/** An absent value; some writers put null for it, some the empty string. */
 const nothing = z.union([z.null(), z.literal('')], 'must be empty').optional();
 
 const merge = z.union([
@@ -52,7 +52,7 @@ const metaspace = z
     type: z.literal('Metaspace'),
     replacement: z.string().min(1).max(8),
     prepend_scheme: z.enum(['always', 'never']).optional(),
-    /** What older files say instead. */
+    /** The older form of the same setting. */
     add_prefix_space: z.boolean().default(true),
     split: z.literal(true).default(true),
   })

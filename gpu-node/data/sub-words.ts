@@ -1,13 +1,13 @@
 import type { AddedTokens } from './added-tokens.ts';
 
-/** Words whose pieces are remembered: real texts repeat theirs. */
+/** Most words whose pieces are remembered; real texts repeat theirs. */
 const MAX_REMEMBERED = 50_000;
-/** Longer words are rare and would fill the memory. */
+/** Longest remembered word; longer ones are rare and would fill the memory. */
 const MAX_REMEMBERED_LENGTH = 64;
-/** Characters a token that are read of a text; what lies beyond them is cut off unread, to bound the time. */
+/** Characters of a text that are read per token; the rest is cut off unread, to bound the time. */
 const CHARS_PER_TOKEN = 200;
 
-/** What differs between tokenizers that split a normalized text into words and each word into pieces of a vocabulary. */
+/** The variable part of tokenizers that split a normalized text into words and each word into pieces of a vocabulary. */
 export interface SubWordModel {
   normalize(text: string): string;
   words(text: string): Iterable<string>;
@@ -15,13 +15,13 @@ export interface SubWordModel {
   pieces(word: string): readonly number[];
 }
 
-/** Added tokens, then a model's words, one at a time until a text's first tokens are known. */
+/** Splits a text at added tokens and then into a model's words, one at a time, until its first tokens are known. */
 export class SubWords {
   readonly #model: SubWordModel;
   readonly #added: { raw: AddedTokens; normalized: AddedTokens };
   readonly #remembered = new Map<string, readonly number[]>();
 
-  /** `raw` tokens are found in the text as it came, `normalized` ones in what the model normalizes it to. */
+  /** `raw` tokens are searched in the raw text, `normalized` ones in the text after the model's normalization. */
   constructor(model: SubWordModel, added: { raw: AddedTokens; normalized: AddedTokens }) {
     this.#model = model;
     this.#added = added;

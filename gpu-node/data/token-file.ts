@@ -1,13 +1,13 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 
-/** Ids that are written at once. */
+/** Ids written at once. */
 const BUFFERED_IDS = 65_536;
 const ID_BYTES = Int32Array.BYTES_PER_ELEMENT;
 
 /**
- * Token ids of many texts, one text after the other, in a file of 32-bit integers: what is trained on lies on disk, and of it
- * a batch at a time is in memory. Written from start to end, then read at any place. Calls are synchronous: a batch
- * is a few kilobytes of the page cache, which costs less than asking another thread for it.
+ * Token ids of many texts, one text after another, in a file of 32-bit integers. The data lies on disk, and only a batch at a time is in
+ * memory. The file is written from start to end and then read at any place. Calls are synchronous: a batch is a few kilobytes of the page
+ * cache, which costs less than asking another thread.
  */
 export class TokenFile {
   readonly #descriptor: number;
@@ -20,7 +20,7 @@ export class TokenFile {
     this.#descriptor = openSync(path, 'w+');
   }
 
-  /** Ids that were appended. */
+  /** Number of appended ids. */
   get length(): number {
     return this.#written + this.#buffered;
   }
@@ -35,13 +35,13 @@ export class TokenFile {
     }
   }
 
-  /** Writes what `append` has kept back; to be called before the first `read`. */
+  /** Writes the ids that `append` has kept back; call it before the first `read`. */
   flush(): void {
     this.#write(this.#buffer.subarray(0, this.#buffered));
     this.#buffered = 0;
   }
 
-  /** The `count` ids from the given one on. */
+  /** `count` ids from number `first` on. */
   read(first: number, count: number): Int32Array {
     const ids = new Int32Array(count);
     for (let done = 0; done < ids.byteLength; ) {

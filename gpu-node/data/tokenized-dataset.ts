@@ -5,29 +5,29 @@ import { readExamples } from './dataset.ts';
 import type { TokenFile } from './token-file.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** A dataset as training needs it: the ids of its texts are in a token file, and of each row some 22 bytes in memory. */
+/** A dataset in the form that training needs: the ids of its texts are in a token file, and each row takes some 22 bytes of memory. */
 export interface TokenizedDataset {
-  /** In the order of their first rows. */
+  /** Labels in the order of their first rows. */
   readonly labelNames: readonly string[];
-  /** Of each row: an index into `labelNames`. */
+  /** Label of each row, as an index into `labelNames`. */
   readonly labels: Uint16Array;
-  /** Of each row: tokens, special ones included. */
+  /** Number of tokens of each row, special ones included. */
   readonly lengths: Uint16Array;
-  /** Of each row: the place of its first id in the token file. */
+  /** Place of each row's first id in the token file. */
   readonly offsets: Float64Array;
-  /** Of each row: 53 bits that tell its text from any other. */
+  /** Hash of each row's text: 53 bits. */
   readonly hashes: Float64Array;
-  /** Rows whose text is longer than `maxLength`. */
+  /** Number of rows whose text is longer than `maxLength`. */
   readonly truncated: number;
 }
 
 export interface TokenizeOptions {
   readonly tokenizer: Tokenizer;
-  /** Tokens that a text is cut to. */
+  /** Length in tokens at which a text is cut. */
   readonly maxLength: number;
-  /** Receives the ids. */
+  /** The file that receives the ids. */
   readonly tokens: TokenFile;
-  /** Listened to between two rows. */
+  /** A signal that is checked between two rows. */
   readonly signal: AbortSignal;
 }
 
@@ -81,7 +81,7 @@ function offsetsOf(lengths: readonly number[], first: number): Float64Array {
   });
 }
 
-/** The first 53 bits of a text's SHA-1: two of a million texts share theirs once in 18,000 datasets. */
+/** The first 53 bits of a text's SHA-1. Of a million texts two share them in 1 of 18,000 datasets. */
 function hash53(text: string): number {
   const digest = createHash('sha1').update(text).digest();
   return digest.readUInt32BE(0) * 2 ** 21 + (digest.readUInt32BE(4) >>> 11);

@@ -12,7 +12,7 @@ const addedToken = z.object({
   normalized: z.boolean(),
 });
 
-/** What every tokenizer.json has; the rest is read by its kind. */
+/** The common part of every tokenizer.json; each kind reads its own rest. */
 const tokenizerFile = z.object({
   added_tokens: z.array(addedToken).max(100_000),
   post_processor: z.unknown(),
@@ -27,7 +27,7 @@ export interface WordPieceSpec {
   vocab: ReadonlyMap<string, number>;
   unknownId: number;
   continuingPrefix: string;
-  /** A longer word is unknown as a whole. */
+  /** Characters beyond which a word is unknown as a whole. */
   maxWordChars: number;
   cleanText: boolean;
   chineseChars: boolean;
@@ -115,7 +115,7 @@ const postProcessor = z.discriminatedUnion('type', [templateProcessing, clsAndSe
   error: 'its type must be TemplateProcessing, BertProcessing or RobertaProcessing',
 });
 
-/** What a post-processor puts around a single text. */
+/** The special tokens that a post-processor puts around a single text. */
 export const surroundingsFile = z
   .object({ post_processor: postProcessor })
   .transform(({ post_processor: around }): Surroundings => {
@@ -140,7 +140,7 @@ export function parseTokenizerFile(text: string, what: string): TokenizerFile {
   return parsePart(tokenizerFile, json, what);
 }
 
-/** What a schema makes of the parts of a tokenizer.json that it names. @throws AppError naming the field that does not fit. */
+/** Reads the parts of a tokenizer.json that a schema names. @throws AppError naming the field that does not fit. */
 export function parsePart<T>(schema: z.ZodType<T>, file: unknown, what: string): T {
   const parsed = schema.safeParse(file);
   if (parsed.success) return parsed.data;

@@ -15,11 +15,11 @@ import {
 import { Unigram } from './unigram.ts';
 import { WordPiece } from './word-piece.ts';
 
-/** One text as the model reads it. */
+/** One text in the form that the model reads. */
 export interface EncodedText {
   /** Token ids, special tokens included; at most the length asked for. */
   ids: Int32Array;
-  /** Whether tokens were cut off. */
+  /** True if tokens were cut off. */
   truncated: boolean;
 }
 
@@ -27,20 +27,20 @@ export interface EncodedText {
 export interface Tokenizer {
   /** Encodes one text into at most `maxLength` tokens, special tokens included. */
   encode(text: string, maxLength: number): EncodedText;
-  /** Special tokens after every text, which stay where it is cut. */
+  /** Special tokens at the end of every text; they stay when it is cut. */
   readonly suffix: readonly number[];
 }
 
 /**
- * The tokenizer of a base model's folder, from its tokenizer.json, with the ids that Hugging Face's tokenizers in Rust gives.
- * @param name the base model's, for messages; the folder's where not given
- * @throws AppError naming the field of tokenizer.json that does not fit, and what is supported
+ * Loads the tokenizer of a base model's folder from its tokenizer.json. It gives the ids of Hugging Face's tokenizers in Rust.
+ * @param name the base model's name for messages; the folder's by default
+ * @throws AppError naming the field of tokenizer.json that does not fit, and the supported values
  */
 export async function loadTokenizer(folder: string, name = basename(folder)): Promise<Tokenizer> {
   return createTokenizer(await readFile(join(folder, 'tokenizer.json'), 'utf8'), name);
 }
 
-/** Gives the ids of a text's first `limit` tokens, without the special ones around them, and whether there were more. */
+/** Encodes a text into the ids of its first `limit` tokens, without the special ones around them, and says whether there were more. */
 interface Encoder {
   encode(text: string, limit: number): { ids: readonly number[]; truncated: boolean };
 }
@@ -62,7 +62,7 @@ function subWords({ added_tokens }: TokenizerFile, model: SubWordModel): SubWord
   });
 }
 
-/** The same from the text of a tokenizer.json. */
+/** Makes the same tokenizer from the text of a tokenizer.json. */
 export function createTokenizer(text: string, name: string): Tokenizer {
   const file = parseTokenizerFile(text, name);
   const { type } = file.model;

@@ -2,34 +2,34 @@ import { PieceTrie } from './piece-trie.ts';
 import type { SubWordModel } from './sub-words.ts';
 
 export interface UnigramSpec {
-  /** Pieces with the logarithm of their probability; a piece's id is its place. */
+  /** Pieces with the logarithm of their probability; a piece's id is its index. */
   readonly vocab: readonly (readonly [string, number])[];
   readonly unknownId: number;
   readonly normalize: (text: string) => string;
   readonly metaspace: {
-    /** Stands for a blank. */
+    /** Character that stands for a blank. */
     readonly replacement: string;
-    /** Whether what begins without it gets one. */
+    /** True if a text without it at the start gets one. */
     readonly prepend: boolean;
   };
-  /** Whether a text is first split at all white space. */
+  /** True if a text is first split at all white space. */
   readonly splitsAtSpace: boolean;
 }
 
-/** What an unknown character costs beyond the least probable piece (sentencepiece's kUnkPenalty). */
+/** Penalty of an unknown character below the least probable piece (sentencepiece's kUnkPenalty). */
 const UNKNOWN_PENALTY = 10;
 const NOWHERE = -1;
 
 /**
- * The Unigram model (Kudo 2018, arXiv:1804.10959) as XLM-RoBERTa has it, equal to Hugging Face's tokenizers in Rust: of all ways to
- * split a word into pieces the most probable, where each run of unknown characters is one token.
+ * The Unigram model (Kudo 2018, arXiv:1804.10959) of XLM-RoBERTa, equal to Hugging Face's tokenizers in Rust. It finds the most probable
+ * way to split a word into pieces; each run of unknown characters is one token.
  */
 export class Unigram implements SubWordModel {
   readonly normalize: (text: string) => string;
   readonly #spec: UnigramSpec;
   readonly #pieces = new PieceTrie();
   readonly #unknownScore: number;
-  /** By the end of a piece on the best path to it: the score of that path, where that piece starts, and its id. */
+  /** For each end of a piece, the best path to it: its score, the start of its last piece, and that piece's id. */
   #scores = new Float64Array(0);
   #starts = new Int32Array(0);
   #ids = new Int32Array(0);
@@ -100,7 +100,7 @@ export class Unigram implements SubWordModel {
     }
   }
 
-  /** A piece on the way to `end`: of equal ways the first stays. */
+  /** Offers a piece on the way to `end`; of equally good ways the first stays. */
   #offer(start: number, end: number, id: number, score: number): void {
     const total = this.#scores[start]! + score;
     if (this.#starts[end] !== NOWHERE && total <= this.#scores[end]!) return;

@@ -1,35 +1,35 @@
 import type { WordPieceSpec } from './tokenizer-spec.ts';
 
-/** What a character is to BERT once it is normalized. */
+/** Kinds of characters after BERT's normalization. */
 const UNSEEN = 0;
 const REMOVED = 1;
 const SPACE = 2;
-/** A word by itself. */
+/** The character is a word by itself. */
 const ALONE = 3;
 const LETTER = 4;
-/** Becomes several characters. */
+/** The character becomes several. */
 const MIXED = 5;
 
-/** Words whose pieces are remembered: real texts repeat theirs. */
+/** Most words whose pieces are remembered; real texts repeat theirs. */
 const MAX_REMEMBERED = 50_000;
 
 /**
- * BERT's tokenizer in one pass that stops after `limit` tokens, so that a text of a megabyte costs what is kept of it. It equals
- * Hugging Face's tokenizers in Rust: BertNormalizer, then BertPreTokenizer, then WordPiece, each of which works on a single
- * character or word. The JavaScript port of that library handles whole texts, takes a word's cube in time, and differs in
- * Greek capitals and rare Chinese characters.
+ * BERT's tokenizer in one pass that stops after `limit` tokens, so that the cost of a text of a megabyte depends on the part that is kept.
+ * It equals Hugging Face's tokenizers in Rust: BertNormalizer, then BertPreTokenizer, then WordPiece, each of which works on a single
+ * character or word. That library's JavaScript port handles whole texts, takes time in the cube of a word's length, and differs in Greek
+ * capitals and rare Chinese characters.
  */
 export class WordPiece {
   readonly #spec: WordPieceSpec;
-  /** Kind and normalized form of each character of the basic plane, filled as they are seen. */
+  /** Kind and normalized form of each character of the basic plane, filled when it is first seen. */
   readonly #kinds = new Uint8Array(0x10000);
   readonly #forms: string[] = [];
-  /** Pieces that begin a word, and those that go on, without their prefix. */
+  /** Pieces that begin a word, and pieces that continue one, without their prefix. */
   readonly #starts = new Map<string, number>();
   readonly #continuations = new Map<string, number>();
   #longestPiece = 0;
   readonly #remembered = new Map<string, readonly number[]>();
-  /** Added tokens such as `[SEP]`, found in the raw text, by their first character; longer ones first. */
+  /** Added tokens such as `[SEP]` by their first character, longer ones first; they are searched in the raw text. */
   readonly #added = new Map<number, [string, number][]>();
 
   constructor(spec: WordPieceSpec) {
@@ -100,7 +100,7 @@ export class WordPiece {
     else this.#kinds[code] = isPunctuation(form) ? ALONE : LETTER;
   }
 
-  /** BertNormalizer of one character: '' where it is removed, spaces around a Chinese one. */
+  /** Applies BertNormalizer to one character: a removed one gives '', a Chinese one gets spaces around it. */
   #normalize(code: number): string {
     const { cleanText, chineseChars, stripAccents, lowercase } = this.#spec;
     let form = String.fromCodePoint(code);
@@ -110,7 +110,7 @@ export class WordPiece {
     }
     const isAlone = chineseChars && isChinese(code);
     if (stripAccents) form = form.normalize('NFD').replace(/\p{Mn}/gu, '');
-    // One character at a time, as upstream: a sigma that ends a word is no other letter.
+    // Upstream lowers one character at a time, so a sigma at the end of a word stays the usual letter.
     if (lowercase) form = Array.from(form, (character) => character.toLowerCase()).join('');
     return isAlone ? ` ${form} ` : form;
   }
@@ -131,7 +131,7 @@ export class WordPiece {
     return pieces;
   }
 
-  /** The longest piece first, from left to right; the whole word is unknown where one is missing. */
+  /** Splits a word from left to right, the longest piece first; a word with an unknown part is unknown as a whole. */
   #split(word: string): readonly number[] {
     const ids: number[] = [];
     for (let start = 0; start < word.length; ) {
@@ -150,7 +150,7 @@ export class WordPiece {
   }
 }
 
-/** The word being read; what is longer than any that is looked up is counted, not kept. */
+/** The word being read. Characters beyond the longest known word are counted and not kept. */
 class Word {
   readonly #maxCharacters: number;
   text = '';
@@ -179,7 +179,7 @@ function isControl(character: string): boolean {
   return !/[\t\n\r]/.test(character) && /[\p{Cc}\p{Cf}\p{Co}\p{Cs}]/u.test(character);
 }
 
-/** Unicode's White_Space, which is not JavaScript's `\s`. */
+/** True for Unicode's White_Space, which differs from JavaScript's `\s`. */
 function isSpace(character: string): boolean {
   return /\p{White_Space}/u.test(character);
 }
@@ -188,7 +188,7 @@ function isPunctuation(character: string): boolean {
   return /[\p{P}!-/:-@[-`{-~]/u.test(character);
 }
 
-/** The blocks that tokenizers/src/normalizers/bert.rs lists. */
+/** True for the blocks that tokenizers/src/normalizers/bert.rs lists. */
 function isChinese(code: number): boolean {
   return (
     (code >= 0x4e00 && code <= 0x9fff) ||

@@ -4,24 +4,24 @@ import { Moved, serveCalls } from '../runtime/worker-thread.ts';
 import { type AdapterToMerge, mergedModelFile } from './model-file.ts';
 import { describeFolder, type MergedClassifier } from './transformers-folder.ts';
 
-/** What a worker is started with: one folder to make. */
+/** The worker's task: one folder to make. */
 export interface ExportWorkerData {
   base: BaseModelSource;
   adapter: AdapterToMerge & Omit<MergedClassifier, 'base'>;
 }
 
 const { base: source, adapter } = workerData as ExportWorkerData;
-// A failure is every call's answer; without this it would end the process before the first call came.
+// Every call reports the failure; without this it would end the process before the first call came.
 const opened = open();
 opened.catch(() => {});
 
 const handlers = {
-  /** The small files by name, and the bytes of the model's weights. */
+  /** Returns the small files by name, and the number of bytes of the model's weights. */
   open: async (_: null) => {
     const { files, model } = await opened;
     return { files, modelBytes: model.bytes };
   },
-  /** The next bytes of the model's weights; undefined at their end. */
+  /** Returns the next bytes of the model's weights; undefined at their end. */
   next: async (_: null): Promise<Moved<Uint8Array | undefined>> => {
     const { value } = await (await opened).chunks.next();
     return value ? new Moved(value, [value.buffer]) : new Moved(undefined, []);
@@ -36,7 +36,7 @@ serveCalls(handlers, async () => {
   );
 });
 
-/** The adapter is merged into the weights as they were published, whatever precision it was trained on. */
+/** Opens the base model in fp32: an adapter of any precision is merged into the weights as they were published. */
 async function open() {
   const base = await openBaseModel(source, 'fp32');
   const tensors = await openBaseTensors(source, base.architecture);

@@ -9,14 +9,14 @@ import { frozenLinear } from '../precision/fp32.ts';
 import { runOnce } from '../runtime/run-once.ts';
 import { type Feeds, floats, tensor } from '../runtime/session.ts';
 
-/** A linear layer's weight `[out, in]`, or a norm's `[size]`, and its bias, as transformers keeps them. */
+/** A linear layer's weight `[out, in]`, or a norm's `[size]`, and its bias, in transformers' form. */
 export interface MergedLayer {
-  /** Absent where it stays as it is. */
+  /** Absent if it stays unchanged. */
   readonly weight?: Float32Array;
   readonly bias: Float32Array;
 }
 
-/** An adapter, and what it acts on. */
+/** An adapter and the base model that it changes. */
 export interface Merge {
   readonly plan: Plan;
   readonly adapter: ServedAdapter;
@@ -24,8 +24,9 @@ export interface Merge {
 }
 
 /**
- * A linear layer and all that an adapter does to it, as one layer: W' = diag(gain)·(W + s·B·A)·diag(reach), b' = gain⊙b + shift. It is what
- * the formula of serving makes of each unit vector where the biases are 0, and of zeros, so a part that serves merges too.
+ * Merges a linear layer and everything that an adapter does to it into one layer: W' = diag(gain)·(W + s·B·A)·diag(reach), b' = gain⊙b +
+ * shift. It applies serving's own formula to each unit vector with zero biases, and to a zero vector, so every part that serves also
+ * merges.
  */
 export function mergeLinear(layer: LinearLayer, merge: Merge): Promise<MergedLayer> {
   const { name, inFeatures, outFeatures } = layer;
@@ -44,7 +45,7 @@ export function mergeLinear(layer: LinearLayer, merge: Merge): Promise<MergedLay
   });
 }
 
-/** A norm and what an adapter does to it: what is added to its output is added to its bias. */
+/** Merges a norm and an adapter's change of its output, which is added to the norm's bias. */
 export function mergeNorm(name: string, merge: Merge): Promise<MergedLayer> {
   return compute(name, merge, (graph, sites) => {
     const bias = merge.base.weights.plain(graph, `${name}.bias`);
@@ -52,7 +53,7 @@ export function mergeNorm(name: string, merge: Merge): Promise<MergedLayer> {
   });
 }
 
-/** Runs what `build` gives, on the numbers that an adapter has at one place. */
+/** Runs the graph of `build` on the numbers that an adapter has at one place. */
 async function compute(
   place: string,
   { plan, adapter, base }: Merge,

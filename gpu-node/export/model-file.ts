@@ -8,17 +8,17 @@ import { PART_NAMES, type ServedAdapter } from '../parts/index.ts';
 import { bytesIn, type TensorBytes } from '../parts/part.ts';
 import { type MergedLayer, mergeLinear, mergeNorm } from './merged-layers.ts';
 
-/** Elements of a tensor of the base model that are read at once: a table of embeddings may be a gigabyte. */
+/** Elements of a base model's tensor that are read at once: a table of embeddings may be a gigabyte. */
 const PIECE = 1024 * 1024;
 
 export interface AdapterToMerge {
   readonly description: AdapterDescription;
   readonly pooling: Pooling;
-  /** adapter_model.safetensors. */
+  /** Bytes of adapter_model.safetensors. */
   readonly weights: Uint8Array;
 }
 
-/** A model.safetensors that is made as it is read, so that no more than a layer of it is in memory. */
+/** A model.safetensors that is made while it is read, so that at most a layer of it is in memory. */
 export interface ModelFile {
   readonly bytes: number;
   chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>>;
@@ -31,8 +31,8 @@ interface Source {
 }
 
 /**
- * The base model with an adapter merged into it, and the adapter's head, all in fp32 and by transformers' names. `base` is the model in fp32,
- * `tensors` are those of its own file, which stay as they are where the adapter changes nothing.
+ * The base model with an adapter merged into it, and the adapter's head, all in fp32 and under transformers' names. `base` is the model in
+ * fp32. `tensors` are those of its own file; a tensor that the adapter does not change is copied.
  */
 export async function mergedModelFile(
   adapter: AdapterToMerge,
@@ -56,7 +56,7 @@ async function* chunksOf({ head, names }: SafetensorsLayout, sources: ReadonlyMa
   }
 }
 
-/** The tensors that a classifier of this pooling reads: only `cls` has a use for a pooler. */
+/** The tensors that a classifier with this pooling reads: only `cls` uses a pooler. */
 function baseSources(pooling: Pooling, { found, read }: BaseTensors): [string, Source][] {
   const used = found.filter(({ spec }) => pooling === 'cls' || !spec.optional);
   return used.map(({ spec: { name, shape }, entry }) => {
@@ -70,7 +70,7 @@ function baseSources(pooling: Pooling, { found, read }: BaseTensors): [string, S
   });
 }
 
-/** The layers and norms that the adapter changes. Bias and weight of one are read one after the other, and computed together. */
+/** The layers and norms that the adapter changes. Weight and bias of a layer are read one after another, and computed together. */
 function mergedSources(
   { description, pooling }: AdapterToMerge,
   adapter: ServedAdapter,
@@ -117,7 +117,7 @@ function headSources({ classifier }: AdapterDescription, bytes: TensorBytes): [s
   );
 }
 
-/** In a buffer of its own, which may be given away. */
+/** Copies the bytes into a buffer of their own, which may be transferred. */
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(buffer, byteOffset, byteLength).slice();
 }

@@ -9,15 +9,15 @@ export const MODEL_FILE = 'model.safetensors';
 const MEAN_FILE = 'modeling_mean.py';
 const MEAN_CLASSIFIERS = fileURLToPath(new URL(`./${MEAN_FILE}`, import.meta.url));
 
-/** What a merged model answers, and of which texts. */
+/** Labels, pooling and settings of a merged model. */
 export interface MergedClassifier {
   /** Id of the base model, and the folder of its files. */
   readonly base: { readonly id: string; readonly folder: string };
   readonly pooling: Pooling;
   readonly labels: readonly string[];
-  /** Tokens that a text is cut to. */
+  /** Length in tokens at which a text is cut. */
   readonly maxLength: number;
-  /** What logits are divided by. */
+  /** Divisor of the logits. */
   readonly temperature: number;
 }
 
@@ -43,8 +43,8 @@ export async function describeFolder(
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
 /**
- * The base model's config.json with the labels. transformers' own classes read the first token, and would give other scores for `mean` without a
- * word; so that they do not, its type is one that transformers does not know without the class that the folder brings along.
+ * The base model's config.json with the labels. transformers' own classes pool the first token, which would silently give wrong scores for
+ * `mean`. So the type is then one that transformers knows only by the class in the folder.
  */
 function configOf(base: object, { pooling, labels }: MergedClassifier, architecture: Architecture) {
   const mean = pooling === 'mean' && {
@@ -69,7 +69,7 @@ function configOf(base: object, { pooling, labels }: MergedClassifier, architect
 
 const meanType = ({ type }: Architecture) => `${type}-mean`;
 
-/** The class that reads the mean, under the names that config.json gives. */
+/** The class that pools by the mean, under the names that config.json gives. */
 async function meanClassifier(architecture: Architecture): Promise<string> {
   const classes = await readFile(MEAN_CLASSIFIERS, 'utf8');
   const { type } = architecture;
@@ -84,7 +84,7 @@ class MeanForSequenceClassification(MEAN_CLASSIFIERS["${type}"]):
 `;
 }
 
-/** What tokenizer.json does not say: the length, how batches are padded, and that a text alone has no token types. */
+/** The settings that tokenizer.json lacks: the length, the padding of batches, and that a single text has no token types. */
 function tokenizerConfig(tokenizer: Uint8Array, { maxLength }: MergedClassifier) {
   const { added_tokens } = JSON.parse(new TextDecoder().decode(tokenizer)) as {
     added_tokens: { content: string }[];
@@ -98,7 +98,7 @@ function tokenizerConfig(tokenizer: Uint8Array, { maxLength }: MergedClassifier)
   };
 }
 
-/** What decides about scores beside the model itself. */
+/** The settings that decide about scores besides the model itself. */
 function weftOf({ base, pooling, labels, maxLength, temperature }: MergedClassifier) {
   return { format: 'merged', base_model: base.id, pooling, labels, max_length: maxLength, temperature };
 }

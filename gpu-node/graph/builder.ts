@@ -70,7 +70,7 @@ export class Graph {
     this.name = name;
   }
 
-  /** A tensor fed at every run. A symbol names a size: inputs that mention the same symbol agree on it. */
+  /** Adds a tensor fed at every run. A symbol names a size: inputs that mention the same symbol agree on it. */
   input(name: string, dtype: DType, shape: Shape): Value {
     this.#takeName(name);
     const value = this.#value(name, dtype, shape, { kind: 'input' });
@@ -78,7 +78,7 @@ export class Graph {
     return value;
   }
 
-  /** A small tensor held in the model itself; equal constants are one. */
+  /** Adds a small tensor held in the model itself; equal constants are one. */
   constant(dtype: DType, shape: readonly number[], data: ConstantData): Value {
     const bytes = toBytes(dtype, data);
     if (bytes.length !== elementCount(shape) * ELEMENT_SIZE[dtype]) {
@@ -90,12 +90,12 @@ export class Graph {
     ])[0]!;
   }
 
-  /** A scalar constant, float32 by default. */
+  /** Adds a scalar constant, float32 by default. */
   scalar(value: number, dtype: DType = 'float32'): Value {
     return this.constant(dtype, [], [value]);
   }
 
-  /** A frozen tensor that lies in a weight file. Its value's name is one that no input has, as that of a trained tensor could be. */
+  /** Adds a frozen tensor of a weight file. The value's name differs from any input's, because a trained tensor may have the same name. */
   weight(tensor: StoredTensor): Value {
     return this.#once(`weight ${tensor.file} ${tensor.offset} ${tensor.shape}`, () => {
       const name = this.#takeName(`frozen/${tensor.name}`);
@@ -134,7 +134,7 @@ export class Graph {
     return this.#once(key, () => this.#append(op as Op, inputs, attributes));
   }
 
-  /** A graph input that knows the size of `symbol`: the value and the axis; undefined where none does. */
+  /** The graph input, and its axis, that gives the size of `symbol`; undefined if there is none. */
   symbolSource(symbol: string): { value: Value; axis: number; factor: Dim } | undefined {
     for (const value of this.inputs) {
       for (const [axis, dim] of value.shape.entries()) {
@@ -145,7 +145,7 @@ export class Graph {
     return undefined;
   }
 
-  /** Operators of one ONNX name may differ in their gradient, so that a node is known by the operator itself. */
+  /** Number of an operator. Operators with one ONNX name may differ in their gradient, so the operator itself is the key. */
   #numberOf(op: Op): number {
     const number = this.#operators.get(op) ?? this.#operators.size;
     this.#operators.set(op, number);
@@ -203,7 +203,7 @@ export class Graph {
   }
 }
 
-/** Little-endian bytes of a constant's elements. @throws {ShapeError} for a number its dtype cannot hold. */
+/** Little-endian bytes of a constant's elements. @throws {ShapeError} for a number that its dtype cannot hold. */
 function toBytes(dtype: DType, data: ConstantData): Uint8Array {
   const limits = INTEGER_LIMITS[dtype];
   const bytes = new Uint8Array(data.length * ELEMENT_SIZE[dtype]);

@@ -1,12 +1,12 @@
 import type { Graph } from './builder.ts';
 import type { StoredTensor } from './weight-file.ts';
 
-/** Element types a graph may hold; names as in onnxruntime's JavaScript API. */
+/** Element types of tensors in a graph, named as in onnxruntime's JavaScript API. */
 export type DType = 'float32' | 'float16' | 'int64' | 'int32' | 'int8' | 'uint8' | 'bool';
 
 /**
  * One dimension: a size, or a symbol whose size is known when the graph runs.
- * A symbol may be a product (`8*batch*seq`) as `reshape` makes; see `shapes.ts` for the normal form.
+ * A symbol may be a product such as `8*batch*seq`, which `reshape` makes; `shapes.ts` describes the normal form.
  */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
@@ -19,7 +19,7 @@ export interface TensorType {
 /** Elements of a constant: numbers for every type (int64 is limited to safe integers), written little-endian. */
 export type ConstantData = Float32Array | Int32Array | Uint8Array | Int8Array | readonly number[];
 
-/** Where a value comes from. */
+/** Origin of a value. */
 export type Source =
   | { readonly kind: 'input' }
   | { readonly kind: 'constant'; readonly data: Uint8Array }
@@ -44,8 +44,8 @@ export interface Node {
 }
 
 /**
- * A plain number is an ONNX INT; `float(x)` makes a FLOAT. `{ known }` is not written to ONNX: it tells the
- * shape rule and the gradient what ONNX passes as an input tensor (target shapes, axes).
+ * An attribute of a node. A plain number is an ONNX INT; `float(x)` makes a FLOAT. `{ known }` is not written to ONNX: it tells the shape
+ * rule and the gradient a value that ONNX passes as an input tensor (target shapes, axes).
  */
 export type Attribute =
   | number
@@ -60,22 +60,22 @@ export function float(value: number): { readonly float: number } {
   return { float: value };
 }
 
-/** What a gradient rule sees of the node it differentiates. */
+/** The view that a gradient rule has of the node it differentiates. */
 export interface GradientContext<A extends Attributes = Attributes> {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   readonly attributes: A;
-  /** Gradient of the loss by each output; undefined where the loss does not depend on that output. */
+  /** Gradient of the loss by each output; undefined if the loss does not depend on that output. */
   readonly grads: readonly (Value | undefined)[];
-  /** Gradient by the first output, for the many operators that have one. */
+  /** Gradient by the first output, for the many operators that have only one. */
   readonly grad: Value;
-  /** Whether anyone wants the gradient of input `i`. A rule emits nodes only for inputs that are needed. */
+  /** True if the gradient of input `i` is needed. A rule adds nodes only for such inputs. */
   needs(i: number): boolean;
 }
 
 /**
- * Gradient by each input, `undefined` where not needed or not differentiable. A gradient may have the
- * broadcast shape of the output: `backward.ts` sums it to the input's shape.
+ * Gradient by each input, `undefined` where it is not needed or does not exist. A gradient may have the broadcast shape of the output:
+ * `backward.ts` sums it to the input's shape.
  */
 export type GradientRule<A extends Attributes = Attributes> = (
   context: GradientContext<A>,
@@ -85,19 +85,19 @@ export type GradientRule<A extends Attributes = Attributes> = (
 export interface Sample {
   readonly name?: string;
   readonly inputs: readonly SampleInput[];
-  /** Sizes of the symbols the inputs' shapes mention. */
+  /** Sizes of the symbols in the inputs' shapes. */
   readonly sizes?: Readonly<Record<string, number>>;
   build(...inputs: Value[]): Value | readonly Value[];
 }
 
 export interface SampleInput extends TensorType {
-  /** Random values are drawn from this interval (default [-1, 1], integers for integer types). */
+  /** Interval of random values, by default [-1, 1], with integers for integer types. */
   readonly range?: readonly [number, number];
   /** Explicit elements instead of random ones. */
   readonly values?: readonly number[];
 }
 
-/** One operator: its ONNX name, shape rule, gradient and samples. One file in `ops/` each. */
+/** One operator: its ONNX name, shape rule, gradient and samples. Each has a file in `ops/`. */
 export interface Op<A extends Attributes = Attributes> {
   readonly type: string;
   readonly domain?: 'com.microsoft';

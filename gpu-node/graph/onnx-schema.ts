@@ -1,9 +1,8 @@
 import protobuf from 'protobufjs/light.js';
 
 /**
- * The messages of `onnx/onnx.proto` that Weft writes (ONNX, Apache-2.0,
- * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as protobufjs reflection JSON. Fields that are
- * never written are left out; readers treat them as absent.
+ * The messages of `onnx/onnx.proto` that Weft writes (ONNX, Apache-2.0, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as
+ * protobufjs reflection JSON. Fields that Weft never writes are left out; readers treat them as absent.
  */
 const field = (id: number, type: string) => ({ id, type });
 const repeated = (id: number, type: string) => ({ id, type, rule: 'repeated', options: { packed: false } });

@@ -3,9 +3,9 @@ import type { Attribute, DType, Node, Shape, TensorType, Value } from './ir.ts';
 import { ModelProto } from './onnx-schema.ts';
 import { symbolsOf } from './shapes.ts';
 
-/** Operator set that the op table is written against. */
+/** Operator set of the op table. */
 const OPSET = 18;
-/** IR version that belongs to the operator set (onnx/onnx.proto, enum Version). */
+/** IR version of that operator set (onnx/onnx.proto, enum Version). */
 const IR_VERSION = 8;
 
 /** TensorProto.DataType */
@@ -25,9 +25,9 @@ const ATTRIBUTE_TYPE = { FLOAT: 1, INT: 2, STRING: 3, INTS: 7 };
 const EXTERNAL = 1;
 
 /**
- * The graph as ONNX bytes: every input, the outputs, and the nodes the outputs depend on. The same graph
- * gives the same bytes. Weights are references into their weight file, which is looked for in the folder of
- * the model, or in `weightsFolder` of the session when the model is given as bytes.
+ * Encodes the graph as ONNX bytes: every input, the outputs, and the nodes that the outputs depend on. The same graph gives the same bytes.
+ * Weights are references into their weight file. It is looked for in the model's folder, or in the session's `weightsFolder` for a model
+ * given as bytes.
  */
 export function encodeModel(graph: Graph): Uint8Array {
   if (graph.outputs.size === 0) throw new Error(`graph ${graph.name} has no outputs`);
@@ -109,7 +109,7 @@ function valueInfo(name: string, { dtype, shape }: TensorType): object {
   return { name, type: { tensorType: { elemType: DATA_TYPE[dtype], shape: shapeProto(shape) } } };
 }
 
-/** A product of symbols is written as an unknown size: onnxruntime reads a symbol as a name, not an expression. */
+/** Encodes a shape. A product of symbols becomes an unknown size, because onnxruntime reads a symbol as a name, not an expression. */
 function shapeProto(shape: Shape): object {
   return {
     dim: shape.map((dim) => {

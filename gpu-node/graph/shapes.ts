@@ -1,16 +1,16 @@
 import type { Dim, DType, Shape, TensorType, Value } from './ir.ts';
 
-/** A graph that does not fit together: names the operator, the operand and its type. */
+/** An error of a graph that does not fit together; it names the operator, the operand and its type. */
 export class ShapeError extends Error {
   override name = 'ShapeError';
 }
 
-/** `float32[batch, seq, 384]` */
+/** A type in words: `float32[batch, seq, 384]`. */
 export function formatType(type: TensorType): string {
   return `${type.dtype}${formatShape(type.shape)}`;
 }
 
-/** `[batch, seq, 384]` */
+/** A shape in words: `[batch, seq, 384]`. */
 export function formatShape(shape: Shape): string {
   return `[${shape.join(', ')}]`;
 }
@@ -60,15 +60,15 @@ export function sum(dims: Shape): Dim {
   return all.length === 1 ? all[0]! : `(${all.join('+')})`;
 }
 
-/** What is added up to a symbol that `sum` made; undefined where it is none. */
+/** The terms of a symbol that `sum` made; undefined if the dim is no sum. */
 export function termsOf(dim: Dim): readonly Dim[] | undefined {
   if (typeof dim === 'number' || !dim.startsWith('(') || partsOf(dim, '*').length > 1) return undefined;
   return partsOf(dim.slice(1, -1), '+').map((term) => (Number.isInteger(Number(term)) ? Number(term) : term));
 }
 
 /**
- * The product of dims in normal form: a number, or `factor*symbol*symbol` with sorted symbols,
- * so that equal sizes are equal strings: `product(['seq', 12, 'batch'])` is `'12*batch*seq'`.
+ * The product of dims in normal form: a number, or `factor*symbol*symbol` with sorted symbols. Equal sizes are then equal strings:
+ * `product(['seq', 12, 'batch'])` is `'12*batch*seq'`.
  */
 export function product(dims: Shape): Dim {
   const { factor, symbols } = toMonomial(dims);
@@ -76,7 +76,7 @@ export function product(dims: Shape): Dim {
   return [...(factor === 1 ? [] : [factor]), ...symbols].join('*');
 }
 
-/** `a / b` where it divides exactly as a monomial, else undefined. */
+/** `a / b` if it divides exactly as a monomial, else undefined. */
 export function quotient(a: Dim, b: Dim): Dim | undefined {
   const left = toMonomial([a]);
   const right = toMonomial([b]);
@@ -90,7 +90,7 @@ export function quotient(a: Dim, b: Dim): Dim | undefined {
   return Number.isInteger(factor) ? product([factor, ...symbols]) : undefined;
 }
 
-/** The symbols a dim is made of: `'12*batch*seq'` gives `['batch', 'seq']`. */
+/** The symbols in a dim: `'12*batch*seq'` gives `['batch', 'seq']`. */
 export function symbolsOf(dim: Dim): readonly string[] {
   return toMonomial([dim]).symbols;
 }
@@ -99,7 +99,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i]);
 }
 
-/** ONNX multidirectional broadcast of two shapes, or undefined where they do not fit. */
+/** ONNX multidirectional broadcast of two shapes; undefined if they do not fit. */
 export function broadcast(a: Shape, b: Shape): Shape | undefined {
   const rank = Math.max(a.length, b.length);
   const shape: Dim[] = [];

@@ -7,9 +7,8 @@ import type { DType } from './ir.ts';
 import { elementCount } from './shapes.ts';
 
 /**
- * Weights of a base model as one raw file, written once and mapped by every graph that uses it. Each tensor
- * starts at a multiple of 4096 bytes, so that onnxruntime maps the pages instead of copying them; an index
- * (`<file>.json`) says what lies where.
+ * Weights of a base model as one raw file, written once and mapped by every graph that uses it. Each tensor starts at a multiple of 4096
+ * bytes, so that onnxruntime maps the pages instead of copying them. An index (`<file>.json`) holds the place of each tensor.
  */
 export interface WeightFile {
   /** Path of the raw file. */
@@ -51,9 +50,9 @@ const indexSchema = z.object({
 });
 
 /**
- * Writes the tensors one after the other (an iterable, so that a large model need not be in memory at once).
- * The file appears under its name only when complete; an older one of that name is replaced.
- * @throws when a tensor's data is not as long as its shape says, or a name comes twice.
+ * Writes the tensors one after another; an iterable lets a large model be written without holding it in memory. The file gets its name only
+ * when complete, and replaces an older one.
+ * @throws if a tensor's data is not as long as its shape says, or a name comes twice.
  */
 export async function writeWeightFile(
   path: string,
@@ -86,7 +85,7 @@ export async function writeWeightFile(
   return { path, tensors: byName(path, tensors) };
 }
 
-/** Opens a weight file by its index. @throws when either is missing, or the file is not as long as written. */
+/** Opens a weight file by its index. @throws if either is missing, or the file's length differs from the written one. */
 export async function openWeightFile(path: string): Promise<WeightFile> {
   const index = indexSchema.parse(JSON.parse(await readFile(`${path}.json`, 'utf8')));
   const { size } = await stat(path);
@@ -100,7 +99,7 @@ export async function openWeightFile(path: string): Promise<WeightFile> {
   };
 }
 
-/** A `[rows, columns]` float32 matrix as `[columns, rows]`, for weights that are stored transposed. */
+/** Transposes a `[rows, columns]` float32 matrix into `[columns, rows]`, for weights that are stored transposed. */
 export function transposeMatrix(data: Float32Array, rows: number, columns: number): Float32Array {
   const transposed = new Float32Array(data.length);
   for (let row = 0; row < rows; row++) {

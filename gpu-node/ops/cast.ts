@@ -30,7 +30,7 @@ export const castOp = defineOp<CastAttributes>({
   ],
 });
 
-/** The same elements in another dtype; a gradient flows between float types only. */
+/** Converts the elements to another dtype; a gradient flows between float types only. */
 export function cast(x: Value, dtype: DType): Value {
   return x.dtype === dtype ? x : emit(castOp, [x], { to: DATA_TYPE[dtype] });
 }

@@ -10,10 +10,10 @@ import { reduceSum } from './reduce-sum.ts';
 import { unsqueeze } from './unsqueeze.ts';
 
 /**
- * Cross-entropy of `logits` [batch, classes] against `labels` int32 [batch], a scalar:
- * `sum(w[y] * -log softmax(logits)[y]) / sum(w[y])`, the mean of torch's `CrossEntropyLoss(weight)`.
- * `weights` is [classes] (default: all 1). A label that is no class (such as -100) is left out of both sums,
- * so padding rows cost nothing. Written in operators that every execution provider has.
+ * Cross-entropy of `logits` [batch, classes] against `labels` int32 [batch], a scalar: `sum(w[y] * -log softmax(logits)[y]) / sum(w[y])`,
+ * the mean of torch's `CrossEntropyLoss(weight)`.
+ * `weights` is [classes], by default all 1. A label that is no class, such as -100, is left out of both sums, so padding rows have no
+ * effect. The formula uses only operators that every execution provider has.
  */
 export function crossEntropy(logits: Value, labels: Value, weights?: Value): Value {
   const [batch, classes] = logits.shape;

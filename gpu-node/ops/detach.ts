@@ -5,11 +5,12 @@ export const detachOp = defineOp({
   type: 'Identity',
   infer: (inputs) => [inputs[0]!],
   gradient: () => [undefined],
-  // Of integers, whose differences nobody takes: those of numbers are not zero, as the gradient says they are.
+  // The sample has integers, because the tests take no differences of them: a float's numeric gradient is not the zero that detaching
+  // gives.
   samples: [{ inputs: [{ dtype: 'int32', shape: ['batch', 2] }], sizes: { batch: 3 }, build: detach }],
 });
 
-/** The same value, which the gradient takes for a constant. It costs nothing: the runtime leaves it out. */
+/** The same value as a constant for the gradient. It costs nothing: the runtime leaves it out. */
 export function detach(x: Value): Value {
   return emit(detachOp, [x], {});
 }

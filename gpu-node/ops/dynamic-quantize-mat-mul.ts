@@ -34,8 +34,8 @@ export const dynamicQuantizeMatMulOp = defineOp({
 });
 
 /**
- * `a` `[.., k]` by the int8 matrix `b` `[k, n]` with the scale of each column, float32 `[n]`. `a` is rounded to 8 bits over the range of
- * its own elements, all rows together: a row's result depends on the others.
+ * `a` `[.., k]` times the int8 matrix `b` `[k, n]`, which has one scale per column, float32 `[n]`. `a` is rounded to 8 bits over the range
+ * of its own elements, all rows together, so a row's result depends on the others.
  */
 export function dynamicQuantizeMatMul(a: Value, b: Value, bScale: Value): Value {
   return emit(dynamicQuantizeMatMulOp, [a, b, bScale], {});

@@ -43,7 +43,7 @@ export const gatherOp = defineOp<GatherAttributes>({
   ],
 });
 
-/** Rows of `table` by index: [rows, ..rest] and [..indices] give [..indices, ..rest]. Indices are int32 or int64. */
+/** Picks rows of `table` by index: [rows, ..rest] and [..indices] give [..indices, ..rest]. Indices are int32 or int64. */
 export function gather(table: Value, indices: Value): Value {
   return emit(gatherOp, [table, indices], { axis: 0 });
 }

@@ -7,13 +7,13 @@ import { mul } from './mul.ts';
 import { defineOp, emit, floatUnary } from './op.ts';
 import { sub } from './sub.ts';
 
-/** Natural logarithm of 1 / sqrt(pi), so that a constant factor costs no pass over the tensor. */
+/** Natural logarithm of 1 / sqrt(pi), so that the constant factor costs no pass over the tensor. */
 const LOG_SCALE = Math.log(1 / Math.sqrt(Math.PI));
 
 /**
- * The derivative of `gelu(x) = x * phi(x)`, phi the normal distribution (Hendrycks and Gimpel,
- * https://arxiv.org/abs/1606.08415). With u = x / sqrt(2): `(1 + erf(u)) / 2 + u * exp(-u * u) / sqrt(pi)`.
- * A hard sigmoid is the one operator that scales and shifts in one pass; nothing is cut, as erf lies in [-1, 1].
+ * The derivative of `gelu(x) = x * phi(x)`, where phi is the normal distribution (Hendrycks and Gimpel, https://arxiv.org/abs/1606.08415).
+ * With u = x / sqrt(2) it is `(1 + erf(u)) / 2 + u * exp(-u * u) / sqrt(pi)`.
+ * A hard sigmoid is the only operator that scales and shifts in one pass; it cuts nothing here, as erf lies in [-1, 1].
  */
 function derivative(x: Value): Value {
   const u = mul(x, Math.SQRT1_2);
@@ -31,7 +31,7 @@ export const geluOp = defineOp({
   ],
 });
 
-/** Gaussian error linear unit, exact (`erf`), as BERT uses it. */
+/** Gaussian error linear unit in its exact form (`erf`), as in BERT. */
 export function gelu(x: Value): Value {
   return emit(geluOp, [x], {});
 }

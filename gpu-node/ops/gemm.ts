@@ -49,7 +49,7 @@ export const gemmOp = defineOp({
   ],
 });
 
-/** `a * b + c` of matrices [m, k], [k, n] and [m, n], where the sum costs no pass of its own over the result. */
+/** `a * b + c` of matrices [m, k], [k, n] and [m, n]; the sum takes no pass of its own over the result. */
 export function gemm(a: Value, b: Value, c: Value): Value {
   return emit(gemmOp, [a, b, c], {});
 }

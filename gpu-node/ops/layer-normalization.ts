@@ -33,8 +33,8 @@ function gradient({ inputs, outputs, grad, grads, needs }: GradientContext<Layer
 }
 
 /**
- * dx = s * (h - mean(h) - n * mean(h * n)) with h = dy * scale, in few passes over the tensor: n is not formed,
- * as n * mean(h * n) = (x - mean) * k with k = s * s * (mean(h * x) - mean(h) * mean), one number a row.
+ * dx = s * (h - mean(h) - n * mean(h * n)) with h = dy * scale, in few passes over the tensor. n itself is never formed: n * mean(h * n) =
+ * (x - mean) * k with k = s * s * (mean(h * x) - mean(h) * mean), one number per row.
  */
 function inputGradient(h: Value, x: Value, mean: Value, s: Value): Value {
   const meanH = reduceMean(h, [-1]);

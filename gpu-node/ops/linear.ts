@@ -4,8 +4,8 @@ import { asMatrix, matMul } from './mat-mul.ts';
 import { reshape } from './reshape.ts';
 
 /**
- * `x * weight + bias` over the last axis: x [.., in], weight [in, out], bias [out] give [.., out]. The leading axes are
- * joined for the product, because onnxruntime's CPU optimizer fuses MatMul and Add into one Gemm for matrices only.
+ * `x * weight + bias` over the last axis: x [.., in], weight [in, out], bias [out] give [.., out]. The leading axes are joined for the
+ * product, because onnxruntime's CPU optimizer fuses MatMul and Add into one Gemm only for matrices.
  */
 export function linear(x: Value, weight: Value, bias: Value): Value {
   const y = add(matMul(asMatrix(x), weight), bias);

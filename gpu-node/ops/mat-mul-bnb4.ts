@@ -10,13 +10,13 @@ export const NF4_BLOCK = 64;
 const NF4 = 1;
 
 /**
- * A matrix `[out, in]` in NF4, as bitsandbytes packs it and onnxruntime reads it: the elements row by row in blocks of 64, which need
- * not end with a row; the last block may be short.
+ * A matrix `[out, in]` in NF4, packed as bitsandbytes writes it and onnxruntime reads it. The elements go row by row in blocks of 64. A
+ * block need not end with a row; the last block may be short.
  */
 export interface Nf4Matrix {
-  /** uint8 `[ceil(out * in / 2)]`: two codes a byte, the earlier one in the high nibble. */
+  /** uint8 `[ceil(out * in / 2)]`: two codes per byte, the earlier one in the high nibble. */
   readonly codes: Value;
-  /** float32 `[ceil(out * in / 64)]`: what a block's codes are multiplied with. */
+  /** float32 `[ceil(out * in / 64)]`: the factor of each block's codes. */
   readonly absmax: Value;
   readonly outFeatures: number;
   readonly inFeatures: number;
@@ -44,7 +44,7 @@ function requireLength(index: number, value: Value, length: number): void {
   if (!sameShape(value.shape, [length])) reject(index, value, `its shape must be ${formatShape([length])}`);
 }
 
-/** A sample of a matrix `[out, in]` of arbitrary codes. */
+/** A sample of a matrix `[out, in]` with arbitrary codes. */
 const sample = (name: string, rows: readonly (number | string)[], out: number, inFeatures: number) => ({
   name,
   inputs: [{ dtype: 'float32' as const, shape: [...rows, inFeatures] }],
@@ -85,8 +85,8 @@ export function matMulBnb4(x: Value, { codes, absmax, outFeatures, inFeatures }:
 }
 
 /**
- * W itself, float32 `[out, in]`, bit for bit: onnxruntime has no operator that only unpacks, but the product of 1 with all elements as
- * one column is that. It is not folded into a constant, so that W is in memory for as long as something needs it.
+ * W itself, float32 `[out, in]`, bit for bit. onnxruntime has no operator that only unpacks, so 1 is multiplied with all elements as one
+ * column. The result is not folded into a constant, so W is in memory only while something needs it.
  */
 export function dequantize(matrix: Nf4Matrix): Value {
   const { codes, outFeatures, inFeatures } = matrix;

@@ -2,16 +2,16 @@ import type { Op, TensorType, Value } from '../graph/ir.ts';
 import { reject, requireDType, sameShape } from '../graph/shapes.ts';
 import { defineOp, emit } from './op.ts';
 
-/** What `matMulIntegerToFloat` takes; real numbers are `scale * (stored - zero point)`. */
+/** Operands of `matMulIntegerToFloat`; real numbers are `scale * (stored - zero point)`. */
 export interface IntegerProduct {
-  /** uint8 `[.., k]`, with the scalars of all of it. */
+  /** uint8 `[.., k]`, with one scale and zero point for all of it. */
   readonly a: Value;
   readonly aScale: Value;
   readonly aZeroPoint: Value;
-  /** int8 `[k, n]`, zero point 0, with the scale of each column, float32 `[n]`. */
+  /** int8 `[k, n]` with zero point 0 and one scale per column, float32 `[n]`. */
   readonly b: Value;
   readonly bScale: Value;
-  /** float32 `[n]`. */
+  /** Bias, float32 `[n]`. */
   readonly bias: Value;
 }
 
@@ -74,10 +74,10 @@ export const matMulIntegerToFloatOp = defineOp({
   ],
 });
 
-/** The gradient by the real numbers that `a` stands for, from that by the result. */
+/** Maps the gradient by the result to the gradient by the real numbers that `a` stands for. */
 export type WayBack = (grad: Value) => Value;
 
-/** The operator of each way back: with the same one the same product is one node. */
+/** The operator of each way back. Equal products with the same way back are then one node. */
 const operators = new WeakMap<WayBack, Op>();
 
 function operatorOf(backward: WayBack): Op {
@@ -91,7 +91,7 @@ function operatorOf(backward: WayBack): Op {
 
 /**
  * The product of the real numbers that `a` and `b` stand for, plus the bias: float32 `[.., n]`. Products and sums are exact integers.
- * @param backward which matrix it multiplies by is the caller's choice
+ * @param backward computes the gradient; the caller chooses the matrix that it multiplies by
  */
 export function matMulIntegerToFloat(
   { a, b, aScale, bScale, aZeroPoint, bias }: IntegerProduct,

@@ -18,12 +18,12 @@ function infer(inputs: readonly Value[]): readonly TensorType[] {
   return [{ dtype: a.dtype, shape: [...batch, a.shape.at(-2)!, b.shape.at(-1)!] }];
 }
 
-/** A stack of rows as one matrix, so that a product over all of them is one product. */
+/** Joins a stack of rows into one matrix, so that all rows take one product. */
 export function asMatrix(x: Value): Value {
   return x.shape.length === 2 ? x : reshape(x, [product(x.shape.slice(0, -1)), x.shape.at(-1)!]);
 }
 
-/** Of `a * b` by b. For a transposed b it is computed transposed, so that the transpose's own gradient undoes nothing. */
+/** The gradient of `a * b` by b. For a transposed b it is computed transposed, so that the transpose's own gradient undoes nothing. */
 export function rightGradient(a: Value, b: Value, grad: Value): Value {
   const [rows, by] = b.shape.length === 2 ? [asMatrix(a), asMatrix(grad)] : [a, grad];
   return hasSwappedAxes(b) ? swapLastAxes(matMul(swapLastAxes(by), rows)) : matMul(swapLastAxes(rows), by);
@@ -61,7 +61,7 @@ export const matMulOp = defineOp({
   ],
 });
 
-/** Matrix product of the last two axes, the axes before them broadcast: [.., m, k] x [.., k, n] -> [.., m, n]. */
+/** Matrix product of the last two axes; the axes before them are broadcast: [.., m, k] x [.., k, n] -> [.., m, n]. */
 export function matMul(a: Value, b: Value): Value {
   return emit(matMulOp, [a, b], {});
 }

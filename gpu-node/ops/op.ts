@@ -9,7 +9,7 @@ export function defineOp<A extends Attributes>(op: Op<A>): Op<A> {
 /** An operand: a value, or a number that becomes a scalar constant of the other operand's dtype. */
 export type Operand = Value | number;
 
-/** Adds a node of a one-output operator. */
+/** Adds a node of an operator with one output. */
 export function emit<A extends Attributes>(op: Op<A>, inputs: readonly Value[], attributes: A): Value {
   const first = inputs[0];
   if (!first) throw new Error(`${op.type}: needs at least one operand`);

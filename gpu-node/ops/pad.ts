@@ -21,7 +21,7 @@ export const padOp = defineOp<PadAttributes>({
   ],
 });
 
-/** `x` with zeros around it: `pads` holds the counts before each axis, then those after; `target` is the result's shape. */
+/** Puts zeros around `x`: `pads` holds the counts before each axis, then those after; `target` is the result's shape. */
 export function pad(x: Value, pads: Value, target: Shape): Value {
   return emit(padOp, [x, pads], { target: { known: target } });
 }

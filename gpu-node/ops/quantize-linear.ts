@@ -31,14 +31,14 @@ export const quantizeLinearOp = defineOp({
 
 /**
  * `x / scale + zeroPoint`, rounded to even and cut to [0, 255]: uint8 of x's shape. `scale` float32 and `zeroPoint` uint8 are scalars.
- * Its gradient is by the real numbers that the integers stand for, passed straight through (Bengio et al. 2013, arXiv:1308.3432),
+ * The gradient is by the real numbers that the integers stand for, and is passed straight through (Bengio et al. 2013, arXiv:1308.3432),
  * because rounding itself is constant almost everywhere.
  */
 export function quantizeLinear(x: Value, scale: Value, zeroPoint: Value): Value {
   return emit(quantizeLinearOp, [x, scale, zeroPoint], {});
 }
 
-/** x by a matrix: on multiples of the scale the rounding loses nothing. */
+/** Quantizes x and multiplies it by a matrix; multiples of the scale lose nothing by rounding. */
 function throughProduct(x: Value): Value {
   const { graph } = x;
   const matrix = [3, -1, 2, 5];

@@ -20,7 +20,7 @@ export const rangeOp = defineOp<RangeAttributes>({
   ],
 });
 
-/** 0, 1, … up to a size of the graph, int32 `[size]`. */
+/** The numbers 0, 1, … below a size of the graph, int32 `[size]`. */
 export function range(graph: Graph, size: Dim): Value {
   if (typeof size === 'number') return graph.constant('int32', [size], [...new Array(size).keys()]);
   const limit = squeeze(sizeOf(graph, size), [0]);

@@ -15,7 +15,7 @@ import {
 import { reshape } from './reshape.ts';
 import { sizeOf } from './shape.ts';
 
-/** Divides by the number of elements a mean ran over, read at run time where it is not a number. */
+/** Divides by the number of elements that a mean ran over, read at run time if it is not a number. */
 function divideByCount(grad: Value, x: Value, axes: readonly number[]): Value {
   const count = product(axes.map((axis) => x.shape[axis]!));
   if (count === 0) throw new ShapeError('the mean of no elements has no gradient');
@@ -46,7 +46,7 @@ export const reduceMeanOp = defineOp<ReduceAttributes>({
   ],
 });
 
-/** Mean over the axes (negative ones count from the end), which stay as size 1 unless `keepDims` is false. */
+/** Mean over the axes; negative ones count from the end. The axes stay as size 1 unless `keepDims` is false. */
 export function reduceMean(x: Value, axes: readonly number[], options?: ReduceOptions): Value {
   const { inputs, attributes } = reduction(x, axes, options);
   return emit(reduceMeanOp, inputs, attributes);

@@ -31,7 +31,7 @@ export const reduceSumOp = defineOp<ReduceAttributes>({
   ],
 });
 
-/** Sum over the axes (negative ones count from the end), which stay as size 1 unless `keepDims` is false. */
+/** Sum over the axes; negative ones count from the end. The axes stay as size 1 unless `keepDims` is false. */
 export function reduceSum(x: Value, axes: readonly number[], options?: ReduceOptions): Value {
   const { inputs, attributes } = reduction(x, axes, options);
   return emit(reduceSumOp, inputs, attributes);

@@ -8,7 +8,7 @@ export type ReduceAttributes = {
 };
 
 export interface ReduceOptions {
-  /** Keep a reduced axis as one of size 1 (default), or drop it. */
+  /** True (default) keeps a reduced axis as one of size 1; false drops it. */
   readonly keepDims?: boolean;
 }
 
@@ -23,7 +23,7 @@ export function inferReduction(
   return [{ dtype: x.dtype, shape: attributes.keepdims ? kept : kept.filter((_, i) => !axes.includes(i)) }];
 }
 
-/** A gradient or result of a reduction in the shape that broadcasts against the input. */
+/** Reshapes a reduction's gradient or result so that it broadcasts against the input. */
 export function restoreAxes(reduced: Value, input: Value, attributes: ReduceAttributes): Value {
   return reshape(reduced, withKeptAxes(input.shape, attributes.axes.known));
 }

@@ -30,7 +30,10 @@ export const reshapeOp = defineOp<ReshapeAttributes>({
   ],
 });
 
-/** The same elements in another shape; symbols may be multiplied, as in `['batch*seq', 384]`. A reshape of a reshape is one, or none. */
+/**
+ * The same elements in another shape; symbols may be multiplied, as in `['batch*seq', 384]`. A reshape of a reshape becomes one reshape, or
+ * none.
+ */
 export function reshape(x: Value, shape: Shape): Value {
   const target = shape.map((dim) => product([dim]));
   if (sameShape(x.shape, target)) return x;
@@ -40,7 +43,7 @@ export function reshape(x: Value, shape: Shape): Value {
   return emit(reshapeOp, [x, targetTensor(x, target)], { target: { known: target } });
 }
 
-/** ONNX copies a size from the input for 0 and works one out for -1: most shapes are constants that way. */
+/** The target shape for ONNX. ONNX copies a size from the input for 0 and computes one for -1, so most shapes are constants. */
 function targetTensor(x: Value, target: Shape): Value {
   const unknown = target.filter((dim, i) => typeof dim !== 'number' && dim !== x.shape[i]);
   if (unknown.length > 1 || target.includes(0)) return shapeTensor(x.graph, target);

@@ -37,7 +37,7 @@ export const scatterAddOp = defineOp<ScatterAttributes>({
   ],
 });
 
-/** `table` with each of `rows` added to the row its index names; the gradient of `gather`. */
+/** `table` with each of `rows` added to the row that its index names; the gradient of `gather`. */
 export function scatterAdd(table: Value, indices: Value, rows: Value): Value {
   const column = reshape(cast(indices, 'int64'), [...indices.shape, 1]);
   return emit(scatterAddOp, [table, column, rows], { reduction: 'add' });

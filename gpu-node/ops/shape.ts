@@ -52,7 +52,7 @@ function sizeOfSymbol(graph: Graph, symbol: string): Value {
   return factor === 1 ? read : div(read, graph.constant('int64', [1], [Number(factor)]));
 }
 
-/** A shape as an int64 vector: a constant where all sizes are known, else put together when the graph runs. */
+/** A shape as an int64 vector: a constant if all sizes are known, else computed when the graph runs. */
 export function shapeTensor(graph: Graph, shape: Shape): Value {
   if (shape.every((dim) => typeof dim === 'number')) return graph.constant('int64', [shape.length], shape);
   return concat(

@@ -19,7 +19,7 @@ function infer(inputs: readonly Value[], { range }: SliceAttributes): readonly T
   return [{ dtype: x.dtype, shape: x.shape.with(axis, end - start) }];
 }
 
-/** Zeros around the gradient, up to the size the axis had (read at run time where it is a symbol). */
+/** Puts zeros around the gradient, up to the size that the axis had (read at run time if it is a symbol). */
 function gradient(grad: Value, x: Value, [axis, start, end]: readonly [number, number, number]): Value {
   const zeros = (count: number) => x.graph.constant('int64', [count], new Array<number>(count).fill(0));
   const vector = (size: number) => x.graph.constant('int64', [1], [size]);
@@ -49,7 +49,7 @@ export const sliceOp = defineOp<SliceAttributes>({
   ],
 });
 
-/** The range [start, end) of one axis; an axis of symbolic size must be at least `end` long. */
+/** The range [start, end) of one axis; an axis of symbolic size must have at least `end` elements. */
 export function slice(x: Value, axis: number, start: number, end: number): Value {
   const at = toAxis(axis, x.shape.length);
   const bounds = [[start], [end], [at]].map((bound) => x.graph.constant('int64', [1], bound));

@@ -27,7 +27,7 @@ export const transposeOp = defineOp<TransposeAttributes>({
   ],
 });
 
-/** Reorders the axes: axis `i` of the result is axis `perm[i]` of `x`. A transpose of a transpose is one, or none. */
+/** Reorders the axes: axis `i` of the result is axis `perm[i]` of `x`. A transpose of a transpose becomes one transpose, or none. */
 export function transpose(x: Value, perm: readonly number[]): Value {
   if (perm.every((axis, i) => axis === i) && perm.length === x.shape.length) return x;
   const first = transposedFrom(x);
@@ -39,14 +39,14 @@ export function transpose(x: Value, perm: readonly number[]): Value {
   return emit(transposeOp, [x], { perm });
 }
 
-/** What a value is the transpose of. */
+/** The value and permutation that a transposed value comes from. */
 function transposedFrom({ source }: Value): { value: Value; perm: readonly number[] } | undefined {
   if (source.kind !== 'node' || source.node.op.type !== transposeOp.type) return undefined;
   const { perm } = source.node.attributes as TransposeAttributes;
   return { value: source.node.inputs[0]!, perm };
 }
 
-/** Whether a value is made by swapping, among others perhaps, its last two axes. */
+/** True if a value is made by swapping its last two axes, and perhaps others. */
 export function hasSwappedAxes(x: Value): boolean {
   const perm = transposedFrom(x)?.perm;
   return perm !== undefined && perm.at(-1)! < perm.at(-2)!;

@@ -30,7 +30,7 @@ export const whereOp = defineOp({
   ],
 });
 
-/** `a` where the bool `condition` holds, else `b`, with broadcasting. */
+/** `a` where the bool `condition` is true, else `b`, with broadcasting. */
 export function where(condition: Value, a: Operand, b: Operand): Value {
   return emit(whereOp, [condition, ...operands(a, b)], {});
 }

@@ -6,24 +6,28 @@ import type { Device } from '../runtime/device.ts';
 import { describeProcessor } from '../runtime/machine.ts';
 import { race } from './probe.ts';
 
-/** Milliseconds of the runs of a product in each precision, which were timed by turns. */
+/** Milliseconds of each run of a product, per precision, timed in turns. */
 export interface Race {
   readonly fp32: readonly number[];
   readonly int8: readonly number[];
 }
 
-/** By how much 8-bit products must be faster to be worth their rounding: what surrounds them costs the same either way. */
+/** Least speed-up that makes 8-bit products worth their rounding: the work around them costs the same either way. */
 const WORTHWHILE = 1.5;
-/** A race that ends this much nearer to that goes on, in the hope of shorter runs. */
+/** A race within this factor of the threshold goes on, in the hope of shorter runs. */
 const MARGIN = 1.2;
 const ROUNDS = { least: 24, most: 192 };
-/** The shortest run is what a product takes where so many were within a tenth of it: a single one may have been kept waiting as well. */
+/**
+ * Runs that must lie within a tenth of the shortest before that counts as the time of a product: a single run may have been kept waiting.
+ */
 const CONFIRMED_BY = 3;
 const NEAR = 1.1;
 
 export type MeasuredPrecision = 'fp32' | 'int8';
 
-/** What a race has come to; undefined where it is too early to say. Where even the longest leaves it open, float32 rounds less. */
+/**
+ * The decision of a race; undefined while it is too early. If even the longest race leaves it open, float32 wins, because it rounds less.
+ */
 export function decidePrecision({ fp32, int8 }: Race): MeasuredPrecision | undefined {
   const isLast = fp32.length >= ROUNDS.most;
   const isSettled = fp32.length >= ROUNDS.least && isConfirmed(fp32) && isConfirmed(int8);
@@ -40,7 +44,7 @@ function isConfirmed(times: readonly number[]): boolean {
 }
 
 const FILE = 'auto-precision.json';
-/** Processors, and versions of the runtime, that one home is used with. */
+/** Most combinations of processor and runtime version kept in one home. */
 const MAX_KEPT = 32;
 const MAX_BYTES = 64 * 1024;
 const kept = z
@@ -48,7 +52,7 @@ const kept = z
   .max(MAX_KEPT);
 type Kept = z.infer<typeof kept>;
 
-/** What a file of that name says, which anybody may have written; undefined where it is none of ours. */
+/** Reads a file that anybody may have written; undefined if it is not in our format. */
 export function parseKept(text: string): Kept | undefined {
   try {
     return kept.safeParse(JSON.parse(text)).data;
@@ -58,7 +62,7 @@ export function parseKept(text: string): Kept | undefined {
 }
 
 export interface AutoPrecisionOptions {
-  /** Where it is kept. */
+  /** The home that keeps the decision. */
   home: string;
   device: Device;
   log: Log;
@@ -67,9 +71,9 @@ export interface AutoPrecisionOptions {
 }
 
 /**
- * What `"auto"` means for a base model here: 8 bits where products in 8 bits are so much faster than those of float32. It is measured once
- * for each processor and version of the runtime, and kept in `auto-precision.json` of the home, so that no start under load decides anew:
- * without that file the next one measures.
+ * The meaning of `"auto"` for a base model on this machine: 8 bits if their products are sufficiently faster than those of float32. It is
+ * measured once per processor and runtime version and kept in `auto-precision.json` of the home, so that no start under load decides anew.
+ * Without that file the next start measures again.
  */
 export async function autoPrecision(options: AutoPrecisionOptions): Promise<MeasuredPrecision> {
   const {
@@ -105,7 +109,7 @@ async function readKept(path: string, log: Log): Promise<Kept> {
   return found ?? [];
 }
 
-/** As much as a file may have, and a byte more, which makes it none. */
+/** Reads at most one byte more than a file may have; that byte makes it invalid. */
 async function readStart(path: string): Promise<string> {
   const file = await open(path);
   try {
@@ -116,7 +120,7 @@ async function readStart(path: string): Promise<string> {
   }
 }
 
-/** At once, as nodes of one home read it beside each other. */
+/** Writes the file in one step, because nodes of one home read it at the same time. */
 async function keep(home: string, path: string, all: Kept): Promise<void> {
   await mkdir(home, { recursive: true });
   const partial = `${path}.${process.pid}`;

@@ -4,7 +4,7 @@ import { transposeMatrix } from '../graph/weight-file.ts';
 import { asMatrix, concat, expand, gather, gemm, linear, matMul, reshape } from '../ops/index.ts';
 import type { FrozenLinear, Precision, WeightSpec } from './precision.ts';
 
-/** The base model as its file has it; matrices are stored transposed, `[in, out]`, so that the forward pass is a plain product. */
+/** The base model's own numbers. Matrices are stored transposed, `[in, out]`, so that the forward pass is a plain product. */
 export const fp32: Precision = {
   layout: 'fp32-1',
   calibrated: false,
@@ -41,8 +41,8 @@ export function frozenLinear(graph: Graph, weight: Value, bias: Value): FrozenLi
 }
 
 /**
- * low·up + b: what a product may start from, so that adding it takes no pass of its own. The bias is a last row of `up` that meets a
- * column of ones.
+ * low·up + b, from which a product may start so that adding it takes no pass of its own. The bias is a last row of `up` that meets a column
+ * of ones.
  */
 export function changeAndBias(graph: Graph, low: Value, up: Value, bias: Value): Value {
   const [batch, tokens] = low.shape as [Dim, Dim];

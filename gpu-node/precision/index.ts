@@ -5,7 +5,7 @@ import { nf4 } from './nf4.ts';
 import type { Precision } from './precision.ts';
 import { exactWeightBits } from './probe.ts';
 
-/** Every precision of the frozen base model, as this machine has it. */
+/** Every precision of the frozen base model, made for this machine. */
 const PRECISIONS: Readonly<Record<BasePrecision, () => Promise<Precision>>> = {
   fp32: async () => fp32,
   int8: async () => int8(await weightBits()),

@@ -1,13 +1,13 @@
 import type { InputRange } from './precision.ts';
 
 const BINS = 2048;
-/** Steps of the unsigned 8 bits that an input is rounded to. */
+/** Steps of the unsigned 8 bits to which an input is rounded. */
 const STEPS = 255;
-/** Candidates for either end of the range, each a twentieth nearer to zero than the one before. */
+/** Ratio of neighbouring candidates for either end of the range. */
 const SHRINK = 0.95;
 const CANDIDATES = 48;
 
-/** Counts of a stream of elements in bins of equal width between its ends, which are known beforehand. */
+/** A histogram of a stream of elements, with bins of equal width between ends that are known beforehand. */
 export class ValueHistogram {
   readonly low: number;
   readonly high: number;
@@ -33,8 +33,8 @@ export class ValueHistogram {
 }
 
 /**
- * The range whose rounding to 8 bits loses least of the elements in the mean square: a few outliers are cut where that makes the steps of all
- * others finer (as OMSE, Choukroun et al. 2019, arXiv:1902.06822, with either end free). Zero is one of the steps.
+ * The range whose rounding to 8 bits has the least mean square error: a few outliers are cut if that makes all other steps finer (OMSE,
+ * Choukroun et al. 2019, arXiv:1902.06822, with either end free). Zero is one of the steps.
  */
 export function bestRange(histogram: ValueHistogram): InputRange {
   const ends = (end: number) =>
@@ -53,7 +53,7 @@ export function bestRange(histogram: ValueHistogram): InputRange {
   return { scale: Math.fround(scale), zeroPoint: Math.round(Math.abs(best.low) / scale) };
 }
 
-/** The mean square by which elements beyond an end are cut, for `side` -1 below and 1 above. */
+/** The mean square error of cutting the elements beyond an end, for `side` -1 below and 1 above. */
 function tails(histogram: ValueHistogram, side: -1 | 1): (end: number) => number {
   const total = histogram.counts.reduce((sum, count) => sum + count, 0);
   return (end) => {

@@ -20,7 +20,7 @@ import { quantizeTable, storedTable, tableRows } from './table.ts';
 
 const LAYOUT = 1;
 
-/** What the weight file holds of a matrix `<layer>.weight`, W `[in, out]`. */
+/** Names in the weight file for a matrix `<layer>.weight`, W `[in, out]`. */
 const parts = (weight: string) => ({
   forward: `${weight}.int8`,
   forwardScales: `${weight}.scales`,
@@ -30,10 +30,10 @@ const parts = (weight: string) => ({
 });
 
 /**
- * Matrices as signed integers with a scale for each column, activations as unsigned ones with a range that a calibration fixed for each layer
- * (Jacob et al. 2017, arXiv:1712.05877): products run in integers, and a row's result depends on no other row. The backward pass
- * multiplies by a second copy, transposed, with scales of its own; there the gradient's range is taken from its elements. The
- * pooler's product is over one vector a text and stays float32.
+ * Stores matrices as signed integers with a scale per column, and rounds activations to unsigned integers in a range that a calibration
+ * fixed for each layer (Jacob et al. 2017, arXiv:1712.05877). Products run in integers, and a row's result depends on no other row.
+ * The backward pass multiplies by a second copy, transposed and with scales of its own; there the range is that of the gradient's elements.
+ * The pooler's product has one vector per text and stays float32.
  * @param bits of a stored weight: 8, or 7 where the CPU's products of 8 bits saturate
  */
 export function int8(bits: 7 | 8): Precision {
@@ -72,7 +72,7 @@ function storedMatrix({ name, shape: [out, inner] }: WeightSpec): ReturnType<Pre
   ];
 }
 
-/** `data` is `[out, in]`. */
+/** Quantizes `data`, which is `[out, in]`. */
 function quantizeMatrix(
   { shape: [out, inner] }: WeightSpec,
   data: Float32Array,
@@ -90,7 +90,7 @@ function quantizeMatrix(
   ];
 }
 
-/** Integers of at most `levels` in magnitude, and the scale of each column, for a matrix of so many columns. */
+/** Quantizes a matrix with so many columns: integers of at most `levels` in magnitude, and a scale per column. */
 export function quantizeColumns(
   data: Float32Array,
   columns: number,
@@ -130,7 +130,9 @@ async function openWeights(file: WeightFile): Promise<BaseWeights> {
   };
 }
 
-/** Input ranges by the name of the matrix: numbers of the graph, so that layers of one range share one rounding of their input. */
+/**
+ * Reads the input ranges by the name of the matrix. They are plain numbers, so layers with equal ranges share one rounding of their input.
+ */
 async function readRanges({ path, tensors }: WeightFile): Promise<ReadonlyMap<string, InputRange>> {
   const ranges = new Map<string, InputRange>();
   const file = await open(path);

@@ -1,8 +1,9 @@
 import { NF4_BLOCK } from '../ops/index.ts';
 
 /**
- * NF4, the 4-bit type of QLoRA (Dettmers et al. 2023, arXiv:2305.14314), bit for bit as bitsandbytes computes it (0.50.2,
- * `bitsandbytes/backends/default/ops.py` and `functional.py`): all arithmetic in float32, halves rounded to the lower code.
+ * NF4, the 4-bit type of QLoRA (Dettmers et al. 2023, arXiv:2305.14314), bit for bit as bitsandbytes 0.50.2 computes it
+ * (`bitsandbytes/backends/default/ops.py` and `functional.py`): all arithmetic is in float32, and a value half way between two codes goes
+ * to the lower one.
  */
 export const NF4_CODE = Float32Array.of(
   -1,
@@ -25,9 +26,9 @@ export const NF4_CODE = Float32Array.of(
 /** The code of 0, which also fills the last byte of an odd number of elements. */
 const ZERO = NF4_CODE.indexOf(0);
 
-/** Blocks' scales that share one scale of their own. */
+/** Number of blocks' scales that share one scale of their own. */
 const ABSMAX_BLOCK = 256;
-/** Smallest number to divide by: a block of zeros has the scale 0. */
+/** Smallest divisor: a block of zeros has the scale 0. */
 const SMALLEST = Math.fround(1e-38);
 
 /** Packed codes of a matrix and its blocks' largest magnitudes; see `Nf4Matrix`. */
@@ -36,7 +37,7 @@ export interface Nf4Elements {
   readonly absmax: Float32Array;
 }
 
-/** The elements of a matrix, row by row, in blocks of 64. */
+/** Quantizes a matrix's elements, row by row, in blocks of 64. */
 export function quantizeNf4(elements: Float32Array): Nf4Elements {
   const absmax = blockMaxima(elements, NF4_BLOCK);
   const codes = new Uint8Array(Math.ceil(elements.length / 2));
@@ -52,7 +53,7 @@ export function quantizeNf4(elements: Float32Array): Nf4Elements {
   return { codes, absmax };
 }
 
-/** The scales of blocks, quantized themselves: `offset` is their mean, and the rest has 8 bits and a scale for every 256. */
+/** The scales of blocks in quantized form: `offset` is their mean, and the rest has 8 bits and a scale for every 256. */
 export interface QuantizedAbsmax {
   readonly codes: Uint8Array;
   readonly absmax: Float32Array;
@@ -60,8 +61,8 @@ export interface QuantizedAbsmax {
 }
 
 /**
- * Double quantization. The mean is the nearest float32 to the exact one; bitsandbytes' own sum is of float32, and its last place depends
- * on the device.
+ * Quantizes the scales (double quantization). The mean is the nearest float32 to the exact one; bitsandbytes sums in float32, and the last
+ * digit then depends on the device.
  */
 export function quantizeAbsmax(scales: Float32Array): QuantizedAbsmax {
   const offset = Math.fround(scales.reduce((sum, scale) => sum + scale, 0) / scales.length);
@@ -75,7 +76,7 @@ export function quantizeAbsmax(scales: Float32Array): QuantizedAbsmax {
   return { codes, absmax, offset };
 }
 
-/** What double quantization leaves of the scales. */
+/** The scales as they are after double quantization. */
 export function dequantizeAbsmax({ codes, absmax, offset }: QuantizedAbsmax): Float32Array {
   const scales = new Float32Array(codes.length);
   for (let i = 0; i < codes.length; i++) {
@@ -99,12 +100,12 @@ function inverseOf(max: number): number {
   return Math.fround(1 / Math.max(max, SMALLEST));
 }
 
-/** Half way between neighbours of a sorted code. */
+/** The midpoints between neighbours of a sorted code. */
 function midpoints(code: Float32Array): Float32Array {
   return Float32Array.from({ length: code.length - 1 }, (_, i) => Math.fround(code[i]! + code[i + 1]!) / 2);
 }
 
-/** Numbers from -1 to 1 in cells so narrow that each holds at most one midpoint: one comparison finds the code. */
+/** Cells of the numbers from -1 to 1. Each is so narrow that it holds at most one midpoint: one comparison finds the code. */
 const CELLS = 32;
 const cellOf = (x: number) => ((x + 1) * (CELLS / 2)) | 0;
 const midpointIn = new Float32Array(CELLS + 1).fill(Number.POSITIVE_INFINITY);
@@ -120,8 +121,8 @@ function nearestNf4(x: number): number {
 }
 
 /**
- * The signed 8-bit dynamic code of Dettmers 2015 (arXiv:1511.04561), `create_dynamic_map` in bitsandbytes: seven decades, each with
- * twice as many steps as the one below, then 0 and 1.
+ * The signed 8-bit dynamic code of Dettmers 2015 (arXiv:1511.04561), `create_dynamic_map` in bitsandbytes. It has seven decades, each with
+ * twice as many steps as the one below, and then 0 and 1.
  */
 export const DYNAMIC_CODE: Float32Array = dynamicCode();
 const dynamicMidpoints = midpoints(DYNAMIC_CODE);
@@ -134,7 +135,7 @@ function dynamicCode(): Float32Array {
   return Float32Array.from([...positive, ...positive.map((x) => -x), 0, 1]).sort();
 }
 
-/** From 0.1 to 1 in equal steps, in float32 and from both ends to the middle, as torch's `linspace` goes. */
+/** Bounds of equal steps from 0.1 to 1, in float32 and from both ends to the middle, like torch's `linspace`. */
 function decadeBounds(steps: number): Float32Array {
   const start = Math.fround(0.1);
   const step = Math.fround(Math.fround(1 - start) / steps);
@@ -144,7 +145,7 @@ function decadeBounds(steps: number): Float32Array {
   );
 }
 
-/** By bisection: the number of midpoints below x. */
+/** Finds by bisection the number of midpoints below x. */
 function nearestDynamic(x: number): number {
   let low = 0;
   let high = dynamicMidpoints.length;

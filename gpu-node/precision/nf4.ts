@@ -7,15 +7,15 @@ import { dequantizeAbsmax, quantizeAbsmax, quantizeNf4 } from './nf4-quantize.ts
 import type { BaseWeights, FrozenLinear, Precision, WeightSpec } from './precision.ts';
 import { quantizeTable, storedTable, tableRows } from './table.ts';
 
-/** What the weight file holds of a matrix `<layer>.weight`, `[out, in]`. */
+/** Name of the codes in the weight file for a matrix `<layer>.weight`, `[out, in]`. */
 const codesOf = (weight: string) => `${weight}.nf4`;
 const absmaxOf = (weight: string) => `${weight}.absmax`;
 
 /**
- * QLoRA's base (Dettmers et al. 2023, arXiv:2305.14314): the matrices of linear layers, the pooler's too, in 4 bits with a scale for
- * every 64 elements. The scales have gone through double quantization, so that a base is the same here and in bitsandbytes, but are
- * stored as the float32 that onnxruntime reads: 4.5 bits an element, on disk and in memory. Products run in float32; a matrix is
- * unpacked for the product that needs it, forward and backward.
+ * QLoRA's base (Dettmers et al. 2023, arXiv:2305.14314): the matrices of linear layers, including the pooler's, have 4 bits per element and
+ * a scale for every 64 elements. The scales go through double quantization, so that a base equals bitsandbytes's, but are stored as the
+ * float32 that onnxruntime reads. That makes 4.5 bits per element, on disk and in memory. Products run in float32; a matrix is unpacked for
+ * each product that needs it, forward and backward.
  */
 export const nf4: Precision = {
   layout: 'nf4-1',
@@ -77,7 +77,7 @@ function nf4Linear(
   };
 }
 
-/** Two codes a byte; the last byte of an odd number of elements holds one more, which is less than a row. */
+/** Sizes of a matrix from its codes, two per byte. An odd number of elements leaves one code unused, which is less than a row. */
 function sizesOf(codes: StoredTensor, bias: StoredTensor) {
   const outFeatures = bias.shape[0]!;
   return { outFeatures, inFeatures: Math.floor((2 * codes.length) / outFeatures) };

@@ -3,21 +3,21 @@ import type { Value } from '../graph/ir.ts';
 import type { StoredTensor, WeightFile, WeightSource } from '../graph/weight-file.ts';
 
 /**
- * What a tensor of the base model is for, which decides what a precision makes of it: the `matrix` of a linear layer over
- * tokens, `[out, in]`; the same of one over pooled texts; a `table` of embeddings, `[rows, width]`, that is only looked up; anything else.
+ * The purpose of a base model's tensor, which decides how a precision stores it: the `matrix` `[out, in]` of a linear layer over tokens;
+ * the matrix of one over pooled texts; a `table` of embeddings `[rows, width]`, which is only looked up; or any other.
  */
 export type WeightRole = 'matrix' | 'pooled-matrix' | 'table' | 'plain';
 
-/** A tensor an architecture needs from `model.safetensors`. */
+/** A tensor that an architecture needs from `model.safetensors`. */
 export interface WeightSpec {
   /** Its name in transformers' classification model, e.g. `bert.encoder.layer.0.output.dense.weight`. */
   readonly name: string;
   /** Other names that files give it. */
   readonly aliases: readonly string[];
-  /** Its shape in the file. */
+  /** Shape in the file. */
   readonly shape: readonly number[];
   readonly role: WeightRole;
-  /** Whether a file may lack it: a pooler, in files of models that pool otherwise. */
+  /** True if a file may lack it, e.g. the pooler in files of models that pool otherwise. */
   readonly optional: boolean;
 }
 
@@ -25,19 +25,19 @@ export interface WeightSpec {
 export interface FrozenLinear {
   readonly inFeatures: number;
   readonly outFeatures: number;
-  /** float32 `[out]`. */
+  /** Bias, float32 `[out]`. */
   readonly bias: Value;
   /** x·W + b over the last axis: `[.., in]` to `[.., out]`. */
   apply(x: Value): Value;
-  /** x·W + b + low·up, a pair of factors for each row: x `[batch, tokens, in]`, low `[batch, tokens, r]`, up `[batch, r, out]`. */
+  /** x·W + b + low·up, with a pair of factors for each row: x `[batch, tokens, in]`, low `[batch, tokens, r]`, up `[batch, r, out]`. */
   applyWithChange(x: Value, low: Value, up: Value): Value;
   /** W itself, float32 `[in, out]`. */
   matrix(): Value;
 }
 
-/** The frozen tensors of a base model, to be used in graphs. Names are those of the weight specifications. */
+/** The frozen tensors of a base model, for use in graphs. Names are those of the weight specifications. */
 export interface BaseWeights {
-  /** What the weight file holds. */
+  /** The tensors of the weight file. */
   readonly tensors: Readonly<Record<string, StoredTensor>>;
   /** A tensor of the role `plain`. */
   plain(graph: Graph, name: string): Value;
@@ -47,25 +47,25 @@ export interface BaseWeights {
   rows(table: string, ids: Value): Value;
 }
 
-/** How a precision quantizes the input of a linear layer: real = scale * (stored - zero point). */
+/** Rule by which a precision quantizes the input of a linear layer: real = scale * (stored - zero point). */
 export interface InputRange {
   readonly scale: number;
-  /** 0 to 255. */
+  /** Integer from 0 to 255. */
   readonly zeroPoint: number;
 }
 
 /** Input ranges of linear layers by name. */
 export type InputRanges = ReadonlyMap<string, InputRange>;
 
-/** A precision of the frozen base model: what the weight file holds, and how graphs compute with it. */
+/** A precision of the frozen base model: the content of the weight file, and the way in which graphs compute with it. */
 export interface Precision {
-  /** Part of the weight file's name: files of another content are not read. */
+  /** Part of the weight file's name, so that files of another layout are not read. */
   readonly layout: string;
-  /** Whether `store` needs input ranges, which take a calibration of the base model. */
+  /** True if `store` needs input ranges, which take a calibration of the base model. */
   readonly calibrated: boolean;
-  /** The tensors that stand for one of `model.safetensors`, without their elements. */
+  /** The stored tensors for one tensor of `model.safetensors`, without their elements. */
   stored(spec: WeightSpec): readonly Omit<WeightSource, 'data'>[];
-  /** Their elements, in the same order. `data` is the tensor's, row-major in the file's shape. */
+  /** The elements of those tensors, in the same order. `data` is the file's tensor, row-major in its shape. */
   store(spec: WeightSpec, data: Float32Array, ranges: InputRanges): readonly WeightSource['data'][];
   open(file: WeightFile): Promise<BaseWeights>;
 }

@@ -10,12 +10,15 @@ import { weightLevels } from './int8.ts';
 const LARGEST_INPUT = 255;
 const SATURATION_SIZE = 64;
 
-/** Bits of a signed weight whose products with unsigned 8 bits are exact on this CPU: 8 with VNNI or AMX, 7 where pairs of products are summed in 16 bits. */
+/**
+ * Bits of a signed weight whose products with unsigned 8 bits are exact on this CPU: 8 with VNNI or AMX, 7 if pairs of products are summed
+ * in 16 bits.
+ */
 export async function exactWeightBits(): Promise<7 | 8> {
   return (await multipliesExactly(8)) ? 8 : 7;
 }
 
-/** Whether sums of products of the largest numbers there are do not saturate, for weights of so many bits. */
+/** True if sums of products of the largest numbers do not saturate for weights of so many bits. */
 export async function multipliesExactly(bits: 7 | 8): Promise<boolean> {
   const size = SATURATION_SIZE;
   const level = weightLevels(bits);
@@ -30,12 +33,14 @@ export async function multipliesExactly(bits: 7 | 8): Promise<boolean> {
   return y.every((element) => element === size * LARGEST_INPUT * level);
 }
 
-/** Shape of the timed product: that of a small encoder's attention over a batch. A larger one's copies would stay with the process. */
+/**
+ * Shape of the timed product: that of a small encoder's attention over a batch. Copies of a larger one would stay in the process's memory.
+ */
 const TIMED = { rows: 1024, inner: 384, columns: 384 };
 
 /**
- * Times a product in float32 and in 8 bits by turns until `decide` knows enough. Each runs on one thread, as lanes do, so that it waits
- * for no other thread where something else has the cores.
+ * Times a product in float32 and in 8 bits in turns until `decide` knows enough. Each runs on one thread, as lanes do, so that it waits for
+ * no other thread while something else uses the cores.
  */
 export async function race<T>(decide: (race: Race) => T | undefined): Promise<T> {
   const { rows, inner, columns } = TIMED;

@@ -9,7 +9,10 @@ const LEVELS = 127;
 const rowsOf = (name: string) => `${name}.rows`;
 const scalesOf = (name: string) => `${name}.scales`;
 
-/** A table of embeddings as int8 rows with a float32 scale each: a quarter of its size, and an error of at most 1/254 of a row's largest element. */
+/**
+ * The stored form of a table of embeddings: int8 rows with a float32 scale each. It takes a quarter of the size, with an error of at most
+ * 1/254 of a row's largest element.
+ */
 export function storedTable({ name, shape }: WeightSpec): readonly Omit<WeightSource, 'data'>[] {
   return [
     { name: rowsOf(name), dtype: 'int8', shape },
@@ -17,7 +20,7 @@ export function storedTable({ name, shape }: WeightSpec): readonly Omit<WeightSo
   ];
 }
 
-/** The elements of what `storedTable` names. */
+/** The elements of the tensors that `storedTable` names. */
 export function quantizeTable({ shape }: WeightSpec, data: Float32Array): [Int8Array, Float32Array] {
   const [count, width] = shape as readonly [number, number];
   const rows = new Int8Array(data.length);
@@ -31,7 +34,7 @@ export function quantizeTable({ shape }: WeightSpec, data: Float32Array): [Int8A
   return [rows, scales];
 }
 
-/** Rows of a stored table, float32 `[..ids, width]`: only those asked for are ever float. */
+/** Rows of a stored table, float32 `[..ids, width]`. Only the rows asked for are ever float. */
 export function tableRows(tensors: Readonly<Record<string, StoredTensor>>, table: string, ids: Value): Value {
   const rows = gather(ids.graph.weight(tensors[rowsOf(table)]!), ids);
   const scales = gather(ids.graph.weight(tensors[scalesOf(table)]!), ids);

@@ -3,11 +3,11 @@ import { encodeModel } from '../graph/onnx.ts';
 import { relu } from '../ops/index.ts';
 import { floats, Session, tensor } from './session.ts';
 
-/** Execution providers Weft is written for; the first is the default. */
+/** Execution providers that Weft supports; the first is the default. */
 export const DEVICES = ['cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
 
-/** A device that `WEFT_DEVICE` asks for and this machine does not have; the message says which it has. */
+/** The error for a device in `WEFT_DEVICE` that this machine lacks; the message lists those it has. */
 export class DeviceError extends Error {
   override name = 'DeviceError';
 }
@@ -30,7 +30,7 @@ export async function resolveDevice(name: string | undefined): Promise<Device> {
   );
 }
 
-/** Runs one node on the device; the reason why it failed, or undefined. */
+/** Runs one node on the device. Returns the reason of a failure, or undefined. */
 async function probe(device: Device): Promise<string | undefined> {
   const graph = new Graph('probe');
   graph.output('y', relu(graph.input('x', 'float32', [2])));
@@ -44,7 +44,7 @@ async function probe(device: Device): Promise<string | undefined> {
   }
 }
 
-/** The last sentence of a runtime error: what comes before it are source files and expressions. */
+/** The last sentence of a runtime error, behind its source files and expressions. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.trim().split('. ').at(-1)!.split(': ').slice(-2).join(': ');

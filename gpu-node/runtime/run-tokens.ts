@@ -1,8 +1,8 @@
 import type { BasePrecision } from '../../shared/peft-config.ts';
 
 /**
- * Tokens of one run for each of its threads, padding included, for its share of a tensor to stay in its core's cache; products in float32
- * want more rows than that alone would have.
+ * Tokens per thread in one run, padding included. A thread's share of a tensor then stays in its core's cache; float32 products want more
+ * rows than that alone would give.
  */
 export const RUN_TOKENS_PER_THREAD: Readonly<Record<BasePrecision, number>> = {
   fp32: 256,

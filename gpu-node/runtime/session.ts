@@ -3,13 +3,13 @@ import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { DType } from '../graph/ir.ts';
 import type { Device } from './device.ts';
 
-/** Failures are thrown, with a place and a name; the runtime's own log would print them a second time. */
+/** The runtime's own log is off: failures are thrown with place and name, and it would only print them again. */
 env.logLevel = 'fatal';
 
 /** onnxruntime's version, e.g. `1.30.0`. */
 export const RUNTIME_VERSION = env.versions.node ?? env.versions.common;
 
-/** JavaScript arrays that hold a tensor's elements; float16 as bit patterns, bool as 0 and 1. */
+/** JavaScript arrays of a tensor's elements; float16 as bit patterns, bool as 0 and 1. */
 export interface ElementArrays {
   float32: Float32Array;
   float16: Uint16Array;
@@ -20,12 +20,12 @@ export interface ElementArrays {
   bool: Uint8Array;
 }
 
-/** A tensor at run time; `Tensor` alone is a union that `dtype` discriminates. */
+/** A tensor at run time; `Tensor` without a parameter is a union discriminated by `dtype`. */
 export type Tensor<T extends DType = DType> = {
   [K in T]: { readonly dtype: K; readonly shape: readonly number[]; readonly data: ElementArrays[K] };
 }[T];
 
-/** Makes a tensor of row-major elements: `tensor('int32', [2, 3], ids)`. The data is not copied. */
+/** Makes a tensor from row-major elements: `tensor('int32', [2, 3], ids)`. The data is not copied. */
 export function tensor<T extends DType>(
   dtype: T,
   shape: readonly number[],
@@ -37,7 +37,7 @@ export function tensor<T extends DType>(
 export type Feeds = Readonly<Record<string, Tensor>>;
 export type Outputs = Readonly<Record<string, Tensor>>;
 
-/** The elements of a float32 output. @throws when the session has no such output, or it has another dtype. */
+/** The elements of a float32 output. @throws if the session has no such output, or it has another dtype. */
 export function floats(outputs: Outputs, name: string): Float32Array {
   const output = outputs[name];
   if (output?.dtype !== 'float32')
@@ -46,21 +46,21 @@ export function floats(outputs: Outputs, name: string): Float32Array {
 }
 
 export interface SessionOptions {
-  /** Names the session in error messages. */
+  /** Name of the session in error messages. */
   readonly name?: string;
   /** Execution provider; `cpu` by default. */
   readonly device?: Device;
-  /** Threads of one operator, the calling thread included; all cores by default. */
+  /** Threads per operator, including the calling thread; all cores by default. */
   readonly threads?: number;
-  /** Folder of the weight files, for a model given as bytes. A model given by path has them beside it. */
+  /** Folder of the weight files for a model given as bytes. A model given by path has them in its own folder. */
   readonly weightsFolder?: string;
-  /** Writes onnxruntime's profile (Chrome trace format) to `<prefix>_<time>.json`; ended by `release()`. */
+  /** Prefix of onnxruntime's profile (Chrome trace format), written to `<prefix>_<time>.json`; `release()` ends it. */
   readonly profilePrefix?: string;
 }
 
 /**
- * A model ready to run. `run` blocks its thread while it computes, although it returns a promise: use sessions
- * in a worker thread or a child process. Its memory is native: call `release()`.
+ * A loaded model. `run` blocks its thread while it computes, although it returns a promise: use sessions in a worker thread or a child
+ * process. Its memory is native: call `release()`.
  */
 export class Session {
   readonly name: string;
@@ -73,7 +73,7 @@ export class Session {
     this.#profiling = profiling;
   }
 
-  /** Loads ONNX bytes, or a model file. @throws when the runtime rejects the model, naming the session. */
+  /** Loads ONNX bytes, or a model file. @throws if the runtime rejects the model, naming the session. */
   static async create(model: Uint8Array | string, options: SessionOptions = {}): Promise<Session> {
     const name = options.name ?? (typeof model === 'string' ? model : 'session');
     const settings = runtimeOptions(options);
@@ -96,9 +96,8 @@ export class Session {
   }
 
   /**
-   * Runs the model on every input it declares, and returns all outputs or those named. Feeds are read in
-   * place: leave them alone until the promise resolves. @throws naming the session when a feed is missing,
-   * has another dtype or does not fit.
+   * Runs the model on every input that it declares, and returns all outputs or those named. Feeds are read in place: do not change them
+   * until the promise resolves. @throws naming the session if a feed is missing, has another dtype or does not fit.
    */
   async run(feeds: Feeds, outputs: readonly string[] = this.outputNames): Promise<Outputs> {
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, toOrt(feed)]));
@@ -118,8 +117,8 @@ export class Session {
 }
 
 /**
- * Threads spin inside a run and sleep between runs, so that they leave the cores to other sessions. Weights are
- * repacked for products (onnxruntime's default): without, a training step takes a tenth longer.
+ * Options for onnxruntime. Threads spin inside a run and sleep between runs, so that they leave the cores to other sessions. Weights are
+ * repacked for products, onnxruntime's default: training steps are faster with it (bench/README.md, What a step takes).
  */
 function runtimeOptions(options: SessionOptions): InferenceSession.SessionOptions {
   const device = options.device ?? 'cpu';

@@ -2,13 +2,13 @@ import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
 import { AppError, ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
 import { explain } from '../log.ts';
 
-/** What a worker can do: functions of one argument, by name. */
+/** Functions of a worker, by name, each with one argument. */
 export type Handlers = Record<string, (argument: never) => unknown>;
 type ArgumentOf<H extends Handlers, N extends keyof H> = Parameters<H[N]>[0];
 type Unmoved<R> = R extends Moved<infer Result> ? Result : R;
 type ResultOf<H extends Handlers, N extends keyof H> = Unmoved<Awaited<ReturnType<H[N]>>>;
 
-/** A handler's result whose buffers go over to the caller instead of being copied. */
+/** A handler's result whose buffers are transferred to the caller instead of copied. */
 export class Moved<R> {
   readonly result: R;
   readonly buffers: readonly ArrayBuffer[];
@@ -30,14 +30,16 @@ type Answer =
   | { id: number; error: { message: string; code: ErrorCode | undefined } };
 
 const STOP = 'stop';
-/** What a worker's short-lived objects may take, in MB: it makes few, and V8 would let them grow to 48. */
+/** MB for a worker's short-lived objects: it makes few, and V8's default is larger (docs/operations.md). */
 const YOUNG_MB = 6;
-/** V8 lets an old generation that may be large grow to four times what lives in it before it collects, this one by a third. */
+/**
+ * MB for long-lived objects. With a large limit V8 lets them grow to four times the live ones before it collects; with this one by a third.
+ */
 const OLD_MB = 512;
 
 /**
- * A worker thread that answers calls one after the other, in the order they were made. It is stopped by a message, never
- * by `terminate()`: that would abort the whole process if a session is running.
+ * A worker thread that answers calls one after another, in the order of the calls. A message stops it, never `terminate()`: that would
+ * abort the whole process if a session is running.
  */
 export class WorkerThread<H extends Handlers> {
   readonly #worker: Worker;
@@ -46,7 +48,7 @@ export class WorkerThread<H extends Handlers> {
   #calls = 0;
   #dead: Error | undefined;
 
-  /** `entry` is a module that calls `serveCalls`. `onDeath` hears of an end that nobody asked for. */
+  /** `entry` is a module that calls `serveCalls`. `onDeath` hears of an unexpected end. */
   constructor(entry: URL, workerData: unknown, onDeath: (error: Error) => void) {
     this.#worker = new Worker(entry, {
       workerData,
@@ -71,7 +73,7 @@ export class WorkerThread<H extends Handlers> {
     });
   }
 
-  /** Lets the calls under way end, then the worker; resolves when it is gone. */
+  /** Lets the current calls end, then the worker; resolves when it is gone. */
   async stop(): Promise<void> {
     this.#dead ??= new AppError('shutting_down', 'the node is shutting down');
     this.#worker.postMessage(STOP);
@@ -95,13 +97,13 @@ export class WorkerThread<H extends Handlers> {
   }
 }
 
-/** A worker thread that is started again where it ends unasked; the calls that it had fail. */
+/** A worker thread that is restarted after an unexpected end; its pending calls fail. */
 export class LastingWorker<H extends Handlers> {
   readonly #start: () => WorkerThread<H>;
   #worker: WorkerThread<H>;
   #stopping = false;
 
-  /** As of a `WorkerThread`. */
+  /** The parameters are those of `WorkerThread`. */
   constructor(entry: URL, workerData: unknown, onDeath: (error: Error) => void) {
     this.#start = () =>
       new WorkerThread<H>(entry, workerData, (error) => {
@@ -121,7 +123,7 @@ export class LastingWorker<H extends Handlers> {
   }
 }
 
-/** The worker's side: answers each call by the handler of its name, and ends after `close` when told to stop. */
+/** The worker's side: it answers each call by the handler of its name, and ends after `close` when told to stop. */
 export function serveCalls(handlers: Handlers, close: () => Promise<void> = async () => {}): void {
   const port = parentPort;
   if (!port) throw new Error('this module runs in a worker thread only');

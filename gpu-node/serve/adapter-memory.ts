@@ -1,29 +1,29 @@
-/** What an adapter takes a multiple of. */
+/** Bytes of a block; an adapter takes whole blocks. */
 export const BLOCK_BYTES = 16 * 1024;
 
-/** Where bytes lie in an `AdapterMemory`. */
+/** Place of bytes in an `AdapterMemory`. */
 export interface StoredBytes {
-  /** Numbers of blocks, in the order of the bytes; of the last one a part may be used. */
+  /** Numbers of blocks, in the order of the bytes; the last one may be used in part. */
   readonly blocks: Uint32Array;
   readonly byteLength: number;
 }
 
-/** What stored bytes take. */
+/** Bytes that stored bytes take. */
 export function bytesTaken({ blocks }: StoredBytes): number {
   return blocks.length * BLOCK_BYTES;
 }
 
 /**
- * Memory for adapters that all threads share, in blocks of one buffer: whatever comes and goes leaves no gaps, and nothing to collect
- * for a thread that runs batches, where every ten adapters' arrays would cost it a pause. Pages never written take no memory.
+ * Memory for adapters that all threads share, in blocks of one buffer. Adapters that come and go leave no gaps and nothing to collect; a
+ * thread that runs batches would have to pause to collect arrays. Pages never written take no memory.
  */
 export class AdapterMemory {
   readonly buffer: SharedArrayBuffer;
-  /** A stack of the blocks that are free, as far as `#count`. */
+  /** A stack of the free blocks; `#count` is its height. */
   readonly #free: Uint32Array;
   #count: number;
 
-  /** @throws where the machine has no room for so many bytes */
+  /** @throws if the machine has no room for so many bytes */
   constructor(maxBytes: number) {
     const blocks = Math.floor(maxBytes / BLOCK_BYTES);
     try {
@@ -31,7 +31,7 @@ export class AdapterMemory {
     } catch (cause) {
       throw new Error(`there is no room for ${maxBytes} bytes of adapters in memory`, { cause });
     }
-    // The lowest is taken first.
+    // The lowest block is taken first.
     this.#free = Uint32Array.from({ length: blocks }, (_, i) => blocks - 1 - i);
     this.#count = blocks;
   }
@@ -40,7 +40,7 @@ export class AdapterMemory {
     return this.buffer.byteLength;
   }
 
-  /** Keeps a copy; undefined where too little is free. */
+  /** Stores a copy; undefined if too little is free. */
   store(bytes: Uint8Array): StoredBytes | undefined {
     const wanted = Math.ceil(bytes.byteLength / BLOCK_BYTES);
     if (wanted > this.#count) return undefined;
@@ -53,24 +53,24 @@ export class AdapterMemory {
     return { blocks, byteLength: bytes.byteLength };
   }
 
-  /** Gives up what no thread reads any more. */
+  /** Frees bytes that no thread reads any more. */
   free({ blocks }: StoredBytes): void {
     this.#free.set(blocks.toReversed(), this.#count);
     this.#count += blocks.length;
   }
 }
 
-/** Reads stored bytes in any thread, one range after the other. */
+/** Reads stored bytes in any thread, one range after another. */
 export class StoredBytesReader {
   readonly #memory: Uint8Array;
-  /** As long as the longest range so far. */
+  /** Buffer as long as the longest range so far. */
   #range = new Uint8Array(0);
 
   constructor(buffer: SharedArrayBuffer) {
     this.#memory = new Uint8Array(buffer);
   }
 
-  /** Bytes `begin` to `end` in one piece, until the next call. @throws {RangeError} where they are not all stored */
+  /** Bytes `begin` to `end` in one piece, valid until the next call. @throws {RangeError} if they are not all stored */
   read({ blocks, byteLength }: StoredBytes, begin = 0, end = byteLength): Uint8Array<ArrayBuffer> {
     if (begin < 0 || end > byteLength) throw new RangeError(`bytes ${begin} to ${end} of ${byteLength}`);
     const length = end - begin;

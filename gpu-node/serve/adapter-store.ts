@@ -5,11 +5,11 @@ import { AppError } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
 import { Tier, type TierCounts } from './tier.ts';
 
-/** What a reader found in a folder. */
+/** A bundle that a reader found in a folder. */
 export interface ReadBundle<T> {
-  /** What a bundle of these files is called. */
+  /** Id of a bundle of these files. */
   readonly id: string;
-  /** What they take. */
+  /** Bytes of the files. */
   readonly bytes: number;
   readonly contents: T;
 }
@@ -20,37 +20,37 @@ export interface AdapterSource {
 
 export interface AdapterStoreOptions<T> {
   folder: string;
-  /** Reads a folder that may be one of a bundle; undefined where it is not. */
+  /** Reads a folder that may hold a bundle; undefined if it does not. */
   read(folder: string): Promise<ReadBundle<T> | undefined>;
-  /** Bytes that the files kept on disk may take together. */
+  /** Most bytes of all files kept on disk. */
   maxBytes: number;
   source: AdapterSource;
   log: Log;
 }
 
 const PARTIAL = 'partial-';
-/** A download left behind by a killed daemon is removed once it is older than any download may take. */
+/** Milliseconds after which a killed daemon's download is removed: longer than any download may take. */
 const PARTIAL_LIFETIME_MS = 3_600_000;
-/** The three requests of a fetch take as long as so many more bytes of it. */
+/** Bytes whose download takes as long as a fetch's three requests. */
 const FETCH_OVERHEAD_BYTES = 1024 * 1024;
-/** How often a bundle's use is written down, which only the next process reads. */
+/** Milliseconds between records of a bundle's use, which only the next process reads. */
 const MARK_EVERY_MS = 60_000;
-/** Bundles on their way from the edge at once, so that a cold start opens a bounded number of sockets. */
+/** Most bundles fetched from the edge at once, so that a cold start opens a bounded number of sockets. */
 const MAX_FETCHES = 32;
 
 /**
- * Adapters' files by content hash: from disk, or from the edge and then kept on disk. The name of a folder is the hash
- * of what is in it, so every read checks itself; a file that does not fit is dropped, named in the log and fetched again.
+ * Adapters' files by content hash: from disk, or from the edge and then kept on disk. A folder's name is the hash of its content, so every
+ * read checks itself; a file that does not fit is dropped, named in the log and fetched again.
  */
 export class AdapterStore<T> {
   readonly #options: AdapterStoreOptions<T>;
-  /** What is on disk, in bytes. */
+  /** The bundles on disk, in bytes. */
   readonly #kept: Tier;
   readonly #loading = new Map<string, Promise<T>>();
   readonly #dropped = new Set<string>();
-  /** Folders being removed: who asks for one meanwhile must not read what is left of it. */
+  /** Folders being removed; a reader must wait until its folder is gone. */
   readonly #removing = new Map<string, Promise<void>>();
-  /** When the use of a bundle on disk was last written down. */
+  /** Time of the last record of each bundle's use. */
   readonly #marked = new Map<string, number>();
   readonly #waiting: (() => void)[] = [];
   #fetching = 0;
@@ -60,7 +60,7 @@ export class AdapterStore<T> {
     this.#kept = new Tier({ capacity: options.maxBytes, overhead: FETCH_OVERHEAD_BYTES });
   }
 
-  /** Opens a cache folder: finds what is there and removes what an earlier process left half written. */
+  /** Opens a cache folder: finds its bundles and removes what an earlier process left incomplete. */
   static async open<T>(options: AdapterStoreOptions<T>): Promise<AdapterStore<T>> {
     const store = new AdapterStore(options);
     await mkdir(options.folder, { recursive: true });
@@ -68,17 +68,17 @@ export class AdapterStore<T> {
     return store;
   }
 
-  /** Bytes on disk. */
+  /** Number of bytes on disk. */
   get bytes(): number {
     return this.#kept.used;
   }
 
-  /** Bundles on disk. */
+  /** Number of bundles on disk. */
   get size(): number {
     return this.#kept.count;
   }
 
-  /** The bundle that was read last, by this process or an earlier one. */
+  /** The bundle that this process or an earlier one read last. */
   get lastUsed(): string | undefined {
     return this.#kept.keys.at(-1);
   }
@@ -87,15 +87,15 @@ export class AdapterStore<T> {
     return this.#kept.counts;
   }
 
-  /** Whether a bundle is on disk. */
+  /** True if a bundle is on disk. */
   has(bundle: string): boolean {
     return this.#kept.has(bundle);
   }
 
   /**
-   * What the reader makes of a bundle's files. Callers who ask for the same bundle at the same time share one load.
-   * @throws {AppError} `adapter_not_found` where the edge has no such bundle, `upstream_failed` where it cannot be
-   * reached or sent something else, `no_capacity` where the disk is full.
+   * Reads a bundle's files by the reader. Callers who ask for the same bundle at the same time share one load.
+   * @throws {AppError} `adapter_not_found` if the edge has no such bundle, `upstream_failed` if it cannot be reached or sent something
+   * else, `no_capacity` if the disk is full.
    */
   read(bundle: string): Promise<T> {
     const running = this.#loading.get(bundle);
@@ -105,7 +105,7 @@ export class AdapterStore<T> {
     return load;
   }
 
-  /** Removes a bundle, also one that is just being loaded. */
+  /** Removes a bundle, even while it is being loaded. */
   async drop(bundle: string): Promise<void> {
     if (this.#loading.has(bundle)) this.#dropped.add(bundle);
     await this.#remove(bundle);
@@ -150,7 +150,7 @@ export class AdapterStore<T> {
     utimes(join(this.#options.folder, bundle), now / 1000, now / 1000).catch(() => {});
   }
 
-  /** The cache gives way where it is what fills the disk. */
+  /** Fetches a bundle; a disk that is full because of the cache makes the cache give way. */
   async #fetchMakingRoom(bundle: string): Promise<T> {
     try {
       return await this.#fetch(bundle);
@@ -184,7 +184,7 @@ export class AdapterStore<T> {
     }
   }
 
-  /** Another node of this home may have put the same bundle there first; then its copy stays. */
+  /** Publishes a bundle. Another node of this home may have put it there first; then that copy stays. */
   async #publish(partial: string, bundle: string, bytes: number): Promise<void> {
     try {
       await rename(partial, join(this.#options.folder, bundle));
@@ -195,7 +195,7 @@ export class AdapterStore<T> {
     await this.#keep(bundle, bytes);
   }
 
-  /** Writes down that a bundle is on disk, and removes what has to leave for it: itself, where it is larger than all may be. */
+  /** Notes that a bundle is on disk, and removes others to make room; a bundle larger than the whole cache is removed itself. */
   async #keep(bundle: string, bytes: number): Promise<void> {
     this.#kept.delete(bundle);
     for (const each of this.#kept.add(bundle, bytes) ?? [bundle]) await this.#tryRemove(each);
@@ -243,7 +243,7 @@ export class AdapterStore<T> {
   }
 }
 
-/** As Promise.all, but nothing is still being written when it rejects. */
+/** Like Promise.all, but no write is still running when it rejects. */
 async function allDone(promises: Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(promises))
     if (result.status === 'rejected') throw result.reason;

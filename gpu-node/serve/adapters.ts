@@ -16,9 +16,9 @@ import { SharedValues } from './shared-values.ts';
 import type { TierCounts } from './tier.ts';
 import { Warmer } from './warmer.ts';
 
-/** An adapter may be pushed out between its load and its use; this often it is loaded again. */
+/** Attempts to load an adapter, because it may be pushed out between its load and its use. */
 const LOAD_ATTEMPTS = 3;
-/** Between loads that nobody waits for, of which each takes more than 1 ms of a core: as fast as they go they would slow the runs down. */
+/** Milliseconds between loads that nobody waits for. Each takes a core for some time, so without pauses they would slow the runs down. */
 const WARM_REST_MS = 10;
 
 export interface AdaptersOptions {
@@ -29,14 +29,14 @@ export interface AdaptersOptions {
   log: Log;
 }
 
-/** An adapter in memory, as its rows and its sessions need it. */
+/** An adapter in memory, with everything that rows and sessions need of it. */
 export interface LoadedAdapter extends Resident {
   readonly description: AdapterDescription;
   readonly pooling: Pooling;
   readonly weights: StoredBytes;
   /** Id of its base model. */
   readonly base: string;
-  /** Which sessions can serve it. */
+  /** The kind of sessions that can serve it. */
   readonly sort: SessionGroup;
   readonly labels: readonly string[];
   readonly maxLength: number;
@@ -44,15 +44,15 @@ export interface LoadedAdapter extends Resident {
   readonly temperature: number;
 }
 
-/** An adapter that has a place in sessions, and stays there and in memory until it is released. */
+/** An adapter with a place in sessions. It stays there and in memory until it is released. */
 export interface SeatedAdapter extends Seat {
   readonly adapter: LoadedAdapter;
 }
 
 /**
- * The adapters of a node, tier by tier: each is brought from the edge to disk, from there to memory, and by a run into a
- * slot. Loads go on beside each other and beside the runs; those of one adapter are one. What is in memory is loaded into whichever
- * sessions serve it then, and stays when they go.
+ * The adapters of a node, tier by tier: the edge, the disk, memory, and slots, which a run fills. Loads run beside each other and beside
+ * the runs; loads of one adapter are shared. An adapter in memory is loaded into whichever sessions serve it, and stays in memory when they
+ * go.
  */
 export class Adapters {
   readonly #options: AdaptersOptions;
@@ -61,7 +61,7 @@ export class Adapters {
   readonly #loading = new Map<string, Promise<void>>();
   readonly #descriptions = new SharedValues<AdapterDescription>();
   readonly #sorts = new SharedValues<SessionGroup>();
-  /** Those that were deleted while they are being loaded. */
+  /** Bundles that were deleted while they are being loaded. */
   readonly #deleted = new Set<string>();
   #loads = 0;
 
@@ -79,7 +79,7 @@ export class Adapters {
     });
   }
 
-  /** Adapters in memory. */
+  /** Number of adapters in memory. */
   get size(): number {
     return this.#residents.size;
   }
@@ -98,15 +98,15 @@ export class Adapters {
   }
 
   /**
-   * Loads an adapter that is not in memory, or not in sessions, and holds it there until it is released.
-   * @throws {AppError} `adapter_not_found`, `invalid_adapter`, `model_not_found`, `upstream_failed`, `no_capacity`, and of these
-   * `SessionsInUse` where there is no room for sessions of its sort
+   * Loads an adapter into memory and into sessions, unless it is there, and holds it until it is released.
+   * @throws {AppError} `adapter_not_found`, `invalid_adapter`, `model_not_found`, `upstream_failed`, `no_capacity`; the last as
+   * `SessionsInUse` if there is no room for its kind of sessions
    */
   async seat(bundle: string, signal: AbortSignal): Promise<SeatedAdapter> {
     return this.#seat(bundle, signal, true);
   }
 
-  /** Loads an adapter; whether it could be. */
+  /** Loads an adapter; returns whether that succeeded. */
   async tryLoad(bundle: string): Promise<boolean> {
     try {
       await this.#prepare(bundle);
@@ -117,7 +117,7 @@ export class Adapters {
     }
   }
 
-  /** Starts to load adapters that nobody waits for yet; says how many of them, from the first, there is room to wait for. */
+  /** Starts loading adapters that nobody waits for yet. Returns how many of them, counted from the first, there is room for. */
   warm(bundles: readonly string[]): number {
     return this.#warmer.add(bundles);
   }
@@ -129,7 +129,7 @@ export class Adapters {
     return (await this.#options.pool.inSlot(resident.handle)) ? 'slot' : 'memory';
   }
 
-  /** Drops bundles that were deleted, from memory and from disk. */
+  /** Drops deleted bundles from memory and from disk. */
   async evict(bundles: readonly string[]): Promise<void> {
     for (const bundle of bundles) {
       this.#residents.remove(bundle);
@@ -138,7 +138,7 @@ export class Adapters {
     await Promise.all(bundles.map((bundle) => this.#options.store.drop(bundle)));
   }
 
-  /** Forgets what is to be loaded ahead of its use. */
+  /** Forgets the loads that are still to start. */
   stop(): void {
     this.#warmer.stop();
   }
@@ -148,7 +148,7 @@ export class Adapters {
     this.#options.log.warn(message, { bundle, reason: explain(error) });
   }
 
-  /** Brings an adapter as far as a run could use it. */
+  /** Brings an adapter to where a run could use it. */
   async #prepare(bundle: string): Promise<void> {
     const seated = await this.#seat(bundle, new AbortController().signal, false);
     seated.release();
@@ -163,7 +163,7 @@ export class Adapters {
     throw noRoom();
   }
 
-  /** What is pinned stays in memory until its sessions have read it, also where the caller leaves before. */
+  /** Seats a pinned adapter. It stays in memory until its sessions have read it, even if the caller leaves earlier. */
   async #seated({ resident, release }: Pin<LoadedAdapter>, signal: AbortSignal): Promise<SeatedAdapter> {
     const { handle, description, pooling, weights, sort } = resident;
     const seating = this.#options.pool.seat({ handle, description, pooling, weights }, sort).then(
@@ -235,14 +235,14 @@ export class Adapters {
     throw noRoom();
   }
 
-  /** Takes weights over into memory, where those give way to them that are worth least. */
+  /** Stores weights in memory; adapters worth least give way to them. */
   #keep(weights: Uint8Array<ArrayBuffer>): StoredBytes {
     let stored = this.#options.memory.store(weights);
     while (!stored) {
       if (!this.#residents.giveWay()) throw noRoom();
       stored = this.#options.memory.store(weights);
     }
-    // A collector would take its time to free the file's own buffer.
+    // The file's own buffer is freed at once, because the garbage collector would take its time.
     weights.buffer.transfer(0);
     return stored;
   }

@@ -1,15 +1,15 @@
 import { AppError } from '../../shared/errors.ts';
 import { MAX_SEQUENCE_LENGTH } from '../../shared/peft-config.ts';
 
-/** Characters of all texts that wait, so that memory stays bounded whatever their length. */
+/** Most characters of all waiting texts, so that memory is bounded whatever their length. */
 const MAX_WAITING_CHARS = 32 * 1024 * 1024;
-/** English has some more characters a token, most other languages fewer. */
+/** Characters per token in the estimate: English has some more, most other languages fewer. */
 const CHARS_PER_TOKEN = 4;
-/** The special tokens around a text. */
+/** Number of special tokens around a text. */
 const SPECIAL_TOKENS = 2;
 const MAX_RETRY_SECONDS = 60;
 
-/** Tokens of a text that is not tokenized yet, and will be cut and put behind placeholders as its adapter says, which may not be in memory. */
+/** Estimates the tokens of a text before it is tokenized. Its adapter decides on its cut and its placeholders, but may not be in memory. */
 export function estimateTokens(
   text: string,
   { maxLength, placeholders }: { maxLength: number; placeholders: number } = {
@@ -20,7 +20,7 @@ export function estimateTokens(
   return placeholders + Math.min(maxLength, Math.ceil(text.length / CHARS_PER_TOKEN) + SPECIAL_TOKENS);
 }
 
-/** What somebody brings, or has, in the queue. */
+/** Size of a request, or of a tenant's waiting requests. */
 export interface Load {
   readonly rows: number;
   readonly tokens: number;
@@ -29,27 +29,26 @@ export interface Load {
 
 /** A place in the queue. */
 export interface Ticket {
-  /** As they were estimated, or corrected. */
+  /** Tokens as estimated, or corrected. */
   readonly tokens: number;
-  /** Replaces the estimate of tokens by what they turned out to be. */
+  /** Replaces the estimate by the real number of tokens. */
   correct(tokens: number): void;
   leave(): void;
 }
 
 /**
- * Who may wait: a queue bounded in tokens. A tenant may have as many waiting as it leaves free, so that one alone takes at
- * most half of the queue, two a third each, and there is always room for another (dynamic thresholds: Choudhury & Hahne
- * 1998).
+ * Decides who may wait, in a queue bounded in tokens. A tenant may have as many tokens waiting as it leaves free. So one alone takes at
+ * most half of the queue, two a third each, and there is always room for another (dynamic thresholds: Choudhury & Hahne 1998).
  */
 export class Admission {
   readonly #capacity: number;
-  /** Tokens of those who have any waiting. */
+  /** Tokens of each tenant that has any waiting. */
   readonly #tenants = new Map<string, number>();
   #rows = 0;
   #tokens = 0;
   #chars = 0;
 
-  /** `capacity` in tokens. */
+  /** `capacity` is in tokens. */
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
@@ -63,8 +62,8 @@ export class Admission {
   }
 
   /**
-   * Lets a request in. `secondsPerToken` is what a token has taken of late.
-   * @throws {AppError} `rate_limited` where the queue has no room for it, with the seconds that what waits will take
+   * Lets a request in. `secondsPerToken` is the recent time per token.
+   * @throws {AppError} `rate_limited` if the queue has no room for it, with the seconds that the waiting texts will take
    */
   enter(tenant: string, load: Load, secondsPerToken: number): Ticket {
     const own = this.#tenants.get(tenant) ?? 0;

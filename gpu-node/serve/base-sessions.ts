@@ -4,21 +4,24 @@ import { type Advice, PlanTraffic } from './plan-traffic.ts';
 import { choose } from './plans.ts';
 
 export interface BaseSessionsOptions {
-  /** Linear layers of the base model. */
+  /** Number of linear layers of the base model. */
   layers: number;
-  /** Sessions of each group. */
+  /** Number of sessions per group. */
   lanes: number;
-  /** Other plans would serve the traffic of late better: builds their sessions beside the others; resolves when that is done or given up. */
+  /**
+   * Follows advice that other plans would serve the recent traffic better: builds their sessions beside the others. Resolves when that is
+   * done or given up.
+   */
   follow(advice: Advice): Promise<void>;
 }
 
-/** The groups of sessions of one base model and precision, which differ in their plans alone: those whose rows might share a run. */
+/** The groups of sessions of one base model and precision. They differ only in their plans, so their rows might share a run. */
 export class BaseSessions {
   readonly #follow: BaseSessionsOptions['follow'];
   readonly #groups = new Set<Group>();
   readonly #traffic: PlanTraffic;
   readonly #underWay = new Set<Run>();
-  /** Whether rows have come that no lane has been offered. */
+  /** True if rows have come that no lane has been offered. */
   #scheduled = false;
   #following = false;
 
@@ -40,7 +43,7 @@ export class BaseSessions {
     return choose(this.#groups, plan);
   }
 
-  /** Rows wait: offers them to the lanes after this turn of the event loop, so that rows that arrive together run together. */
+  /** Offers waiting rows to the lanes after this turn of the event loop, so that rows that arrive together run together. */
   schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -50,7 +53,7 @@ export class BaseSessions {
     });
   }
 
-  /** A run is over, and its lane idle. */
+  /** Notes that a run is over and its lane idle. */
   ended(run: Run): void {
     this.#underWay.delete(run);
     this.#fill();

@@ -2,53 +2,53 @@ import { FairQueue, type Turn } from './fair-queue.ts';
 
 /** A row waiting to be run. */
 export interface QueuedRow {
-  /** Who asks for it. */
+  /** The tenant that asks for it. */
   readonly tenant: string;
   readonly adapter: string;
-  /** Tokens, padding not counted. */
+  /** Number of tokens, without padding. */
   readonly cost: number;
-  /** For each part of its session the bytes of its adapter's numbers that its run gathers for it, in stacks of its own size. */
+  /** For each part of the session, the bytes of the adapter's numbers that a run gathers, in stacks of the adapter's own size. */
   readonly widths: readonly number[];
-  /** True once nobody waits for the answer. */
+  /** Returns true once nobody waits for the answer. */
   abandoned(): boolean;
 }
 
 export interface BatchLimits {
-  /** Padded tokens (rows times the longest row) of one batch. A single longer row still runs, alone. */
+  /** Most padded tokens of one batch: its rows times the longest row. A single longer row still runs, alone. */
   tokens: number;
-  /** Distinct adapters of one batch. */
+  /** Most distinct adapters of one batch. */
   adapters: number;
 }
 
-/** Tokens of padding of one batch: about what one run more costs, 0.7 ms (int8, one thread). */
+/** Most tokens of padding in one batch, which cost about as much as one more run (bench/README.md, What a served run takes). */
 const MAX_PADDING = 16;
 /**
- * Bytes of one batch that its rows gather only because others in it have adapters of a higher rank or more labels: about what one run more
- * costs (bench/README.md, Mixed ranks).
+ * Most bytes that a batch's rows gather only because other rows have adapters of a higher rank or with more labels: they cost about as much
+ * as one more run (bench/README.md, Mixed ranks).
  */
 const MAX_EXCESS = 4 * 1024 * 1024;
-/** Gathering so many bytes, and multiplying by them, takes as long as a token. */
+/** Bytes whose gathering and multiplication take as long as a token. */
 const BYTES_PER_TOKEN = 160 * 1024;
 /**
- * A batch is chosen from the next rows in fair order, as many as fill this many batches: with more of them it is padded
- * less, with fewer a tenant's newcomer among its adapters waits less. Other tenants' newcomers wait for none of them.
+ * Batches that the candidates of one batch could fill. The candidates are the next rows in fair order. More of them mean less padding;
+ * fewer mean that a newcomer among a tenant's adapters waits less. Other tenants' newcomers never wait for them.
  */
 const CANDIDATE_BATCHES = 8;
-/** Candidates at most, so that choosing costs the same however many rows wait. */
+/** Most candidates, so that choosing costs the same however many rows wait. */
 const MAX_CANDIDATES = 1024;
 /**
- * While a tenant is about that has no queue of its own (what it has waiting fits into this part of a batch), no other takes more
- * of one than this: who asks now and then waits for a short run, and shares one.
+ * Part of a batch that one tenant may take while an occasional tenant is about, i.e. one whose waiting rows fit into this part. So an
+ * occasional tenant waits for a short run, and shares one.
  */
 const SHARE_BESIDE_OTHERS = 1 / 2;
-/** A tenant is about for so many batches after the last one that left it without a queue: half a second, or longer. */
+/** Batches for which a tenant stays about after the last one that left it without a queue (bench/README.md, What a served run takes). */
 const ABOUT_BATCHES = 256;
 
 /**
- * Rows in fair order (between tenants, and within each between its adapters, by their tokens), handed out as batches of
- * similar length and width. The row whose turn it is is in every batch, so that none starves; of the next ones in fair order those
- * nearest to it in both join it, whoever they are for, while the padded size stays in bounds (text-embeddings-inference's token
- * budget, `core/src/queue.rs`, plus the rules on padding and excess).
+ * Hands out rows as batches of similar length and width. Rows wait in fair order: between tenants, and within each between its adapters, by
+ * their tokens. Each batch holds the row whose turn it is, so that none starves. Of the next rows those nearest to it in length and width
+ * join it, of any tenant, while the padded size stays in bounds (text-embeddings-inference's token budget, `core/src/queue.rs`, plus the
+ * rules on padding and excess).
  */
 export class Batcher<Row extends QueuedRow> {
   readonly limits: BatchLimits;
@@ -56,7 +56,7 @@ export class Batcher<Row extends QueuedRow> {
   /** The next rows in fair order. */
   #candidates: Turn<Row>[] = [];
   #batches = 0;
-  /** Tenants that a batch left without a queue, with the number of the last that did: the earliest first. */
+  /** Tenants that a batch left without a queue, each with the number of the last such batch; the earliest first. */
   readonly #about = new Map<string, number>();
 
   constructor(limits: BatchLimits) {
@@ -67,12 +67,15 @@ export class Batcher<Row extends QueuedRow> {
     this.#waiting.add([row.tenant, row.adapter], row);
   }
 
-  /** Rows waiting, abandoned ones included until their turn comes. */
+  /** Number of waiting rows, abandoned ones included until their turn comes. */
   get size(): number {
     return this.#waiting.size + this.#candidates.length;
   }
 
-  /** Takes the next batch in fair order; empty where nothing waits. Of what waits it is one of `parts`: as many batches may run at once. */
+  /**
+   * Takes the next batch in fair order; empty if nothing waits. It holds one of `parts` of the waiting tokens, because that many batches
+   * may run at once.
+   */
   take(parts = 1): Row[] {
     const staged = this.#stage();
     const candidates = this.#candidates.slice(0, MAX_CANDIDATES).map(({ item }) => item);
@@ -84,13 +87,13 @@ export class Batcher<Row extends QueuedRow> {
     return taken.map(({ item }) => item);
   }
 
-  /** Where nothing waits, nobody has a claim on what comes. */
+  /** Forgets the tenants when nothing waits: then nobody has a claim on what comes. */
   #forget(): void {
     this.#waiting = new FairQueue<Row>();
     this.#about.clear();
   }
 
-  /** Makes sure that the candidates are the next rows in fair order, those that came since the last batch among them. Gives their tokens. */
+  /** Updates the candidates to the next rows in fair order, including rows that came since the last batch. Returns their tokens. */
   #stage(): number {
     const waiting = this.#waiting;
     const candidates = this.#candidates.filter(({ item }) => !item.abandoned());
@@ -110,7 +113,7 @@ export class Batcher<Row extends QueuedRow> {
     return tokens;
   }
 
-  /** What a tenant may take of the next batch. */
+  /** Tokens of the next batch that a tenant may take. */
   #tokensOf(tenant: string): number {
     return this.#about.size > Number(this.#about.has(tenant)) ? this.#share : this.limits.tokens;
   }
@@ -119,7 +122,7 @@ export class Batcher<Row extends QueuedRow> {
     return SHARE_BESIDE_OTHERS * this.limits.tokens;
   }
 
-  /** Notes which tenants a batch, just taken, has left without a queue, and forgets those that are no longer about. */
+  /** Notes the tenants that a batch just taken has left without a queue, and forgets those that are no longer about. */
   #noteTenants(batch: ReadonlySet<Row>, number: number): void {
     const about = this.#about;
     const left = new Map<string, number>();
@@ -134,7 +137,7 @@ export class Batcher<Row extends QueuedRow> {
     }
   }
 
-  /** `part` in tokens without padding. */
+  /** Chooses the batch's rows; `part` is in tokens without padding. */
   #choose(candidates: readonly Row[], part: number): Set<Row> {
     const first = candidates[0];
     if (!first) return new Set();
@@ -168,13 +171,13 @@ export class Batcher<Row extends QueuedRow> {
   }
 }
 
-/** Stable: of rows equally near, the one whose turn is earlier comes first. */
+/** Rows sorted by distance. The sort is stable: of equally near rows the one whose turn is earlier comes first. */
 function byDistance<Row extends QueuedRow>(rows: readonly Row[], to: QueuedRow): Row[] {
   const measured = rows.map((row) => ({ row, distance: distance(row, to) }));
   return measured.sort((a, b) => a.distance - b.distance).map(({ row }) => row);
 }
 
-/** How unlike two rows are, in tokens. */
+/** Distance of two rows in length and width, in tokens. */
 function distance(one: QueuedRow, other: QueuedRow): number {
   let bytes = 0;
   for (const [part, width] of one.widths.entries()) bytes += Math.abs(width - other.widths[part]!);

@@ -7,7 +7,7 @@ import type { CheckedAdapter, CheckHandlers, CheckWorkerData } from './check-wor
 
 const ENTRY = new URL('./check-worker.ts', import.meta.url);
 
-/** Reads, hashes and checks adapters' files in a thread of its own, where neither requests nor runs wait for it. */
+/** Reads, hashes and checks adapters' files in a thread of its own, so that neither requests nor runs wait for it. */
 export class BundleChecker {
   readonly #worker: LastingWorker<CheckHandlers>;
 
@@ -23,7 +23,7 @@ export class BundleChecker {
     await this.#worker.call('ready', null);
   }
 
-  /** What lies in a folder, undefined where that is no bundle: an adapter, or why it cannot be served. */
+  /** Reads the bundle in a folder: an adapter, or the error why it cannot be served. Undefined if there is no bundle. */
   async read(folder: string): Promise<ReadBundle<CheckedAdapter | AppError> | undefined> {
     const read = await this.#worker.call('read', folder);
     if (!read) return undefined;

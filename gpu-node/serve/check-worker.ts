@@ -17,32 +17,32 @@ export interface CheckWorkerData {
   bases: readonly BaseModelSource[];
 }
 
-/** What an adapter's files say, which fit each other and their base model. */
+/** Facts of an adapter's files, which fit each other and their base model. */
 interface AdapterFacts {
   labels: readonly string[];
   pooling: Pooling;
-  /** Tokens that a text is cut to. */
+  /** Length in tokens at which a text is cut. */
   maxLength: number;
-  /** Placeholders before a text's own tokens. */
+  /** Number of placeholders before a text's own tokens. */
   placeholders: number;
-  /** What logits are divided by. */
+  /** Divisor of the logits. */
   temperature: number;
   description: AdapterDescription;
   group: SessionGroup;
 }
 
 export interface CheckedAdapter extends AdapterFacts {
-  /** adapter_model.safetensors. */
+  /** Bytes of adapter_model.safetensors. */
   weights: Uint8Array<ArrayBuffer>;
 }
 
-/** Why an adapter's files cannot be served. */
+/** The reason why an adapter's files cannot be served. */
 interface Refusal {
   refused: ErrorCode;
   message: string;
 }
 
-/** What lies in a folder. */
+/** The content of a folder. */
 interface CheckedBundle {
   id: string;
   bytes: number;
@@ -57,17 +57,17 @@ interface KnownBase {
 const bases = new Map(
   (workerData as CheckWorkerData).bases.map((source): [string, KnownBase] => {
     const outline = outlineBaseModel(source);
-    // A failure is the answer of the calls that need it; without this it would end the process before the first came.
+    // The calls that need it report the failure; without this it would end the process before the first came.
     outline.catch(() => {});
     return [source.id, { source, outline }];
   }),
 );
 
-/** Bundles remembered at once; what is known of one takes about a kilobyte. */
+/** Most remembered bundles; each takes about a kilobyte. */
 const MAX_KNOWN = 10_000;
 /**
- * What the checks found, by the bundle's id. It follows from the bytes that the id is a hash of, so an adapter that comes back to memory
- * is hashed anew, but not parsed and searched for NaN.
+ * Results of the checks by the bundle's id, which is a hash of the checked bytes. So an adapter that comes back to memory is hashed again,
+ * but not parsed and searched for NaN.
  */
 const known = new Map<string, AdapterFacts | Refusal>();
 const descriptions = new SharedValues<AdapterDescription>();
@@ -109,7 +109,7 @@ async function factsOf(id: string, files: BundleBytes): Promise<AdapterFacts | R
   return found;
 }
 
-/** @throws {AppError} where they do not fit each other or a base model that is served */
+/** @throws {AppError} if the files do not fit each other or a served base model */
 async function check(files: BundleBytes, what: string): Promise<AdapterFacts> {
   const base = baseOf(readWeftFile(files, what).base_model);
   const outline = await base.outline;
@@ -134,7 +134,7 @@ function refusalOf(error: unknown): Refusal {
   throw error;
 }
 
-/** A small file's bytes share a buffer with others. */
+/** Copies bytes into a buffer of their own: a small file's bytes share one with others. */
 function inBufferOfItsOwn(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }

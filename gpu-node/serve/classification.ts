@@ -17,7 +17,7 @@ type Seated = ReadonlyMap<string, SeatedAdapter>;
 export interface ClassificationOptions {
   rows: readonly Row[];
   tenant: string;
-  /** Its place in the queue, and what each row was estimated to be there. */
+  /** The request's place in the queue, and each row's estimate there. */
   ticket: Ticket;
   estimates: readonly number[];
   adapters: Adapters;
@@ -25,9 +25,9 @@ export interface ClassificationOptions {
   pool: SessionPool;
 }
 
-/** One request under way. Its rows run in one turn, unless their adapters need more sessions than there is room for at once. */
+/** One request in progress. Its rows run in one turn, unless their adapters need more sessions than fit at once. */
 export class Classification {
-  /** Tokens of the texts that were run. */
+  /** Number of tokens of the texts that were run. */
   tokensRun = 0;
   readonly #options: ClassificationOptions;
   readonly #labels: Record<string, string[]> = {};
@@ -41,7 +41,7 @@ export class Classification {
 
   /**
    * Scores of every row, in the caller's order.
-   * @throws {AppError} as `Adapters.seat` does, `param` naming the first row at fault, or the signal's reason
+   * @throws {AppError} as `Adapters.seat` does, `param` naming the first row at fault; or the signal's reason
    */
   async answer(signal: AbortSignal): Promise<NodeClassifyResponse & { timing: Timing }> {
     const left = new Set(this.#options.rows.map(({ bundle }) => bundle));
@@ -60,7 +60,10 @@ export class Classification {
     return { labels: this.#labels, rows: this.#answers, timing: this.#timing };
   }
 
-  /** Those of the adapters that there are sessions for at once, at least one. While it waits for a session it holds none, so that no two requests wait for each other. */
+  /**
+   * Seats as many of the adapters as there are sessions for at once, at least one. While it waits for a session it holds none, so that no
+   * two requests wait for each other.
+   */
   async #seatSome(bundles: readonly string[], signal: AbortSignal): Promise<Seated> {
     let { seated, refused } = await this.#seatAll(bundles, signal);
     while (seated.size === 0) {
@@ -74,7 +77,7 @@ export class Classification {
     return seated;
   }
 
-  /** Loads what is missing, all at once, and holds what has sessions until it is released. */
+  /** Loads missing adapters, all at once, and holds those that have sessions until they are released. */
   async #seatAll(
     bundles: readonly string[],
     signal: AbortSignal,
@@ -100,7 +103,7 @@ export class Classification {
     );
   }
 
-  /** Runs the rows of the adapters that are held. */
+  /** Runs the rows of the seated adapters. */
   async #run(seated: Seated, signal: AbortSignal): Promise<void> {
     const { rows, tenant, ticket, estimates, tokenizing } = this.#options;
     const turn = [...rows.keys()].filter((row) => seated.has(rows[row]!.bundle));
@@ -133,7 +136,9 @@ export class Classification {
   }
 }
 
-/** @throws {AppError} naming the row where its adapter's weights, each of which is finite, come to none: JSON has no word for NaN */
+/**
+ * Scores of one row. @throws {AppError} naming the row if its adapter's weights, although finite, give scores that are not: JSON has no NaN
+ */
 function scoresOf(logits: Float32Array, temperature: number, row: number): number[] {
   const scores = softmax(logits, temperature);
   if (scores.every(Number.isFinite)) return scores;
@@ -145,7 +150,7 @@ function longest(results: readonly RowResult[], part: 'queue' | 'run'): number {
   return Math.max(...results.map((result) => result[part]));
 }
 
-/** The same error, naming the row of the request that it is about. */
+/** Makes an error name the row of the request that it is about. */
 function atRow(error: unknown, row: number): unknown {
   if (!(error instanceof AppError)) return error;
   const { code, message, retryAfter } = error;

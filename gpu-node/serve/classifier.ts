@@ -17,38 +17,38 @@ import type { SessionGroup } from './session-group.ts';
 import { SessionPool } from './session-pool.ts';
 import { Tokenizing } from './tokenizing.ts';
 
-/** Whose texts those are that come without a tenant: no tenant has an empty name. */
+/** Tenant of texts that come without one; no real tenant has an empty name. */
 const ANONYMOUS = '';
 
 export interface ClassifierOptions {
-  /** Each of an id of its own. */
+  /** Base models with distinct ids. */
   bases: readonly BaseModelSource[];
-  /** Adapters on disk: where they lie, what they may take, and where those come from that do not. */
+  /** Adapters on disk: their folder, their most bytes, and the source of missing ones. */
   cache: Pick<AdapterStoreOptions<unknown>, 'folder' | 'maxBytes' | 'source'>;
   device: Device;
   threads: number;
-  /** Adapters that a run may mix. */
+  /** Most adapters in one run. */
   slots: number;
-  /** Padded tokens of one run; undefined leaves it to the precision. */
+  /** Padded tokens of one run; undefined leaves the number to the precision. */
   batchTokens: number | undefined;
-  /** Tokens of the texts that may wait for an answer. */
+  /** Most tokens of waiting texts. */
   queueTokens: number;
-  /** Bytes of adapters in memory, besides those in slots. */
+  /** Most bytes of adapters in memory, besides those in slots. */
   memoryBytes: number;
-  /** Bytes that sessions may take together, with the adapters in their slots; one group of adapters is served whatever it takes. */
+  /** Most bytes of all sessions, with the adapters in their slots. One group of adapters is served however much it takes. */
   sessionBytes: number;
   log: Log;
 }
 
-/** The part of the bytes for sessions that the stacks of one group may take. */
+/** Part of the sessions' bytes that the stacks of one group may take. */
 const STACKS_PART = 1 / 2;
 
 type Row = NodeClassifyRequest['rows'][number];
 
-/** Answers classifications: loads adapters, tokenizes, batches across requests and runs, all off the calling thread. */
+/** Answers classifications: it loads adapters, tokenizes, batches across requests and runs, all off the calling thread. */
 export class Classifier {
   readonly metrics: ServeMetrics;
-  /** Adapters on disk. */
+  /** The adapters on disk. */
   readonly store: AdapterStore<CheckedAdapter | AppError>;
   readonly #checker: BundleChecker;
   readonly #admission: Admission;
@@ -94,7 +94,7 @@ export class Classifier {
     });
   }
 
-  /** Finds the adapters on disk, and starts the threads. */
+  /** Finds the adapters on disk and starts the threads. */
   static async open(options: ClassifierOptions): Promise<Classifier> {
     const { bases, cache, log } = options;
     const outlines = new Map<string, BaseModelOutline>();
@@ -106,8 +106,8 @@ export class Classifier {
   }
 
   /**
-   * Builds a session before anybody asks for it: that of the adapter on disk which was used last, or where there is none of `usual`.
-   * @throws {AppError} naming the base model whose files cannot be used, whether or not the session is of it
+   * Builds a session before anybody asks for it: for the adapter on disk that was used last, or for `usual` if there is none.
+   * @throws {AppError} naming a base model whose files cannot be used, even if the session is of another
    */
   async prepare(usual: SessionGroup): Promise<void> {
     await Promise.all([this.#tokenizing.ready(), this.#checker.ready()]);
@@ -117,12 +117,12 @@ export class Classifier {
     }
   }
 
-  /** Texts that wait for an answer. */
+  /** Number of texts that wait for an answer. */
   get queue(): number {
     return this.#admission.rows;
   }
 
-  /** Adapters in memory. */
+  /** Number of adapters in memory. */
   get resident(): number {
     return this.#adapters.size;
   }
@@ -133,9 +133,8 @@ export class Classifier {
 
   /**
    * Scores of every row, in the caller's order, on the base model and precision that its adapter was trained on.
-   * @throws {AppError} `rate_limited` where the queue is full, `adapter_not_found`, `invalid_adapter`, `model_not_found`,
-   * and where the caller's deadline passed what `deadlineProblem` says; `param` names the first row at fault. The signal's reason
-   * where it was aborted.
+   * @throws {AppError} `rate_limited` if the queue is full, `adapter_not_found`, `invalid_adapter`, `model_not_found`, and after the
+   * caller's deadline the error of `deadlineProblem`; `param` names the first row at fault. The signal's reason if it was aborted.
    */
   async classify(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
     const { rows, tenant = ANONYMOUS, deadline_ms } = request;
@@ -163,7 +162,7 @@ export class Classifier {
     }
   }
 
-  /** Starts to load adapters that somebody will soon ask for; says how many of them, from the first, it took. */
+  /** Starts loading adapters that somebody will soon ask for. Returns how many of them, counted from the first, it took. */
   warm(bundles: readonly string[]): number {
     return this.#adapters.warm(bundles);
   }
@@ -173,12 +172,12 @@ export class Classifier {
     return this.#adapters.tierOf(bundle);
   }
 
-  /** Drops bundles that were deleted, from memory and from disk. */
+  /** Drops deleted bundles from memory and from disk. */
   evict(bundles: readonly string[]): Promise<void> {
     return this.#adapters.evict(bundles);
   }
 
-  /** What is to be seen of it from outside, now. */
+  /** Current values of the metrics. */
   get samples(): Omit<NodeSamples, 'training_jobs' | 'exports'> {
     const { metrics } = this;
     const [slot, memory, disk] = [metrics.slots, this.#adapters.counts, this.store.counts];
@@ -213,7 +212,7 @@ export class Classifier {
     };
   }
 
-  /** Ends the workers after the runs under way. */
+  /** Ends the workers after the current runs. */
   async stop(): Promise<void> {
     this.#adapters.stop();
     await Promise.all([this.#pool.stop(), this.#checker.stop(), this.#tokenizing.stop()]);

@@ -1,6 +1,6 @@
 import { AppError } from '../../shared/errors.ts';
 
-/** The promise, or the signal's reason as soon as it is aborted. */
+/** Settles like the promise, or rejects with the signal's reason as soon as it is aborted. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
@@ -10,7 +10,7 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
   });
 }
 
-/** Why a request ends that its caller no longer waits for. */
+/** The abort reason of a request whose caller no longer waits. */
 export class DeadlinePassed extends Error {
   override name = 'DeadlinePassed';
   readonly milliseconds: number;
@@ -21,24 +21,24 @@ export class DeadlinePassed extends Error {
   }
 }
 
-/** How far a request came until its deadline, and what it shared the node with. */
+/** Progress of a request until its deadline, and the node's other load. */
 export interface Progress {
-  /** What its caller gave it. */
+  /** Milliseconds that the caller gave it. */
   milliseconds: number;
-  /** Of its texts, and of those that were run. */
+  /** Number of tokens of its texts, and of the texts that were run. */
   tokens: number;
   tokensRun: number;
-  /** What a token takes at the node's present pace. */
+  /** Seconds per token at the node's present pace. */
   secondsPerToken: number;
-  /** Tokens of others that wait, or run. */
+  /** Tokens of other requests that wait or run. */
   others: number;
 }
 
 const MAX_RETRY_SECONDS = 60;
 
 /**
- * What becomes of a request whose deadline has passed: `deadline_too_short` where it takes longer than that on this node alone, so that its
- * caller must ask for less or wait longer; else `no_capacity`, until what others wait for is done.
+ * The error of a request after its deadline: `deadline_too_short` if it takes longer than that even on this node alone, so that its caller
+ * must ask for less or wait longer; otherwise `no_capacity`, until the texts of others are done.
  */
 export function deadlineProblem({ milliseconds, tokens, tokensRun, ...node }: Progress): AppError {
   const what = `the texts were not answered within ${milliseconds} ms: ${tokensRun} of their ${tokens} tokens were`;
@@ -55,7 +55,7 @@ export function deadlineProblem({ milliseconds, tokens, tokensRun, ...node }: Pr
   });
 }
 
-/** Does something that ends with the caller's signal, or `milliseconds` from now where they are given. */
+/** Runs something that ends with the caller's signal, or after `milliseconds` if given. */
 export async function within<T>(
   milliseconds: number | undefined,
   caller: AbortSignal,

@@ -12,14 +12,14 @@ import { unlessAborted } from './deadline.ts';
 
 const ENTRY = new URL('../export/export-worker.ts', import.meta.url);
 
-/** Each takes a thread, a layer of the base model and what waits to be sent. */
+/** Most exports at once: each takes a thread, a layer of the base model and the bytes that wait to be sent. */
 const MAX_EXPORTS = 2;
-/** Whoever takes the bytes more slowly than so many a second, beyond a minute, makes way. */
+/** Least bytes a second that a reader must take; a slower one is cut off after a minute. */
 const SLOWEST_BYTES = 64 * 1024;
 const PATIENCE_MS = 60_000;
 const BUSY_RETRY_SECONDS = 10;
 const TAR_BLOCK = 512;
-/** Equal adapters give equal archives. */
+/** Modification time in archives, fixed so that equal adapters give equal archives. */
 const MTIME = new Date(0);
 
 export interface ExporterOptions {
@@ -27,13 +27,13 @@ export interface ExporterOptions {
   store: Pick<AdapterStore<CheckedAdapter | AppError>, 'read'>;
 }
 
-/** A tar archive as it is made. */
+/** A tar archive that is made while it is read. */
 export interface Archive {
   readonly bytes: number;
   readonly body: ReadableStream<Uint8Array>;
 }
 
-/** Makes transformers folders of adapters and their base model, as archives, each in a thread of its own. */
+/** Makes transformers folders of adapters merged into their base model, as archives, each in a thread of its own. */
 export class Exporter {
   readonly #bases: ReadonlyMap<string, BaseModelSource>;
   readonly #store: ExporterOptions['store'];
@@ -44,14 +44,14 @@ export class Exporter {
     this.#store = store;
   }
 
-  /** Archives under way. */
+  /** Number of archives in progress. */
   get running(): number {
     return this.#running.size;
   }
 
   /**
-   * Begins an archive; its work ends with its last byte, and where the signal is aborted or its reader cancels.
-   * @throws {AppError} `rate_limited` where there are enough under way, `not_mergeable`, and as `AdapterStore.read` does; the signal's reason
+   * Begins an archive. Its work ends with its last byte, when the signal is aborted, or when its reader cancels.
+   * @throws {AppError} `rate_limited` if enough are in progress, `not_mergeable`, and as `AdapterStore.read` does; the signal's reason
    */
   async export(bundle: string, signal: AbortSignal): Promise<Archive> {
     if (this.#running.size >= MAX_EXPORTS) {
@@ -71,7 +71,7 @@ export class Exporter {
     }
   }
 
-  /** Ends what is under way: it would take longer than a drain may. */
+  /** Ends the archives in progress, which would take longer than a drain may. */
   stop(): void {
     for (const end of this.#running) {
       end.abort(new AppError('shutting_down', 'the node is shutting down', { retryAfter: 1 }));
@@ -126,7 +126,7 @@ function bytesOf(content: string | Uint8Array): Uint8Array {
   return typeof content === 'string' ? new TextEncoder().encode(content) : content;
 }
 
-/** A header and whole blocks for each file, and two blocks at the end (POSIX ustar). */
+/** Bytes of an archive: a header and whole blocks per file, and two blocks at the end (POSIX ustar). */
 function tarBytes(files: readonly number[]): number {
   const blocks = files.reduce((sum, bytes) => sum + 1 + Math.ceil(bytes / TAR_BLOCK), 2);
   return blocks * TAR_BLOCK;

@@ -1,21 +1,21 @@
 import { Heap } from '../heap.ts';
 
-/** Something that waits for its turn. */
+/** An item that waits for its turn. */
 export interface Waiting {
-  /** What serving it takes, e.g. tokens; positive. */
+  /** Cost of serving it, e.g. in tokens; positive. */
   readonly cost: number;
-  /** True once nobody waits for it any more: it is dropped without a turn. */
+  /** Returns true once nobody waits for it: it is then dropped without a turn. */
   abandoned(): boolean;
 }
 
 /** An item whose turn has come. */
 export interface Turn<T> {
   readonly item: T;
-  /** The virtual time at which it starts: lower goes first. */
+  /** The virtual time at which the turn starts; lower goes first. */
   readonly start: number;
 }
 
-/** What waits for one flow: items in order of arrival, or flows within it. */
+/** The waiting items of one flow in order of arrival, or the flows within it. */
 interface Backlog<T> {
   readonly size: number;
   add(path: readonly string[], item: T): void;
@@ -25,19 +25,19 @@ interface Backlog<T> {
 
 interface Flow<T> {
   readonly backlog: Backlog<T>;
-  /** The virtual time at which its next item starts: the cost of what it was served. */
+  /** The virtual time at which its next item starts: the total cost of its served items. */
   start: number;
-  /** Of those that start at the same time the one that has waited longer goes first. */
+  /** Order of arrival: of flows that start at the same time the one that has waited longer goes first. */
   since: number;
 }
 
-/** Flows without items are looked over for forgetting once there are this many, or twice as many as were left. */
+/** Number of flows from which idle ones are searched and forgotten; twice the number that remained, if that is more. */
 const FORGET_FROM = 64;
 
 /**
- * Items of several flows, each flow served its share: the flow that was served least has the next turn, and one that
- * was idle starts where the others are now, so that it neither saves up turns nor waits for a flood that came before it
- * (start-time fair queueing: Goyal, Vin & Cheng 1996; with tokens as the cost, Sheng et al. 2024, arXiv:2401.00588).
+ * Items of several flows, each served its share. The flow that was served least has the next turn. An idle flow starts again where the
+ * others are, so that it neither saves up turns nor waits for a flood that came before it (start-time fair queueing: Goyal, Vin & Cheng
+ * 1996; with tokens as the cost: Sheng et al. 2024, arXiv:2401.00588).
  * Flows may hold flows: `add(['tenant', 'adapter'], row)` is fair between tenants, and within each between its adapters.
  */
 export class FairQueue<T extends Waiting> {
@@ -48,22 +48,22 @@ export class FairQueue<T extends Waiting> {
   #arrivals = 0;
   #forgetFrom = FORGET_FROM;
 
-  /** Items, abandoned ones included until their turn comes. */
+  /** Number of items, abandoned ones included until their turn comes. */
   get size(): number {
     return this.#size;
   }
 
-  /** Whether items of an outermost flow wait, abandoned ones included. */
+  /** True if items of an outermost flow wait, abandoned ones included. */
   has(key: string): boolean {
     return (this.#flows.get(key)?.backlog.size ?? 0) > 0;
   }
 
-  /** No turn to come starts earlier. Infinite where nothing waits. */
+  /** Earliest start of any turn to come; infinite if nothing waits. */
   get next(): number {
     return this.#due.first?.start ?? Number.POSITIVE_INFINITY;
   }
 
-  /** `path` names the item's flow, from the outermost; each is as long as the others. */
+  /** Adds an item to the flow that `path` names from the outermost flow; all paths have one length. */
   add([key, ...inner]: readonly string[], item: T): void {
     const flow = this.#flows.get(key!) ?? this.#open(key!, inner.length > 0);
     const idle = flow.backlog.size === 0;
@@ -74,7 +74,7 @@ export class FairQueue<T extends Waiting> {
     this.#enqueue(flow);
   }
 
-  /** The next turn of an item that somebody waits for. */
+  /** The next turn of an item that is not abandoned. */
   take(): Turn<T> | undefined {
     for (let flow = this.#due.pop(); flow; flow = this.#due.pop()) {
       const { backlog, start } = flow;
@@ -90,7 +90,7 @@ export class FairQueue<T extends Waiting> {
     return undefined;
   }
 
-  /** Says that the turns before this virtual time are over: who comes anew starts no earlier. */
+  /** Marks the turns before this virtual time as over: a new flow starts no earlier. */
   reach(time: number): void {
     this.#now = Math.max(this.#now, time);
   }
@@ -107,7 +107,7 @@ export class FairQueue<T extends Waiting> {
     return flow;
   }
 
-  /** An idle flow that the others have caught up with is as good as a new one. */
+  /** Forgets idle flows that the others have caught up with, because they are as good as new ones. */
   #forgetIdle(): void {
     if (this.#flows.size < this.#forgetFrom) return;
     for (const [key, { backlog, start }] of this.#flows) {
@@ -117,7 +117,7 @@ export class FairQueue<T extends Waiting> {
   }
 }
 
-/** In order of arrival. */
+/** Items in order of arrival. */
 class Fifo<T extends Waiting> implements Backlog<T> {
   #items: T[] = [];
   #head = 0;
@@ -141,7 +141,7 @@ class Fifo<T extends Waiting> implements Backlog<T> {
 
   reach(): void {}
 
-  /** Frees what was taken, at a cost that the takes before it have paid for. */
+  /** Frees the taken items, at a cost proportional to the takes before it. */
   #compact(): void {
     if (2 * this.#head < this.#items.length) return;
     this.#items = this.#items.slice(this.#head);

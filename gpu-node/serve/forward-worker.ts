@@ -12,24 +12,24 @@ import { Forward, type ForwardRow } from './forward.ts';
 import { SharedValues } from './shared-values.ts';
 import type { TierCounts } from './tier.ts';
 
-/** What a worker is started with; it builds its session at once. */
+/** Data for a worker's start; it builds its session at once. */
 export interface ForwardWorkerData {
   base: BaseModelSource;
   precision: BasePrecision;
-  /** What its adapters may change. */
+  /** The places that its adapters may change. */
   plan: Plan;
-  /** Where its adapters lie. */
+  /** Memory that holds its adapters. */
   memory: SharedArrayBuffer;
   slots: number;
-  /** Memory that the stacks of its session may take. */
+  /** Most bytes of its session's stacks. */
   stackBytes: number;
   device: Device;
   threads: number;
 }
 
-/** What a run did to its session's slots. */
+/** Effects of a run on its session's slots. */
 export interface SlotReport extends TierCounts {
-  /** Slots taken after it, and what the stacks take. */
+  /** Number of taken slots after it, and the bytes of the stacks. */
   taken: number;
   bytes: number;
 }
@@ -38,7 +38,7 @@ export interface AdapterToLoad {
   handle: string;
   description: AdapterDescription;
   pooling: Pooling;
-  /** adapter_model.safetensors, which stays where it is until the adapter is dropped. */
+  /** Bytes of adapter_model.safetensors, which stay where they are until the adapter is dropped. */
   weights: StoredBytes;
 }
 
@@ -47,7 +47,7 @@ const memory = new StoredBytesReader(data.memory);
 const base = openBaseModel(data.base, data.precision);
 const forward = createForward(data);
 const descriptions = new SharedValues<AdapterDescription>();
-// A failure is every call's answer; without this it would end the process before the first call came.
+// Every call reports the failure; without this it would end the process before the first call came.
 for (const start of [base, forward]) start.catch(() => {});
 
 const handlers = {
@@ -55,7 +55,7 @@ const handlers = {
   ready: async (_: null) => {
     await forward;
   },
-  /** Gives the widths of its rows. */
+  /** Loads an adapter; returns the widths of its rows. */
   load: async ({ handle, description, pooling, weights }: AdapterToLoad) => {
     const bytes = ({ begin, end }: TensorEntry) => memory.read(weights, begin, end);
     const served = await loadAdapter(descriptions.shared(description), bytes, await base);

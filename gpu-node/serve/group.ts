@@ -9,20 +9,20 @@ const ENTRY = new URL('./forward-worker.ts', import.meta.url);
 
 export interface RowResult {
   logits: Float32Array;
-  /** Milliseconds spent waiting, and in the run itself. */
+  /** Milliseconds of waiting, and of the run itself. */
   queue: number;
   run: number;
 }
 
-/** What a run was, for the metrics. */
+/** Description of a run for the metrics. */
 export interface RunReport {
   rows: number;
   tokens: number;
-  /** Tokens with their padding. */
+  /** Number of tokens with their padding. */
   padded: number;
-  /** Of the padded tokens that it might have had. */
+  /** Padded tokens divided by the most that the run might have had. */
   fill: number;
-  /** Distinct ones. */
+  /** Number of distinct adapters. */
   adapters: number;
   runs: number;
   slots: SlotReport;
@@ -31,7 +31,7 @@ export interface RunReport {
 
 /** A text to run. */
 export interface TextToRun {
-  /** Who asks. */
+  /** The tenant that asks. */
   tenant: string;
   /** The adapter's handle. */
   handle: string;
@@ -54,54 +54,54 @@ interface Lane {
   stackBytes: number;
 }
 
-/** A batch that a lane has been given. */
+/** A batch that was given to a lane. */
 export interface Run {
   readonly session: Plan;
-  /** The plans of its rows' adapters, each once. */
+  /** Distinct plans of its rows' adapters. */
   readonly plans: readonly Plan[];
-  /** Its padded tokens over those that it might have had. */
+  /** Padded tokens divided by the most that the run might have had. */
   readonly fill: number;
 }
 
 interface Loaded {
   readonly plan: Plan;
   readonly done: Promise<unknown>;
-  /** Of its rows, once it is done. */
+  /** Widths of its rows, known once it is loaded. */
   widths: readonly number[];
 }
 
 export interface GroupOptions {
-  /** Of each lane's worker. */
+  /** Data for each lane's worker. */
   worker: ForwardWorkerData;
   lanes: number;
   limits: BatchLimits;
-  /** Rows wait that no lane has been offered. */
+  /** Called when rows wait that no lane has been offered. */
   onWaiting(): void;
-  /** A run is over, and its lane idle. */
+  /** Called when a run is over and its lane idle. */
   onIdle(run: Run): void;
   onRun(report: RunReport): void;
-  /** What the stacks of all lanes take has changed. */
+  /** Called when the bytes of all lanes' stacks have changed. */
   onStacks(bytes: number): void;
-  /** A lane's worker ended unasked. */
+  /** Called when a lane's worker ended unexpectedly. */
   onDeath(error: Error): void;
 }
 
-/** The sessions of a group of adapters: a lane each, which hold all of its adapters and take what is next as soon as they can. */
+/** The sessions of a group of adapters, one per lane. Each holds all of the group's adapters and takes the next batch as soon as it can. */
 export class Group {
   readonly key: string;
   readonly sort: SessionGroup;
-  /** Whether all lanes are there. */
+  /** True once all lanes are ready. */
   isOpen = false;
-  /** Resolves then. */
+  /** Resolves when all lanes are ready. */
   readonly ready: Promise<void>;
   readonly #options: GroupOptions;
   readonly #batcher: Batcher<Row>;
   readonly #lanes: Lane[] = [];
-  /** By their handles. */
+  /** Adapters by their handles. */
   readonly #adapters = new Map<string, Loaded>();
   #closed: Error | undefined;
 
-  /** Begins to build the sessions once `after` has settled. */
+  /** Starts to build the sessions once `after` has settled. */
   constructor(sort: SessionGroup, after: Promise<unknown>, options: GroupOptions) {
     this.key = groupKey(sort);
     this.sort = sort;
@@ -114,12 +114,12 @@ export class Group {
     return this.sort.plan;
   }
 
-  /** Slots taken, over all lanes. */
+  /** Number of taken slots over all lanes. */
   get slotsTaken(): number {
     return this.#lanes.reduce((sum, { slotsTaken }) => sum + slotsTaken, 0);
   }
 
-  /** Loads an adapter, unless it is there, into all lanes, which read its weights until it is dropped. */
+  /** Loads an adapter, unless it is loaded, into all lanes. They read its weights until it is dropped. */
   async load(adapter: AdapterToLoad, plan: Plan): Promise<void> {
     const { handle } = adapter;
     const before = this.#adapters.get(handle);
@@ -140,13 +140,13 @@ export class Group {
     for (const { worker } of this.#lanes) worker.call('drop', handle).catch(() => {});
   }
 
-  /** Whether an adapter lies in a slot of one of the lanes. */
+  /** True if an adapter is in a slot of one of the lanes. */
   async inSlot(handle: string): Promise<boolean> {
     if (!this.#adapters.has(handle)) return false;
     return (await Promise.all(this.#lanes.map(({ worker }) => worker.call('inSlot', handle)))).includes(true);
   }
 
-  /** Queues a text of an adapter that was loaded. Where the signal is aborted before its run it is dropped without an answer. */
+  /** Queues a text of a loaded adapter. If the signal is aborted before its run, the text is dropped without an answer. */
   submit({ tenant, handle, ids }: TextToRun, signal: AbortSignal): Promise<RowResult> {
     const loaded = this.#adapters.get(handle);
     if (this.#closed || !loaded) return Promise.reject(this.#closed ?? closed());
@@ -167,7 +167,7 @@ export class Group {
     });
   }
 
-  /** Gives each lane that is idle a part of what waits; says what it gave. */
+  /** Gives each idle lane a part of the waiting rows; returns the runs. */
   fill(): Run[] {
     const idle = this.#lanes.filter(({ running }) => !running);
     const runs: Run[] = [];
@@ -185,7 +185,7 @@ export class Group {
     return runs;
   }
 
-  /** Ends the lanes after the runs under way; what waits is rejected. */
+  /** Ends the lanes after the current runs; waiting rows are rejected. */
   async stop(error: Error = closed()): Promise<void> {
     this.#closed = error;
     for (let rows = this.#batcher.take(); rows.length > 0; rows = this.#batcher.take()) {
@@ -194,7 +194,7 @@ export class Group {
     await Promise.all(this.#lanes.map(({ worker }) => worker.stop()));
   }
 
-  /** One, then the others: where nobody has yet, the first writes the base model's weights in the precision that is wanted. */
+  /** Starts one lane, then the others: the first writes the base model's weights in the wanted precision, unless they exist. */
   async #start(after: Promise<unknown>): Promise<void> {
     const { worker: data, lanes, onDeath } = this.#options;
     await after;

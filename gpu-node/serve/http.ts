@@ -23,10 +23,10 @@ import { NODE_METRICS, type NodeSamples } from './metrics.ts';
 import { prometheusText } from './prometheus.ts';
 import type { ServingLease } from './serving-lease.ts';
 
-/** A client's body of 1 MiB, with each row's bundle and JSON's escapes on top. */
+/** Most bytes of a body: a client's 1 MiB, plus each row's bundle and JSON's escapes. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
-/** Nginx's status for a caller that left: nobody reads it, but the log of a proxy may. */
+/** Nginx's status for a caller that left: nobody reads it, except perhaps a proxy's log. */
 const CLIENT_CLOSED_REQUEST = 499;
 
 export interface NodeHttpOptions {
@@ -39,7 +39,7 @@ export interface NodeHttpOptions {
   log: Log;
 }
 
-/** `requestId`: what a request is known by in the log, in problems and to its caller; as the caller names it, if it does. */
+/** `requestId` names a request in the log, in problems and to its caller; it is the caller's own name, if any. */
 interface NodeEnv {
   Variables: { requestId: string };
 }
@@ -59,7 +59,7 @@ export function nodeApp({
   app.use(async (c, next) => {
     const id = requestId.safeParse(c.req.header(REQUEST_ID_HEADER)).data ?? randomUUID();
     c.set('requestId', id);
-    // Of every answer that is made by `c`; one that is made past it would lack the header.
+    // `c` sets the header on every answer; an answer made without it would lack the header.
     c.header(REQUEST_ID_HEADER, id);
     await next();
   });
@@ -141,7 +141,7 @@ async function readBody<T extends z.ZodType>(request: Request, schema: T): Promi
   return parse(schema, json, 'body');
 }
 
-/** `what` is what the whole is called. */
+/** Validates a value; `what` names it in messages. */
 function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.infer<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -163,7 +163,7 @@ function answerProblem(error: AppError, c: Context<NodeEnv>): Response {
   });
 }
 
-/** In constant time: digests have one length, whatever was sent. */
+/** Compares in constant time: digests have one length, whatever was sent. */
 function isSecret(authorization: string, secret: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(authorization), digest(`Bearer ${secret}`));

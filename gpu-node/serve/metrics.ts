@@ -48,7 +48,7 @@ export const NODE_METRICS = {
 
 export type NodeSamples = Samples<typeof NODE_METRICS>;
 
-/** Milliseconds of an answer's parts. */
+/** Milliseconds of an answer's stages. */
 export interface Timing {
   queue: number;
   load: number;
@@ -59,10 +59,10 @@ export interface Timing {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const POWERS_OF_TWO = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 const RATIOS = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1];
-/** What the runs before weigh beside the newest in the seconds that a token takes. */
+/** Weight of earlier runs in the average time per token. */
 const DECAY = 0.9;
 
-/** What the serving engine counts, since start. */
+/** Counts of the serving engine since its start. */
 export class ServeMetrics {
   requests = 0;
   refused = 0;
@@ -73,7 +73,7 @@ export class ServeMetrics {
   runs = 0;
   runSeconds = 0;
   loadSeconds = 0;
-  /** Of every session's slots. */
+  /** Counts over every session's slots. */
   readonly slots = noCounts();
   readonly loads: Record<string, number> = { ok: 0 };
   readonly stages: Readonly<Record<keyof Timing, Histogram>> = {
@@ -86,15 +86,15 @@ export class ServeMetrics {
   readonly batchAdapters = new Histogram(POWERS_OF_TWO);
   readonly batchFill = new Histogram(RATIOS);
   readonly #lanes: number;
-  /** Of late; before the first run it is a guess, which soon weighs nothing. */
+  /** Recent seconds and tokens; they start with a guess, which soon weighs nothing. */
   readonly #recent = { seconds: 0.1, tokens: 1000 };
 
-  /** As many batches as there are `lanes` run at once. */
+  /** `lanes` is the number of batches that run at once. */
   constructor(lanes: number) {
     this.#lanes = lanes;
   }
 
-  /** Seconds that a token has taken of late where all lanes were busy. */
+  /** Recent seconds per token while all lanes are busy. */
   get secondsPerToken(): number {
     return this.#recent.seconds / this.#recent.tokens / this.#lanes;
   }

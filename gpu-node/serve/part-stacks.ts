@@ -3,18 +3,18 @@ import type { PartNumbers, Stack } from '../parts/part.ts';
 import { StackTable, slotBytes, stackSize } from './stack-table.ts';
 
 export interface PartLimits {
-  /** Adapters that a run may mix. */
+  /** Most adapters in one run. */
   slots: number;
-  /** Memory that the stacks may take; adapters of high rank get fewer slots. */
+  /** Most bytes of the stacks; adapters of high rank get fewer slots. */
   maxBytes: number;
 }
 
-/** A part of a session, and the tables of its stacks: one for each size that adapters have needed together. */
+/** A part of a session with the tables of its stacks: one table for each size that adapters have needed together. */
 export class PartStacks {
   readonly name: StackedName;
   readonly #stacks: readonly Stack[];
   readonly #limits: PartLimits;
-  /** By their size, least recently used first. */
+  /** Tables by their size, least recently used first. */
   readonly #tables = new Map<number, StackTable>();
 
   constructor(name: StackedName, stacks: readonly Stack[], limits: PartLimits) {
@@ -23,7 +23,7 @@ export class PartStacks {
     this.#limits = limits;
   }
 
-  /** The adapters that have this part. */
+  /** The numbers of the adapters that have this part. */
   numbersOf(adapters: ReadonlyMap<string, ServedAdapter>): ReadonlyMap<string, PartNumbers> {
     const numbers = [...adapters].flatMap(([adapter, served]) => {
       const own = served[this.name];
@@ -32,7 +32,7 @@ export class PartStacks {
     return new Map(numbers);
   }
 
-  /** A table that all of these fit in by their size; whether it has slots for so many, its capacity says. */
+  /** A table whose size fits all of these; its capacity says whether it has slots for so many. */
   tableFor(numbers: ReadonlyMap<string, PartNumbers>): StackTable {
     const size = stackSize(numbers.values());
     const table = this.#tables.get(size) ?? this.#newTable(size);
@@ -42,7 +42,7 @@ export class PartStacks {
     return table;
   }
 
-  /** Bytes that a run gathers for a row of this adapter, where no other's are larger. */
+  /** Bytes that a run gathers for a row of this adapter, if no other adapter is larger. */
   widthOf(served: ServedAdapter): number {
     const own = served[this.name];
     return slotBytes(this.#stacks, stackSize(own ? [own] : []));
@@ -52,17 +52,17 @@ export class PartStacks {
     for (const table of this.#tables.values()) table.drop(adapter);
   }
 
-  /** Whether an adapter lies in a slot. */
+  /** True if an adapter is in a slot. */
   has(adapter: string): boolean {
     return [...this.#tables.values()].some((table) => table.has(adapter));
   }
 
-  /** What its tables take. */
+  /** Bytes of its tables. */
   get bytes(): number {
     return [...this.#tables.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Slots taken. */
+  /** Number of taken slots. */
   get taken(): number {
     return [...this.#tables.values()].reduce((sum, { taken }) => sum + taken, 0);
   }

@@ -1,68 +1,69 @@
 import type { Plan } from '../parts/index.ts';
 import { planName, planSize, unionOf } from './plans.ts';
 
-/** A run that begins. */
+/** A run at its start. */
 export interface PlanRun {
   /** The plan of its session. */
   readonly session: Plan;
-  /** The plans of its rows' adapters, each once. */
+  /** Distinct plans of its rows' adapters. */
   readonly plans: readonly Plan[];
-  /** Of every run under way then, on sessions of the same base model and precision, this one among them, the same. */
+  /** The same for every current run on sessions of the same base model and precision, this run included. */
   readonly underWay: readonly (readonly Plan[])[];
-  /** Its padded tokens over those that it might have had. */
+  /** Padded tokens divided by the most that the run might have had. */
   readonly fill: number;
 }
 
-/** The rows of one plan in a run: what would be a run of its own if each plan had its own session. */
+/** The rows of one plan in a run. They would be a run of their own if each plan had its own session. */
 interface Note {
   readonly plan: string;
   readonly session: string;
-  /** Names of the plans of all such runs at that moment, this one among them. */
+  /** Names of the plans of all such runs at that moment, this one included. */
   readonly beside: readonly string[];
   readonly fill: number;
 }
 
-/** The plan of the session that serves those of a plan, by its name. */
+/** For each plan's name, the plan of the session that serves it. */
 type Arrangement = ReadonlyMap<string, Plan>;
 
-/** Plans of sessions that should be there, and of those that are to give way when they are. */
+/** Plans of sessions to build, and of sessions that then give way. */
 export interface Advice {
   readonly open: readonly Plan[];
   readonly leave: readonly Plan[];
 }
 
-/** Notes of the recent past that a decision rests on. */
+/** Number of past notes that a decision rests on. */
 const WINDOW = 256;
-/** Of these, the newest: sessions are built ahead of their use for plans among them alone. */
+/** Number of newest notes; sessions are built ahead only for plans among them. */
 const RECENT = 64;
-/** Another arrangement must spare as much as so many runs of those in the window: building a session takes as long as some hundred. */
+/** Runs of the window that another arrangement must save: building a session takes as long as some hundred runs. */
 const WORTHWHILE_RUNS = 16;
-/** After so many runs it is asked again whether another arrangement would be better, which takes up to a millisecond. */
+/** Runs between two searches for a better arrangement, because a search takes up to a millisecond. */
 const ASKED_EVERY = 64;
-/** Plans that a union may be made of: those used most. */
+/** Most plans that a union is made from: the most used ones. */
 const MAX_PLANS = 8;
-/** What a run takes whatever its rows, in parts at each of the base model's linear layers (bench/README.md, Plans of sessions). */
+/** Fixed cost of a run, in parts at each of the base model's linear layers (bench/README.md, Plans of sessions). */
 const RUN_PARTS = 2;
 
 /**
- * Decides which plans sessions should have on one base model and precision. Pure policy over the last runs, without a clock: a union of
- * several plans spares runs where their rows are run at the same moment and would fit into fewer runs, and costs each run the places
- * that none of its rows need. Costs are counted in places, of which a run takes a number that is fixed for a base model. An arrangement
- * is kept for a whole window at least, and given up only for one that is better by more than building it costs.
+ * Decides which plans sessions should have on one base model and precision. It is pure policy over the last runs, without a clock. A union
+ * of several plans saves runs if their rows run at the same moment and would fit into fewer runs; it costs each run the places that none of
+ * its rows need.
+ * Costs are counted in places; each run has a fixed cost of its own, which depends on the base model. An arrangement is kept for a whole
+ * window at least, and given up only for one that is better by more than building it costs.
  */
 export class PlanTraffic {
-  /** What a run takes beside its plan, in places. */
+  /** Fixed cost of a run without its plan, in places. */
   readonly #runCost: number;
   readonly #lanes: number;
-  /** Those that the notes name. */
+  /** Plans that the notes name. */
   readonly #plans = new Map<string, Plan>();
   #notes: Note[] = [];
-  /** Notes that there must be before the arrangement may change. */
+  /** Number of notes before the arrangement may change. */
   #least = 0;
-  /** Runs since it was asked. */
+  /** Runs since the last search. */
   #unasked = 0;
 
-  /** @param layers linear layers of the base model @param lanes runs of one session that go on at the same time */
+  /** @param layers linear layers of the base model @param lanes runs of one session at the same time */
   constructor({ layers, lanes }: { layers: number; lanes: number }) {
     this.#runCost = RUN_PARTS * layers;
     this.#lanes = lanes;
@@ -83,7 +84,7 @@ export class PlanTraffic {
     if (this.#notes.length >= 2 * WINDOW) this.#keep(this.#notes.slice(-WINDOW));
   }
 
-  /** The plans of the sessions that those adapters should have which were used of late, where that is worth the change from those that they have. */
+  /** The plans of sessions that recently used adapters should have, if that is worth the change from their present ones. */
   advice(): Advice | undefined {
     if (this.#unasked < ASKED_EVERY) return undefined;
     this.#unasked = 0;
@@ -95,7 +96,7 @@ export class PlanTraffic {
     const best = this.#best(notes, now);
     const spared = this.#spared(notes, best) - this.#spared(notes, now);
     if (spared < WORTHWHILE_RUNS * this.#runCost) return undefined;
-    // Sessions of the others are built when they are asked for.
+    // Sessions of the other plans are built when they are asked for.
     const used = new Set(notes.slice(-RECENT).map((note) => note.plan));
     const open = byName([...best].flatMap(([name, plan]) => (used.has(name) ? [plan] : [])));
     const before = byName(now.values());
@@ -105,7 +106,7 @@ export class PlanTraffic {
     };
   }
 
-  /** Says that an advice was followed, or could not be: the next one rests on what comes from now on. */
+  /** Notes that an advice was followed or could not be: the next one rests on runs from now on. */
   settle(): void {
     this.#least = WINDOW;
     this.#keep([]);
@@ -118,8 +119,9 @@ export class PlanTraffic {
   }
 
   /**
-   * For each plan that of its session: a union of those that gain by it, and for the others their own. It starts from the union of all and
-   * leaves out one after the other, since two may gain nothing by each other that do with a third. What is used least stays where it is.
+   * The best arrangement: a union for the plans that gain by it, and their own sessions for the others. The search starts from the union of
+   * all and leaves out one plan after another, because two plans may gain only together with a third. The least used plans keep their
+   * sessions.
    */
   #best(notes: readonly Note[], now: Arrangement): Arrangement {
     let members = mostUsed(notes)
@@ -141,7 +143,7 @@ export class PlanTraffic {
     return best.arrangement;
   }
 
-  /** What an arrangement spares of these runs, in places, against a session for each plan. */
+  /** Places that an arrangement saves in these runs, compared with one session per plan. */
   #spared(notes: readonly Note[], arrangement: Arrangement): number {
     let spared = 0;
     for (const { plan, beside, fill } of notes) {
@@ -164,7 +166,7 @@ function byName(plans: Iterable<Plan>): ReadonlyMap<string, Plan> {
   return new Map([...plans].map((plan) => [planName(plan), plan]));
 }
 
-/** Names of plans, the one with most notes first. */
+/** Names of plans, those with most notes first. */
 function mostUsed(notes: readonly Note[]): string[] {
   const uses = new Map<string, number>();
   for (const { plan } of notes) uses.set(plan, (uses.get(plan) ?? 0) + 1);

@@ -1,7 +1,7 @@
 import type { Plan } from '../parts/index.ts';
 
 interface Known {
-  /** Every part at every place, as `part place`. */
+  /** Every part at every place, written `part place`. */
   readonly acts: ReadonlySet<string>;
   readonly name: string;
 }
@@ -20,17 +20,17 @@ function about(plan: Plan): Known {
   return found;
 }
 
-/** A plan's name, equal for plans of the same parts at the same places alone. */
+/** A plan's name; equal names mean the same parts at the same places. */
 export function planName(plan: Plan): string {
   return about(plan).name;
 }
 
-/** Number of places, over all parts: what a session of this plan takes beside its base model is about in proportion to it. */
+/** Number of places over all parts; a session's cost besides its base model is roughly proportional to it. */
 export function planSize(plan: Plan): number {
   return about(plan).acts.size;
 }
 
-/** Whether a session of `plan` can serve an adapter of `other`: it can apply every part at every place that this one needs. */
+/** True if a session of `plan` can serve an adapter of `other`: it applies every part at every place that the adapter needs. */
 export function covers(plan: Plan, other: Plan): boolean {
   const { acts } = about(plan);
   const needed = about(other).acts;
@@ -46,14 +46,14 @@ export function unionOf(plans: readonly Plan[]): Plan {
   return Object.fromEntries([...places].map(([part, each]) => [part, [...each]]));
 }
 
-/** What a choice of sessions is made from. */
+/** The facts by which sessions are chosen. */
 export interface Choosable {
   readonly plan: Plan;
-  /** Whether it could answer now; others are still being built. */
+  /** True if it can answer now; other sessions are still being built. */
   readonly isOpen: boolean;
 }
 
-/** The sessions that can serve an adapter of this plan, the best first: those that are open, and of these the smallest. */
+/** The sessions that can serve an adapter of this plan: open ones first, and of these the smallest first. */
 export function choose<S extends Choosable>(sessions: Iterable<S>, plan: Plan): S[] {
   return [...sessions]
     .filter((session) => covers(session.plan, plan))

@@ -1,4 +1,4 @@
-/** What a metric is, in Prometheus' terms. */
+/** Description of a metric in Prometheus' terms. */
 export interface Metric {
   readonly kind: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
@@ -11,17 +11,17 @@ type Sample<M extends Metric> = M extends { readonly label: string }
   ? Readonly<Record<string, Value<M>>>
   : Value<M>;
 
-/** A value for each metric of a table; those with a label have one for each of its values. */
+/** A value for each metric of a table. A metric with a label has one per value of the label. */
 export type Samples<T extends Readonly<Record<string, Metric>>> = { readonly [N in keyof T]: Sample<T[N]> };
 
-/** How often values fell below each of some bounds. */
+/** Counts of values below each of some bounds. */
 export class Histogram {
   readonly bounds: readonly number[];
-  /** By bound, those below a lower one not counted again; the last is of values above every bound. */
+  /** Count per bound, without the values below a lower one; the last counts values above every bound. */
   readonly #counts: number[];
   #sum = 0;
 
-  /** `bounds` ascend. */
+  /** `bounds` must ascend. */
   constructor(bounds: readonly number[]) {
     this.bounds = bounds;
     this.#counts = Array(bounds.length + 1).fill(0);
@@ -37,7 +37,7 @@ export class Histogram {
     return this.#sum;
   }
 
-  /** How many values were at most each bound, and how many there were in all. */
+  /** Number of values up to each bound, and of all values. */
   get cumulative(): number[] {
     let count = 0;
     return this.#counts.map((each) => {
@@ -47,7 +47,7 @@ export class Histogram {
   }
 }
 
-/** Prometheus' text format, version 0.0.4. Every name gets the prefix `weft_`. */
+/** Writes Prometheus' text format, version 0.0.4. Every name gets the prefix `weft_`. */
 export function prometheusText<T extends Readonly<Record<string, Metric>>>(
   metrics: T,
   samples: Samples<T>,

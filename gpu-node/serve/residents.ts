@@ -3,7 +3,7 @@ import { Tier, type TierCounts } from './tier.ts';
 /** An adapter in memory. */
 export interface Resident {
   readonly bundle: string;
-  /** What sessions know it by: another one at each load, so that dropping an old load never drops a new one. */
+  /** Name of the adapter in sessions: it differs at each load, so that dropping an old load never drops a new one. */
   readonly handle: string;
   readonly bytes: number;
 }
@@ -20,12 +20,12 @@ interface Entry<R extends Resident> {
   gone: boolean;
 }
 
-/** Reading and checking an adapter that is on disk takes as long as reading so many more bytes of it. */
+/** Bytes whose reading takes as long as the fixed part of loading an adapter from disk. */
 const LOAD_OVERHEAD_BYTES = 1024 * 1024;
 
 /**
- * Which adapters are in memory. Pure policy: when the bytes run out, those worth least give way, but never one that is
- * pinned, i.e. has rows waiting or running. One that is removed while pinned leaves when its last pin does.
+ * Decides which adapters are in memory. It is pure policy: when the bytes run out, adapters worth least give way, but never a pinned one,
+ * i.e. one with rows waiting or running. An adapter removed while pinned leaves with its last pin.
  */
 export class Residents<R extends Resident> {
   readonly #tier: Tier;
@@ -49,12 +49,12 @@ export class Residents<R extends Resident> {
     return this.#tier.counts;
   }
 
-  /** An adapter in memory, its use not counted. */
+  /** Returns an adapter in memory without counting the use. */
   get(bundle: string): R | undefined {
     return this.#entries.get(bundle)?.resident;
   }
 
-  /** The adapter, pinned until `release` is called, or undefined where it is not in memory. */
+  /** Returns the adapter, pinned until `release` is called; undefined if it is not in memory. */
   pin(bundle: string, counted = true): Pin<R> | undefined {
     if (!this.#tier.use(bundle, counted)) return undefined;
     const entry = this.#entries.get(bundle)!;
@@ -62,7 +62,7 @@ export class Residents<R extends Resident> {
     return { resident: entry.resident, release: () => this.#release(entry) };
   }
 
-  /** Takes an adapter in; false where it does not fit beside what is pinned. */
+  /** Adds an adapter; false if it does not fit beside the pinned ones. */
   add(resident: R): boolean {
     const evicted = this.#tier.add(resident.bundle, resident.bytes, this.#isPinned);
     for (const bundle of evicted ?? []) this.#leave(bundle);
@@ -70,7 +70,7 @@ export class Residents<R extends Resident> {
     return evicted !== undefined;
   }
 
-  /** Lets the adapter go that is worth least; false where all are pinned. */
+  /** Removes the adapter that is worth least; false if all are pinned. */
   giveWay(): boolean {
     const evicted = this.#tier.makeRoom(1, this.#isPinned);
     for (const bundle of evicted ?? []) this.#leave(bundle);

@@ -1,28 +1,28 @@
 import type { NameChange, NodeClassifyRequest, ServingState } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 
-/** Names remembered; beyond them the one longest unchanged is covered by the floor, which refuses more than it must. */
+/** Most remembered names. Beyond it the one longest unchanged falls to the floor, which refuses more than it must. */
 const MAX_NAMES = 10_000;
 
 /**
- * What the node knows of the tenants' names, and until when it may rely on knowing enough: it answers only what was
- * resolved after the last change of the name, and nothing at all without a lease.
+ * Knows the changes of tenants' names, and until when that knowledge is sufficient. The node answers only resolutions from after a name's
+ * last change, and nothing without a lease.
  */
 export class ServingLease {
   readonly #now: () => number;
   #until = Number.NEGATIVE_INFINITY;
-  /** All that was resolved before this change is refused, whatever its name. */
+  /** Resolutions of any name from before this change are refused. */
   #floor = 0;
   /** The last change of each name, the longest unchanged first. */
   readonly #changed = new Map<string, number>();
   #head: number | null = null;
 
-  /** @param now milliseconds of a clock that nobody sets: the wall's may be an hour off */
+  /** @param now milliseconds of a monotonic clock, because the wall clock may be an hour off */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** The time, for `renew`. */
+  /** The current time, for `renew`. */
   now(): number {
     return this.#now();
   }
@@ -32,7 +32,7 @@ export class ServingLease {
     return this.#head;
   }
 
-  /** Takes the edge's answer to a call that was sent at `sentAt`, from when on its lease counts. */
+  /** Takes the edge's answer to a call sent at `sentAt`, from which the lease counts. */
   renew(sentAt: number, { lease_seconds, head, changes }: ServingState): void {
     if (changes) this.learn(changes);
     else this.#floor = Math.max(this.#floor, head);
@@ -40,12 +40,12 @@ export class ServingLease {
     this.#until = Math.max(this.#until, sentAt + lease_seconds * 1000);
   }
 
-  /** Nothing is answered any more, unless a lease comes again. */
+  /** Ends the lease: nothing is answered until a new one comes. */
   end(): void {
     this.#until = Number.NEGATIVE_INFINITY;
   }
 
-  /** From now on what was resolved before these changes is refused. */
+  /** Refuses from now on resolutions from before these changes. */
   learn(changes: readonly NameChange[]): void {
     for (const { tenant, name, seq } of changes) {
       const key = keyOf(tenant, name);
@@ -61,7 +61,7 @@ export class ServingLease {
   }
 
   /**
-   * Whether a classification may be answered.
+   * Admits a classification.
    * @throws {AppError} `no_capacity` without a lease, `adapter_stale` for a name that resolves anew, in `param`
    */
   admit({ tenant = '', names = [] }: Pick<NodeClassifyRequest, 'tenant' | 'names'>): void {

@@ -2,22 +2,22 @@ import type { BasePrecision } from '../../shared/peft-config.ts';
 import type { Plan } from '../parts/index.ts';
 import { planName } from './plans.ts';
 
-/** What a session is built for, or an adapter needs of one. */
+/** The kind of a session, or the kind that an adapter needs. */
 export interface SessionGroup {
-  /** Id of the base model they were trained on. */
+  /** Id of the base model of its adapters. */
   readonly base: string;
-  /** What it was held in: the forward that trained an adapter is the forward that serves it. */
+  /** Precision of the base model: the forward that trained an adapter is the forward that serves it. */
   readonly precision: BasePrecision;
-  /** What they change: a LoRA adapter does not pay for what DoRA takes. */
+  /** Places that its adapters change: a LoRA adapter does not pay for DoRA's. */
   readonly plan: Plan;
 }
 
-/** Equal where one session might serve both, if its plan covered both plans. */
+/** A key that is equal if one session might serve both, given a plan that covers both. */
 export function baseKey({ base, precision }: Omit<SessionGroup, 'plan'>): string {
   return `${base} ${precision}`;
 }
 
-/** A group's name, equal for equal groups alone. */
+/** A group's name; equal names mean equal groups. */
 export function groupKey(group: SessionGroup): string {
   return `${baseKey(group)} ${planName(group.plan)}`;
 }

@@ -8,28 +8,28 @@ import type { Advice } from './plan-traffic.ts';
 import { baseKey, groupKey, type SessionGroup } from './session-group.ts';
 import { type Hold, SessionRoom } from './session-room.ts';
 
-/** A group that none of the last so many adapters asked for is idle: it may make way for a union of others' plans. */
+/** Number of last uses without which a group is idle; it may then give way to a union of others' plans. */
 const IDLE_USES = 1024;
 
 export interface SessionPoolOptions {
   /** Base models by id. */
   bases: ReadonlyMap<string, BaseModelSource>;
   worker: Pick<ForwardWorkerData, 'memory' | 'slots' | 'stackBytes' | 'device' | 'threads'>;
-  /** Sessions of each group. */
+  /** Number of sessions per group. */
   lanes: number;
   /** Padded tokens of one run. */
   runTokens(precision: BasePrecision): number;
-  /** Bytes that all sessions may take together, and those of a lane without its stacks. */
+  /** Most bytes of all sessions, and the bytes of a lane without its stacks. */
   maxBytes: number;
   laneBytes(sort: SessionGroup): number;
-  /** Linear layers of a base model. */
+  /** Number of linear layers of a base model. */
   layers(base: string): number;
   onRun(report: RunReport): void;
-  /** A worker ended unasked, or could not be started ahead of its use. */
+  /** Called when a worker ended unexpectedly, or could not be started ahead of its use. */
   onFailure(error: Error): void;
 }
 
-/** There is no room for sessions of this sort beside those in use; `wait` for it. */
+/** The error if there is no room for this kind of sessions beside those in use; `wait` waits for it. */
 export class SessionsInUse extends AppError {
   readonly sort: SessionGroup;
 
@@ -40,25 +40,25 @@ export class SessionsInUse extends AppError {
   }
 }
 
-/** A place of an adapter in the sessions of a group, which stay until it is released. */
+/** An adapter's place in the sessions of a group, which stay until it is released. */
 export interface Seat extends Hold {
-  /** Queues a text; it shares a run with whatever else waits for the same sessions. */
+  /** Queues a text; it shares a run with other texts for the same sessions. */
   submit(text: Omit<TextToRun, 'handle'>, signal: AbortSignal): Promise<RowResult>;
 }
 
 /**
- * Sessions for each group of adapters in use. An adapter is served by the smallest that covers its plan. Those of a new one are built while
- * the others go on, and so are those of a union of plans that are used together, whose own then give way to it.
+ * Sessions for each group of adapters in use. The smallest group that covers its plan serves an adapter. Sessions of a new group are built
+ * while the others run. So are those of a union of plans that are used together; the plans' own sessions then give way to it.
  */
 export class SessionPool {
   readonly #options: SessionPoolOptions;
   readonly #groups = new Map<string, Group>();
-  /** By base model and precision. */
+  /** Groups by base model and precision. */
   readonly #bases = new Map<string, BaseSessions>();
   readonly #room: SessionRoom;
-  /** Groups that are ending. */
+  /** Groups that are being closed. */
   readonly #ending = new Set<Promise<unknown>>();
-  /** Adapters that asked for sessions so far, and how many had when each group was asked for last. */
+  /** Number of adapters that have asked for sessions, and its value when each group was last asked for. */
   #uses = 0;
   readonly #lastUses = new Map<string, number>();
 
@@ -67,35 +67,35 @@ export class SessionPool {
     this.#room = new SessionRoom(options.maxBytes, (key) => this.#remove(this.#groups.get(key), closed()));
   }
 
-  /** Groups that have sessions; each has one for each lane. */
+  /** Number of groups with sessions; each has one per lane. */
   get sessions(): number {
     return this.#groups.size;
   }
 
-  /** What all sessions take, as far as it is known. */
+  /** Bytes of all sessions, as far as they are known. */
   get bytes(): number {
     return this.#room.bytes;
   }
 
-  /** Slots taken, over all sessions. */
+  /** Number of taken slots over all sessions. */
   get slotsTaken(): number {
     return [...this.#groups.values()].reduce((sum, { slotsTaken }) => sum + slotsTaken, 0);
   }
 
-  /** Makes sure that there are sessions for this sort; they stay until they are released. @throws {SessionsInUse} */
+  /** Ensures that there are sessions of this kind; they stay until they are released. @throws {SessionsInUse} */
   async open(sort: SessionGroup): Promise<Hold> {
     const { hold } = await this.#open(sort);
     return hold;
   }
 
-  /** As `open`, once there is room. The caller must hold no other group, lest two wait for each other. */
+  /** Does the same as `open`, once there is room. The caller must hold no other group, so that no two wait for each other. */
   async wait(sort: SessionGroup, signal: AbortSignal): Promise<Hold> {
     const hold = await this.#room.wait(groupKey(sort), this.#bytesOf(sort), signal);
     await this.#ready(sort, hold);
     return hold;
   }
 
-  /** Gives an adapter its place, loading it where its sessions lack it. Its weights must stay until it is dropped. @throws {SessionsInUse} */
+  /** Seats an adapter, loading it into its sessions if needed. Its weights must stay until it is dropped. @throws {SessionsInUse} */
   async seat(adapter: AdapterToLoad, sort: SessionGroup): Promise<Seat> {
     const { group, hold } = await this.#open(sort);
     try {
@@ -113,7 +113,7 @@ export class SessionPool {
     for (const group of this.#groups.values()) group.drop(handle);
   }
 
-  /** Whether an adapter lies in a slot of a session. */
+  /** True if an adapter is in a slot of a session. */
   async inSlot(handle: string): Promise<boolean> {
     const found = await Promise.all([...this.#groups.values()].map((group) => group.inSlot(handle)));
     return found.includes(true);
@@ -135,7 +135,7 @@ export class SessionPool {
     return { group: await this.#ready(sort, hold), hold };
   }
 
-  /** The group that is held, as soon as it is open, built if need be. */
+  /** The held group as soon as it is open; it is built if needed. */
   async #ready(sort: SessionGroup, { release }: Hold): Promise<Group> {
     const key = groupKey(sort);
     this.#lastUses.set(key, ++this.#uses);
@@ -166,7 +166,7 @@ export class SessionPool {
   #build(sort: SessionGroup): Group {
     const { bases, worker, lanes, runTokens, onRun, onFailure } = this.#options;
     const base = this.#baseOf(sort);
-    // What gives way is gone before another takes its memory: the allocator gives a thread what one that ended has left.
+    // Groups that give way are closed before a new one takes their memory: the allocator gives a new thread the memory of an ended one.
     const group = new Group(sort, Promise.all(this.#ending), {
       worker: { ...worker, plan: sort.plan, precision: sort.precision, base: bases.get(sort.base)! },
       lanes,
@@ -196,7 +196,7 @@ export class SessionPool {
     this.#ending.add(ended);
   }
 
-  /** Builds what is advised where there is room for it beside all that is in use; then what it is to replace takes no more rows. */
+  /** Builds advised sessions if there is room beside all that are in use; then the sessions they replace take no more rows. */
   async #follow({ base, precision }: Omit<SessionGroup, 'plan'>, { open, leave }: Advice): Promise<void> {
     const holds: Hold[] = [];
     try {

@@ -1,7 +1,7 @@
 import { unlessAborted } from './deadline.ts';
 import { Tier } from './tier.ts';
 
-/** A group that keeps its sessions until it is released. */
+/** A group whose sessions stay until it is released. */
 export interface Hold {
   release(): void;
 }
@@ -9,7 +9,7 @@ export interface Hold {
 interface Entry {
   readonly key: string;
   holds: number;
-  /** Others serve its adapters now: it takes no more rows, and leaves when its last are answered. */
+  /** True if others serve its adapters now: it takes no more rows, and leaves when its last are answered. */
   isRetired: boolean;
 }
 
@@ -20,19 +20,20 @@ interface Waiter {
 }
 
 /**
- * Which groups of adapters have sessions, within so many bytes. Pure policy: the group used longest ago gives way, but none that is held,
- * i.e. has rows waiting or running, or is being built. Who finds no room waits, first come, first served, holding nothing itself; for it
- * the group that has been here longest takes no more rows and leaves when its last are answered, so that more sorts of adapters than fit are
- * served in turns. One group is let in whatever it takes.
+ * Decides which groups of adapters have sessions, within a number of bytes. It is pure policy: the group used longest ago gives way, but
+ * never one that is being built or held, i.e. has rows waiting or running.
+ * A request that finds no room waits, first come, first served, and holds nothing itself. For the first the group that has been here
+ * longest takes no more rows and leaves when its last are answered, so that more kinds of adapters than fit are served in turns. One group
+ * is let in however much it takes.
  */
 export class SessionRoom {
   readonly #capacity: number;
   readonly #tier: Tier;
   readonly #onLeave: (key: string) => void;
-  /** The longest here first. */
+  /** Groups, the longest present first. */
   readonly #entries = new Map<string, Entry>();
   #waiting: Waiter[] = [];
-  /** Those that take no more rows. */
+  /** Groups that take no more rows. */
   readonly #closing = new Set<string>();
 
   /** `onLeave` closes the sessions of a group. */
@@ -42,25 +43,25 @@ export class SessionRoom {
     this.#onLeave = onLeave;
   }
 
-  /** Groups that have sessions. */
+  /** Number of groups with sessions. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** What they take, a group of more than there is room for counted as all of it. */
+  /** Bytes of all groups; a group larger than the room counts as the whole room. */
   get bytes(): number {
     return this.#tier.used;
   }
 
-  /** The group, held; undefined where it has no sessions, is retired, or makes way for one that waits. */
+  /** Holds a group; undefined if it has no sessions, is retired, or makes way for one that waits. */
   hold(key: string): Hold | undefined {
     const entry = this.#entries.get(key);
     return entry && !entry.isRetired && !this.#closing.has(key) ? this.#held(entry) : undefined;
   }
 
   /**
-   * Takes a group in that has no sessions, or was retired, and holds it; undefined where others wait, or it does not fit beside those that
-   * are held or must `stay`.
+   * Adds a group that has no sessions, or was retired, and holds it. Undefined if others wait, or it does not fit beside groups that are
+   * held or must `stay`.
    */
   admit(key: string, bytes: number, stay: (key: string) => boolean = () => false): Hold | undefined {
     if (this.#waiting.length > 0) return undefined;
@@ -68,7 +69,7 @@ export class SessionRoom {
     return this.hold(key) ?? this.#admit(key, bytes, stay);
   }
 
-  /** Lets a group go whose adapters others serve from now on: at once, or when it is held no more. */
+  /** Retires a group whose adapters others serve from now on: it leaves at once, or when it is no longer held. */
   retire(key: string): void {
     const entry = this.#entries.get(key);
     if (!entry) return;
@@ -76,7 +77,7 @@ export class SessionRoom {
     this.#leaveIfRetired(entry);
   }
 
-  /** The group, held as soon as there is room for its sessions. The caller must hold no other. */
+  /** Holds a group as soon as there is room for its sessions. The caller must hold no other. */
   async wait(key: string, bytes: number, signal: AbortSignal): Promise<Hold> {
     const { promise, resolve } = Promise.withResolvers<Hold>();
     const waiter = { key, bytes, resolve };
@@ -93,14 +94,14 @@ export class SessionRoom {
     }
   }
 
-  /** Notes what a group turned out to take; those used longest ago leave where that is too much. */
+  /** Notes a group's real size; groups used longest ago leave if it is too much. */
   resize(key: string, bytes: number): void {
     if (!this.#entries.has(key)) return;
     this.#tier.resize(key, this.#counted(bytes));
     this.#trim();
   }
 
-  /** A group's sessions ended unasked. */
+  /** Removes a group whose sessions ended unexpectedly. */
   remove(key: string): void {
     if (!this.#entries.delete(key)) return;
     this.#tier.delete(key);
@@ -141,7 +142,7 @@ export class SessionRoom {
     return hold;
   }
 
-  /** A group that is here whose turn has come need not leave first, and is the last to make way. */
+  /** Renews a present group whose turn has come: it need not leave, and is the last to make way. */
   #renew(key: string): void {
     this.#closing.delete(key);
     const entry = this.#entries.get(key);
@@ -157,7 +158,7 @@ export class SessionRoom {
     this.#leave([key]);
   }
 
-  /** What was held while it grew leaves now. */
+  /** Removes groups that could not leave while they were held. */
   #trim(): void {
     while (this.#tier.used > this.#capacity) {
       const leaving = this.#tier.makeRoom(1, this.#isHeld);
@@ -174,7 +175,7 @@ export class SessionRoom {
     }
   }
 
-  /** Lets in who waits, as far as there is room; for the next the one that has been here longest takes no more rows. */
+  /** Lets waiting groups in while there is room. For the next one the group that has been here longest takes no more rows. */
   #advance(): void {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
       const { key, bytes } = next;

@@ -1,11 +1,14 @@
-/** Values kept at once. */
+/** Most values kept. */
 const MAX_SHARED = 256;
 
-/** Equal values as one object: most adapters are laid out alike, and the descriptions of a thousand take 10 MB. */
+/**
+ * Replaces equal values by one object: most adapters are laid out alike, and many equal descriptions would take much memory
+ * (docs/operations.md, Sizes).
+ */
 export class SharedValues<T> {
   readonly #byText = new Map<string, T>();
 
-  /** An equal one that was given before, or else this one. */
+  /** Returns an equal value given before, or else this one. */
   shared(value: T): T {
     const text = JSON.stringify(value);
     const known = this.#byText.get(text);

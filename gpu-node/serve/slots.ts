@@ -1,8 +1,8 @@
 import { Tier } from './tier.ts';
 
-/** Where a batch's adapters go. */
+/** Slots for a batch's adapters. */
 export interface Placement {
-  /** A slot for each adapter asked for. */
+  /** Slot of each adapter asked for. */
   slots: ReadonlyMap<string, number>;
   /** Slots whose weights must be written before the run. */
   load: readonly { adapter: string; slot: number }[];
@@ -14,8 +14,8 @@ export interface Placement {
 export const BASE_SLOT = 0;
 
 /**
- * Which adapter lies in which slot of the stacked weights. Pure: it decides, somebody else copies. Any slot costs the same
- * to write, so the least recently used goes first, but never one of the batch being placed.
+ * Decides which adapter is in which slot of the stacked weights; copying is the caller's part. Any slot costs the same to write, so the
+ * least recently used one is replaced first, but never one of the batch being placed.
  */
 export class SlotTable {
   readonly capacity: number;
@@ -23,14 +23,14 @@ export class SlotTable {
   readonly #slots = new Map<string, number>();
   readonly #free: number[];
 
-  /** `capacity` adapters, besides the base. */
+  /** `capacity` is the number of adapters, besides the base. */
   constructor(capacity: number) {
     this.capacity = capacity;
     this.#tier = new Tier({ capacity });
     this.#free = Array.from({ length: capacity }, (_, i) => capacity - i);
   }
 
-  /** Adapters in a slot, least recently used first. */
+  /** Adapters with a slot, least recently used first. */
   get resident(): string[] {
     return this.#tier.keys;
   }
@@ -39,7 +39,7 @@ export class SlotTable {
     return this.#tier.has(adapter);
   }
 
-  /** @throws {RangeError} for more distinct adapters than there are slots. */
+  /** Gives each adapter a slot. @throws {RangeError} for more distinct adapters than there are slots. */
   place(adapters: Iterable<string>): Placement {
     const wanted = new Set(adapters);
     if (wanted.size > this.capacity) {
@@ -59,7 +59,7 @@ export class SlotTable {
     return { slots, load, evicted };
   }
 
-  /** Frees an adapter's slot; its weights may stay there, as no row will point at them. */
+  /** Frees an adapter's slot. Its weights may stay there, because no row will point at them. */
   drop(adapter: string): void {
     if (this.#tier.delete(adapter)) this.#release(adapter);
   }

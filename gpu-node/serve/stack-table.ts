@@ -2,10 +2,10 @@ import { type PartNumbers, SIZE, type Stack } from '../parts/part.ts';
 import { type Feeds, tensor } from '../runtime/session.ts';
 import { type Placement, SlotTable } from './slots.ts';
 
-/** Ranks and label counts are rounded up to powers of two, so that few shapes of stack serve all adapters. */
+/** Smallest size of stacks. Ranks and label counts are rounded up to powers of two, so that few shapes of stack serve all adapters. */
 const SMALLEST_SIZE = 8;
 
-/** The size of stacks that hold all these adapters; 0 where there are none, so that a part that no row of a run has costs next to nothing. */
+/** The size of stacks that hold all these adapters; 0 without adapters, so that a part that no row needs costs next to nothing. */
 export function stackSize(adapters: Iterable<PartNumbers>): number {
   let size = 0;
   for (const adapter of adapters) {
@@ -20,7 +20,7 @@ export function slotBytes(stacks: readonly Stack[], size: number): number {
   return stacks.reduce((sum, stack) => sum + elementsOf(stack, size) * Float32Array.BYTES_PER_ELEMENT, 0);
 }
 
-/** What the stacks of each part may take of so many bytes: half is parted by what a small adapter takes there, half equally, for large ones. */
+/** Divides bytes among the parts' stacks: half in proportion to a small adapter's size there, and half equally, for large adapters. */
 export function stackBudgets(parts: readonly (readonly Stack[])[], bytes: number): number[] {
   const needs = parts.map((stacks) => slotBytes(stacks, SMALLEST_SIZE));
   const all = needs.reduce((sum, need) => sum + need, 0);
@@ -28,20 +28,20 @@ export function stackBudgets(parts: readonly (readonly Stack[])[], bytes: number
 }
 
 /**
- * Adapters' tensors of one part stacked by slot, as a graph's inputs. Slot 0, the bare base, stays zero. The arrays are read in place
- * by a run: change them between runs only.
+ * Adapters' tensors of one part stacked by slot, as a graph's inputs. Slot 0, the bare base, stays zero. A run reads the arrays in place:
+ * change them between runs only.
  */
 export class StackTable {
   readonly size: number;
   readonly #table: SlotTable;
   readonly #slotBytes: number;
-  /** Slots that were ever written, the bare base's among them. */
+  /** Number of slots that were ever written, including the bare base's. */
   #written = 1;
   readonly #stacks: readonly { stack: Stack; elements: number; data: Float32Array }[];
   /** Inputs of the graph by name, float32 `[slots, ...]`. */
   readonly feeds: Feeds;
 
-  /** `capacity` adapters. Pages of slots that were never written take no memory. */
+  /** `capacity` is the number of adapters. Pages of slots that were never written take no memory. */
   constructor(stacks: readonly Stack[], size: number, capacity: number) {
     this.size = size;
     this.#slotBytes = slotBytes(stacks, size);
@@ -62,12 +62,12 @@ export class StackTable {
     return this.#table.capacity;
   }
 
-  /** Slots taken. */
+  /** Number of taken slots. */
   get taken(): number {
     return this.#table.resident.length;
   }
 
-  /** Memory that it takes: pages of slots that were never written take none. */
+  /** Bytes of the written slots; pages of other slots take no memory. */
   get bytes(): number {
     return this.#written * this.#slotBytes;
   }
@@ -76,7 +76,7 @@ export class StackTable {
     return this.#table.has(adapter);
   }
 
-  /** Gives each adapter a slot, writing those that have none; at most `capacity` at once. */
+  /** Gives each adapter a slot, and writes those that had none; at most `capacity` at once. */
   place(adapters: ReadonlyMap<string, PartNumbers>): Placement {
     const placement = this.#table.place(adapters.keys());
     for (const { adapter, slot } of placement.load) this.#write(adapters.get(adapter)!, slot);

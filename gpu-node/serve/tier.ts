@@ -1,4 +1,4 @@
-/** What a tier was asked for, and what it gave up to make room. */
+/** Counts of a tier's requests and evictions. */
 export interface TierCounts {
   hits: number;
   misses: number;
@@ -8,33 +8,33 @@ export interface TierCounts {
 export const noCounts = (): TierCounts => ({ hits: 0, misses: 0, evictions: 0 });
 
 export interface TierOptions {
-  /** What it holds at most, in the unit of sizes: bytes, or slots. */
+  /** Most that it holds, in the unit of sizes: bytes, or slots. */
   capacity: number;
-  /** What loading anything costs besides its size, in the same unit; 0 where all that counts is when it was used. */
+  /** Fixed cost of any load besides its size, in the same unit; 0 makes the time of the last use decide alone. */
   overhead?: number;
-  /** Where several tables count together. */
+  /** Counts to share with other tables. */
   counts?: TierCounts;
 }
 
 interface Entry {
   readonly size: number;
-  /** What the tier would lose with it. */
+  /** The tier's loss if the adapter leaves. */
   worth: number;
 }
 
 /**
- * Which adapters one tier of memory holds. Pure policy: what is worth least gives way, which is the least recently used,
- * weighed by what loading it again costs for the room it takes (GreedyDual-Size: Cao & Irani 1997). A load costs a fixed
- * overhead and its size, so of two adapters used alike the small one stays. What is held never leaves.
+ * Decides which adapters one tier of memory holds. It is pure policy: the adapter worth least gives way. Worth is recency of use, weighed
+ * by the cost of loading again for the room taken (GreedyDual-Size: Cao & Irani 1997). A load costs a fixed overhead and its size, so of
+ * two adapters used alike the small one stays. A held adapter never leaves.
  */
 export class Tier {
   readonly counts: TierCounts;
   readonly #capacity: number;
   readonly #overhead: number;
-  /** Least recently used first. */
+  /** Adapters, least recently used first. */
   readonly #entries = new Map<string, Entry>();
   #used = 0;
-  /** The worth of what was evicted last, at which everything used since begins: so the unused grow old. */
+  /** Worth of the last evicted adapter. Everything used since starts from it, so that unused adapters grow old. */
   #age = 0;
 
   constructor({ capacity, overhead = 0, counts = noCounts() }: TierOptions) {
@@ -43,17 +43,17 @@ export class Tier {
     this.counts = counts;
   }
 
-  /** Adapters. */
+  /** Number of adapters. */
   get count(): number {
     return this.#entries.size;
   }
 
-  /** The sum of their sizes, more than the capacity only by what they grew. */
+  /** Sum of the adapters' sizes; it exceeds the capacity only by their growth. */
   get used(): number {
     return this.#used;
   }
 
-  /** Least recently used first. */
+  /** Keys of the adapters, least recently used first. */
   get keys(): string[] {
     return [...this.#entries.keys()];
   }
@@ -62,7 +62,7 @@ export class Tier {
     return this.#entries.has(key);
   }
 
-  /** Asks for an adapter: whether it is here. What asks again for the same use is not counted. */
+  /** Asks for an adapter; returns whether it is here. A repeated request for the same use is not counted. */
   use(key: string, counted = true): boolean {
     const entry = this.#entries.get(key);
     if (counted) this.counts[entry ? 'hits' : 'misses']++;
@@ -71,8 +71,7 @@ export class Tier {
   }
 
   /**
-   * Takes an adapter in that is not here, and gives those that leave for it; undefined, and nothing changes, where it does
-   * not fit beside what is held.
+   * Adds an adapter and returns the adapters that leave for it. Undefined, and nothing changes, if it does not fit beside the held ones.
    */
   add(key: string, size: number, isHeld: (key: string) => boolean = () => false): string[] | undefined {
     const leaving = this.makeRoom(this.#used + size - this.#capacity, isHeld);
@@ -82,7 +81,7 @@ export class Tier {
     return leaving;
   }
 
-  /** Gives up adapters that take so much together, and says which; undefined, and nothing changes, where the others are held. */
+  /** Evicts adapters of at least this total size and returns them. Undefined, and nothing changes, if the others are held. */
   makeRoom(room: number, isHeld: (key: string) => boolean = () => false): string[] | undefined {
     const leaving = this.#toFree(room, isHeld);
     for (const each of leaving ?? []) {
@@ -93,14 +92,14 @@ export class Tier {
     return leaving;
   }
 
-  /** Notes that an adapter here takes more than it did, or less; what it takes beyond the capacity is the caller's to make room for. */
+  /** Notes an adapter's new size. The caller must make room for any excess over the capacity. */
   resize(key: string, size: number): void {
     const { size: before, worth } = this.#entries.get(key)!;
     this.#used += size - before;
     this.#entries.set(key, { size, worth });
   }
 
-  /** Lets an adapter go that somebody deleted. */
+  /** Removes a deleted adapter. */
   delete(key: string): boolean {
     this.#used -= this.#entries.get(key)?.size ?? 0;
     return this.#entries.delete(key);

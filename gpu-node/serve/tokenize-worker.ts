@@ -8,7 +8,7 @@ export interface TokenizeWorkerData {
 }
 
 export interface TextToTokenize {
-  /** Id of the base model whose tokens they are to be. */
+  /** Id of the base model for whose tokenizer the texts are. */
   base: string;
   text: string;
   maxLength: number;
@@ -17,7 +17,7 @@ export interface TextToTokenize {
 const tokenizers = new Map(
   (workerData as TokenizeWorkerData).bases.map(({ id, folder }): [string, Promise<Tokenizer>] => {
     const tokenizer = loadTokenizer(folder, id);
-    // A failure is the answer of the calls that need it; without this it would end the process before the first came.
+    // The calls that need it report the failure; without this it would end the process before the first came.
     tokenizer.catch(() => {});
     return [id, tokenizer];
   }),

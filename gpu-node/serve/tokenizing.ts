@@ -12,7 +12,7 @@ interface Request extends Waiting {
   reject(error: unknown): void;
 }
 
-/** Tokenizes off the calling thread, one request after the other, fair between tenants by their characters. */
+/** Tokenizes off the calling thread, one request after another, fair between tenants by characters. */
 export class Tokenizing {
   readonly #waiting = new FairQueue<Request>();
   readonly #worker: LastingWorker<TokenizeHandlers>;
@@ -28,7 +28,7 @@ export class Tokenizing {
     await this.#worker.call('ready', null);
   }
 
-  /** Tokens of a request's texts. Where the signal is aborted before their turn nothing is done, and nothing answered. */
+  /** Tokenizes a request's texts. If the signal is aborted before their turn, nothing is done and nothing answered. */
   tokenize(tenant: string, texts: readonly TextToTokenize[], signal: AbortSignal): Promise<EncodedText[]> {
     const cost = texts.reduce((sum, { text }) => sum + text.length, 0);
     return new Promise((resolve, reject) => {

@@ -1,12 +1,12 @@
-/** Adapters that may wait to be loaded ahead of their use. */
+/** Most adapters that may wait to be loaded ahead of their use. */
 const MAX_WAITING = 1000;
-/** Loads at once, so that those that somebody waits for find room beside them. */
+/** Most loads at once, so that loads that somebody waits for find room beside them. */
 const MAX_LOADS = 4;
 
 export interface WarmerOptions {
   load(bundle: string): Promise<void>;
   onFailure(bundle: string, error: unknown): void;
-  /** Passes between the starts of two loads: nobody waits for them, and runs want the cores. */
+  /** Resolves after the pause between two loads: nobody waits for them, and runs want the cores. */
   rest(): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export class Warmer {
     this.#options = options;
   }
 
-  /** Takes in as many bundles as it has room for, in order, and says how many. */
+  /** Adds as many bundles as it has room for, in order, and returns their number. */
   add(bundles: readonly string[]): number {
     let accepted = 0;
     for (const bundle of bundles) {
@@ -33,7 +33,7 @@ export class Warmer {
     return accepted;
   }
 
-  /** Forgets what waits. */
+  /** Forgets the waiting bundles. */
   stop(): void {
     this.#waiting.clear();
   }

@@ -3,11 +3,11 @@ import { AppError } from '../../shared/errors.ts';
 import type { MethodType } from '../../shared/methods/index.ts';
 import type { PeftMethod } from '../methods/method.ts';
 
-/** What a tensor's name, type, shape and place take in a file's header, at most. */
+/** Most bytes of a tensor's entry in a file's header: name, type, shape and offsets. */
 const HEADER_ENTRY_BYTES = 256;
 
 /**
- * That an adapter of tensors of these shapes can be stored, which is better known before it is trained than after.
+ * Checks before training that an adapter with tensors of these shapes can be stored.
  * @throws AppError `invalid_request` at the field that decides its size
  */
 export function requireStorable(

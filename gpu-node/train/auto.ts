@@ -12,22 +12,22 @@ import { methodOf } from '../methods/index.ts';
 import { given } from '../methods/method.ts';
 import type { Architecture } from '../models/model.ts';
 
-/** What `"auto"` is decided from. */
+/** The facts by which `"auto"` is decided. */
 export interface TrainingFacts {
-  /** Tokens of each training text, special tokens included, before truncation. */
+  /** Number of tokens of each training text before truncation, special tokens included. */
   readonly lengths: readonly number[];
-  /** What the base model takes and has. */
+  /** Architecture of the base model. */
   readonly architecture: Architecture;
   readonly poolings: readonly Pooling[];
-  /** What trains fastest on this machine. */
+  /** The fastest precision for training on this machine. */
   readonly fastestPrecision: BasePrecision;
 }
 
-/** Longest text that `max_length: "auto"` keeps whole; attention's cost grows with the square. */
+/** Longest text that `max_length: "auto"` keeps whole; attention's cost grows with the square of the length. */
 const AUTO_MAX_LENGTH = 256;
 const LENGTH_STEP = 16;
 
-/** Replaces every `"auto"` of a method. @throws AppError where the base model cannot pool as asked */
+/** Replaces every `"auto"` of a method. @throws AppError if the base model cannot pool as asked */
 export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftConfig {
   const config = {
     ...methodOf(request).resolve(request, facts.architecture),
@@ -44,7 +44,7 @@ export function resolveMethod(request: PeftRequest, facts: TrainingFacts): PeftC
   return config;
 }
 
-/** Replaces every `"auto"` of the hyperparameters. @throws AppError where max_length is beyond the base model */
+/** Replaces every `"auto"` of the hyperparameters. @throws AppError if max_length exceeds the base model's */
 export function resolveHyperparameters(
   request: HyperparametersRequest,
   method: PeftConfig,
@@ -73,8 +73,8 @@ export function resolveHyperparameters(
 }
 
 /**
- * Small sets take smaller batches, that is more steps: 100 rows of AG News reach a validation F1 of 0.885 in batches of 8,
- * 0.854 in batches of 16.
+ * Batch size by number of examples. Small sets take smaller batches and so more steps, which reaches a higher F1 (docs/experiments.md, How
+ * the defaults were chosen).
  */
 function autoBatchSize(examples: number): number {
   if (examples < 200) return 8;
@@ -82,15 +82,15 @@ function autoBatchSize(examples: number): number {
 }
 
 /**
- * More passes over fewer examples: 20 over a hundred, 10 over five hundred, 4 over five thousand. Training ends sooner where passes no
- * longer help.
+ * Number of epochs by number of examples: more passes over fewer examples, such as 20 over a hundred, 10 over five hundred, 4 over five
+ * thousand. Training ends earlier if passes no longer help.
  */
 function autoEpochs(examples: number): number {
   if (examples >= 20_000) return 2;
   return Math.max(3, Math.min(20, Math.round(10 * (500 / Math.max(1, examples)) ** 0.45)));
 }
 
-/** Room for 98 of 100 texts as they are, behind what virtual tokens there are. */
+/** Length that leaves 98 of 100 texts whole, behind the virtual tokens. */
 function autoMaxLength(
   { lengths, architecture: { maxLength } }: TrainingFacts,
   virtualTokens: number,

@@ -7,26 +7,26 @@ import { decodeCheckpoint, encodeCheckpoint, type SavedState, type TrainingShape
 import type { CheckpointSpec, TrainingEvent } from './protocol.ts';
 
 export interface CheckpointFileOptions extends CheckpointSpec {
-  /** SHA-256 of what is trained. */
+  /** SHA-256 of the training task. */
   task: string;
-  /** What the bits of a result depend on beside the task. */
+  /** Description of everything else that the bits of a result depend on. */
   machine: string;
   onEvent(event: TrainingEvent): void;
-  /** Called when the file is there, whole. */
+  /** Called when the file is complete. */
   onSaved(): void | Promise<void>;
-  /** Milliseconds. */
+  /** Current time in milliseconds. */
   now?: () => number;
 }
 
 /**
- * Where a training's state is saved to, so that it outlives the process, and what an earlier attempt left. Nothing that goes wrong here
- * fails the training: it is said in an event.
+ * Saves a training's state to a file, so that it outlives the process, and loads an earlier attempt's. A failure here never fails the
+ * training: an event reports it.
  */
 export class CheckpointFile {
   readonly #options: CheckpointFileOptions;
   readonly #now: () => number;
   #due: number;
-  /** The last reason why it could not be saved; said once. */
+  /** The last reason why saving failed; each is reported once. */
   #failure = '';
 
   constructor(options: CheckpointFileOptions) {
@@ -35,7 +35,7 @@ export class CheckpointFile {
     this.#due = this.#now() + options.interval;
   }
 
-  /** What an earlier attempt saved; undefined where there is none, or it does not fit. */
+  /** The state that an earlier attempt saved; undefined if there is none, or it does not fit. */
   async load(shape: TrainingShape): Promise<SavedState | undefined> {
     const { resume, task, machine, onEvent } = this.#options;
     if (!resume) return undefined;
@@ -58,14 +58,14 @@ export class CheckpointFile {
     }
   }
 
-  /** Saves the state where the last time is long enough ago. */
+  /** Saves the state if the last save is long enough ago. */
   async saveIfDue(save: () => SavedState): Promise<void> {
     if (this.#now() < this.#due) return;
     await this.save(save());
     this.#due = this.#now() + this.#options.interval;
   }
 
-  /** Saves the state: beside the file first, so that a file of that name is always whole. */
+  /** Saves the state under another name first, so that the file is always complete. */
   async save(state: SavedState): Promise<void> {
     const { file, task, machine, onSaved } = this.#options;
     const bytes = [...state.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);

@@ -12,12 +12,12 @@ import {
 } from '../../shared/safetensors.ts';
 
 /*
- * A checkpoint is a safetensors file: the tensors of a training's state, and the rest of it as JSON in the metadata's `checkpoint`.
- * Its bytes come from a store that another machine wrote to, so that nothing in it is believed before it is checked.
+ * A checkpoint is a safetensors file: the tensors of a training's state, and the rest of it as JSON in the metadata's `checkpoint`. Its
+ * bytes come from a store that another machine wrote to, so they are checked before anything is believed.
  */
 
 const count = z.int().nonnegative();
-/** What a seeded generator is at; from all zeros it would give nothing but zeros. */
+/** State of a seeded generator; all zeros are refused, because it would then give only zeros. */
 const randomState = z
   .array(z.int().min(0).max(0xffffffff))
   .length(4)
@@ -25,19 +25,19 @@ const randomState = z
 
 const epochLoss = z.strictObject({ epoch: z.int().positive(), loss: z.number() });
 
-/** What of a training's state is no tensor. */
+/** The parts of a training's state that are no tensors. */
 export const trainingPosition = z.strictObject({
-  /** The epoch under way, from 1, how many of its batches are done, and what these add to its mean loss. */
+  /** The current epoch, from 1, the number of its finished batches, and their sum in its mean loss. */
   epoch: z.int().positive(),
   batch: count,
   loss: z.number(),
-  /** Whether it has gone back once from a divergence. */
+  /** True if training has gone back once from a divergence. */
   backed_off: z.boolean(),
-  /** The epoch that is kept so far and its mean loss; null before the first has ended. */
+  /** The kept epoch and its mean loss; null before the first has ended. */
   kept: epochLoss.nullable(),
-  /** The order's generator as it was when the epoch began. Dropout is drawn by `steps_run`. */
+  /** State of the order's generator when the epoch began. Dropout is drawn by `steps_run`. */
   order: randomState,
-  /** Of the descent under way: its steps, what its loss watch has summed, and the best F1 so far. */
+  /** State of the current descent: its steps, its loss watch's sum, and the best F1 so far. */
   descent: z.strictObject({
     steps: count,
     watched: z.number(),
@@ -49,9 +49,9 @@ export type TrainingPosition = z.infer<typeof trainingPosition>;
 
 const checkpointHeader = z.strictObject({
   format: z.literal(1),
-  /** SHA-256 of what is trained and on what, so that no other training goes on from it. */
+  /** SHA-256 of the task and its data, so that no other training resumes from it. */
   task: sha256Hex,
-  /** What the bits of a result depend on beside the task, in words. */
+  /** Description of everything else that the bits of a result depend on. */
   machine: z.string().regex(/^[\w .,:()@+-]{1,200}$/),
   position: trainingPosition,
 });
@@ -59,7 +59,7 @@ const checkpointHeader = z.strictObject({
 /** A training's state between two steps. */
 export interface SavedState {
   readonly position: TrainingPosition;
-  /** By kind and name, e.g. `mean/classifier.weight`; `logits` are those of the kept epoch's validation. */
+  /** Tensors by kind and name, e.g. `mean/classifier.weight`; `logits` are those of the kept epoch's validation. */
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
@@ -68,7 +68,7 @@ export interface Checkpoint extends SavedState {
   readonly machine: string;
 }
 
-/** What a state must fit. */
+/** The sizes that a state must fit. */
 export interface TrainingShape {
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly labels: number;
@@ -77,16 +77,16 @@ export interface TrainingShape {
   readonly stepsPerEpoch: number;
 }
 
-/** Keeps training's state for whoever goes on from it. */
+/** Keeps training's state for an attempt that resumes it. */
 export interface Checkpoints {
-  /** What to go on from; undefined: from the beginning. */
+  /** The state to resume from; undefined starts from the beginning. */
   load(shape: TrainingShape): Promise<SavedState | undefined>;
-  /** Asked after every step; takes the state where it is time to. The tensors in it change with the next step. */
+  /** Called after every step; it calls `save` if a save is due. The tensors change with the next step. */
   saveIfDue(save: () => SavedState): Promise<void>;
   save(state: SavedState): Promise<void>;
 }
 
-/** Of each parameter: its value, the optimizer's two means, its average, and its value at the start and in the kept epoch. */
+/** Tensors of each parameter: its value, the optimizer's two means, its average, and its value at the start and in the kept epoch. */
 const TENSOR_KINDS = ['parameter', 'mean', 'square', 'average', 'start', 'kept'] as const;
 export type TensorKind = (typeof TENSOR_KINDS)[number];
 export const LOGITS = 'logits';
@@ -101,9 +101,9 @@ export function encodeCheckpoint({ task, machine, position, tensors }: Checkpoin
 }
 
 /**
- * Reads a checkpoint that may have been crafted: every tensor is one that the task has, in its shape and finite, and every number
- * one that training comes to.
- * @throws AppError `invalid_request` that says what does not fit
+ * Reads a checkpoint that may have been crafted. Every tensor must belong to the task, in its shape and finite, and every number must be
+ * one that training can reach.
+ * @throws AppError `invalid_request` naming what does not fit
  */
 export function decodeCheckpoint(file: Uint8Array, task: string, shape: TrainingShape): Checkpoint {
   if (file.byteLength > MAX_CHECKPOINT_BYTES)
@@ -133,7 +133,7 @@ function parseMetadata(text: string | undefined): z.infer<typeof checkpointHeade
   fail(`has a wrong ${issue?.path.join('.').slice(0, 120) || 'header'}: ${issue?.message.slice(0, 200)}`);
 }
 
-/** That training can have come to where it says it is. */
+/** Checks that training can have reached this position. */
 function checkPosition(position: TrainingPosition, { epochs, stepsPerEpoch }: TrainingShape): void {
   const { epoch, batch, kept } = position;
   if (epoch > epochs) fail(`is in epoch ${epoch}, training has ${epochs}`);
@@ -143,7 +143,7 @@ function checkPosition(position: TrainingPosition, { epochs, stepsPerEpoch }: Tr
   }
 }
 
-/** The shape of each tensor that a state at this position has. */
+/** The shape of each tensor of a state at this position. */
 function expectedTensors(
   { kept }: TrainingPosition,
   { parameters, labels, validationRows }: TrainingShape,

@@ -1,17 +1,16 @@
-/** Steps of the running mean, and the examples that they hold at least: one example alone may well have a loss of 20. */
+/** Steps of the running mean, and the examples that they hold at least: a single example may well have a loss of 20. */
 const MEAN_STEPS = 16;
 const MEAN_EXAMPLES = 256;
 /**
- * How many times the loss of guessing is too much. On AG News and irony (MiniLM, LoRA r 8, batches of 16) the running mean stays
- * below 1.02 times at learning rates that learn, up to 0.01; within 60 steps it comes to 1.8 at 0.03, which learns nothing, and to between 2.5
- * and 100 from 0.1 on.
+ * Multiple of the loss of guessing that counts as divergence. Runs that learn stay far below it, and runs that diverge soon exceed it
+ * (docs/experiments.md, How the defaults were chosen).
  */
 const EXPLODED = 2;
 
-/** Training that ran away; the message says what was seen. */
+/** The error of a training that diverged; its message gives the numbers. */
 export class Divergence extends Error {
   override name = 'Divergence';
-  /** The running mean of the loss, or null where there is no number. */
+  /** The running mean of the loss; null if it is no number. */
   readonly loss: number | null;
 
   constructor(message: string, loss: number | null) {
@@ -20,16 +19,16 @@ export class Divergence extends Error {
   }
 }
 
-/** What a watch remembers: the steps it saw, and their decaying sum. */
+/** State of a watch: the number of steps, and their decaying sum. */
 export interface LossWatchState {
   readonly steps: number;
   readonly sum: number;
 }
 
 /**
- * Watches a classifier's loss. Cross entropy has a yardstick that no setting moves: who always answers every label with the same
- * probability has a loss of ln(labels), whatever the data and the weights of the labels. A single batch may well be above; a mean
- * over many steps of twice that is a classifier that is surely wrong, which healthy training never passes through.
+ * Watches a classifier's loss. Cross entropy has a fixed yardstick: giving every label the same probability has a loss of ln(labels),
+ * whatever the data and the weights of the labels. A single batch may well exceed it. A mean of twice that over many steps means a
+ * classifier that is surely wrong, which healthy training never passes through.
  */
 export class LossWatch {
   readonly #guessing: number;
@@ -46,13 +45,13 @@ export class LossWatch {
     return { steps: this.#steps, sum: this.#sum };
   }
 
-  /** Goes on from where another was. */
+  /** Continues from another watch's state. */
   restore({ steps, sum }: LossWatchState): void {
     this.#steps = steps;
     this.#sum = sum;
   }
 
-  /** Takes the loss of a step and the norm of its gradients. @throws {Divergence} */
+  /** Takes a step's loss and the norm of its gradients. @throws {Divergence} */
   step(loss: number, norm: number): void {
     requireFinite(loss, 'the loss');
     requireFinite(norm, "the gradient's norm");
@@ -66,7 +65,7 @@ export class LossWatch {
   }
 }
 
-/** @throws {Divergence} where any of the values is no finite number */
+/** @throws {Divergence} if any of the values is not finite */
 export function requireAllFinite(values: Float32Array, what: string): void {
   requireFinite(values.find((value) => !Number.isFinite(value)) ?? 0, what);
 }

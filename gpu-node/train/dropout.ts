@@ -3,17 +3,17 @@ import type { Random } from '../random.ts';
 import { type Feeds, tensor } from '../runtime/session.ts';
 import type { DropoutMask } from './graph.ts';
 
-/** Masks are made of bytes, so a probability is a multiple of this. */
+/** Steps of a probability: masks are made of bytes. */
 const LEVELS = 256;
 
-/** The probability to keep an element that the masks realize: 1 - dropout, rounded to a 256th. */
+/** The probability with which the masks keep an element: 1 - dropout, rounded to a 256th. */
 export function keepProbability(dropout: number): number {
   return Math.max(1, Math.round((1 - dropout) * LEVELS)) / LEVELS;
 }
 
 /**
- * Draws dropout masks, millions of elements a step: two random bytes at a time become two mask bytes by one look-up.
- * The buffers are reused, so a draw invalidates the one before.
+ * Draws dropout masks, millions of elements per step: one look-up turns two random bytes into two mask bytes. The buffers are reused, so a
+ * draw invalidates the one before.
  */
 export class DropoutMasks {
   readonly #masks: readonly DropoutMask[];
@@ -52,7 +52,7 @@ export class DropoutMasks {
   }
 }
 
-/** For each pair of random bytes the pair of mask bytes: 1 where a byte is below `kept`. */
+/** A table from each pair of random bytes to a pair of mask bytes: 1 if a byte is below `kept`. */
 function pairTable(kept: number): Uint16Array {
   const bit = (byte: number) => (byte < kept ? 1 : 0);
   return Uint16Array.from({ length: 65_536 }, (_, pair) => bit(pair & 0xff) | (bit(pair >> 8) << 8));

@@ -11,7 +11,7 @@ export interface Parameter {
   readonly data: Float32Array;
 }
 
-/** Everything that a task trains, as it is before the first step; the same seed gives the same tensors. */
+/** All tensors that a task trains, before the first step. The same seed gives the same tensors. */
 export async function initialParameters(task: TrainingTask, seed: number): Promise<Parameter[]> {
   const derived = await derivedTensors(task, seed);
   return taskTrainables(task).map((trainable) => {
@@ -21,12 +21,12 @@ export async function initialParameters(task: TrainingTask, seed: number): Promi
   });
 }
 
-/** Each tensor has random numbers of its own. */
+/** The random numbers of one tensor. */
 function randomOf(seed: number, name: string): Random {
   return new Random(seed, `init ${name}`);
 }
 
-/** The tensors that start from the base model's weights: all of them in one graph. */
+/** Computes the tensors that start from the base model's weights, all in one graph. */
 async function derivedTensors(task: TrainingTask, seed: number): Promise<Outputs> {
   const { base } = task;
   const graph = new Graph('initialize');

@@ -4,7 +4,7 @@ import { serveCalls } from '../runtime/worker-thread.ts';
 import { type LaneSetup, type Part, TrainingLane } from './lane.ts';
 
 export interface StepCall {
-  /** Of the step, among all of the training. */
+  /** Number of the step within the training. */
   readonly number: number;
   readonly parameters: readonly Float32Array[];
   readonly parts: readonly Part[];
@@ -17,7 +17,7 @@ export interface EvaluateCall {
 }
 
 const lane = TrainingLane.create(workerData as LaneSetup);
-// A failure is every call's answer; without this it would end the process before the first call came.
+// Every call reports the failure; without this it would end the process before the first call came.
 lane.catch(() => {});
 
 const handlers = {

@@ -4,7 +4,7 @@ import { type Feeds, floats, Session, type SessionOptions, tensor } from '../run
 import { DropoutMasks } from './dropout.ts';
 import type { DropoutMask } from './graph.ts';
 
-/** What a lane builds its sessions from. */
+/** The inputs from which a lane builds its sessions. */
 export interface LaneSetup {
   /** ONNX models of `trainingGraph` and `evaluationGraph`. */
   readonly training: Uint8Array;
@@ -14,7 +14,7 @@ export interface LaneSetup {
   /** Probability that dropout keeps an element. */
   readonly keep: number;
   readonly seed: number;
-  /** Tells this lane's random numbers from those of others. */
+  /** Number of the lane, which gives it random numbers of its own. */
   readonly lane: number;
   readonly options: Pick<SessionOptions, 'device' | 'threads' | 'weightsFolder'>;
 }
@@ -22,9 +22,9 @@ export interface LaneSetup {
 /** Some texts of a batch. */
 export interface Part {
   readonly tokens: TokenBatch;
-  /** `[rows]`. */
+  /** Labels, `[rows]`. */
   readonly labels: Int32Array;
-  /** Of the batch's weight in the loss. */
+  /** Share of the batch's weight in the loss. */
   readonly share: number;
 }
 
@@ -34,11 +34,11 @@ export interface StepResult {
   readonly gradients: readonly Float32Array[];
 }
 
-/** Computes parts of batches, one run each, on sessions of its own; parameters come with each call, in the setup's order. */
+/** Computes parts of batches on sessions of its own, one run each. Parameters come with each call, in the setup's order. */
 export class TrainingLane {
   readonly #setup: LaneSetup;
   readonly #training: Session;
-  /** Made when it is first asked for logits: training starts sooner. */
+  /** Session for logits; it is made at its first use, so that training starts sooner. */
   #evaluation: Session | undefined;
   readonly #masks: DropoutMasks;
 
@@ -56,8 +56,8 @@ export class TrainingLane {
   }
 
   /**
-   * Loss and gradients of the parts, each times its share, summed in their order. `number` tells the step's dropout from that of others: no
-   * state outlives a step.
+   * Loss and gradients of the parts, each times its share, summed in order. `number` gives the step its own dropout: no state outlives a
+   * step.
    */
   async step(
     number: number,
@@ -81,7 +81,7 @@ export class TrainingLane {
     return { loss, gradients };
   }
 
-  /** An output of the evaluation graph for each batch, its rows one after the other. */
+  /** An output of the evaluation graph for each batch, with the rows one after another. */
   async evaluate(
     output: 'logits' | 'features',
     parameters: readonly Float32Array[],

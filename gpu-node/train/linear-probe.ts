@@ -1,6 +1,6 @@
 import { softmax } from '../../shared/metrics.ts';
 
-/** Vectors that a linear classifier is fitted to. */
+/** Vectors and labels to fit a linear classifier to. */
 export interface ProbeInput {
   /** `[rows, width]`, row-major. */
   readonly features: Float32Array;
@@ -8,7 +8,7 @@ export interface ProbeInput {
   /** The label of each row. */
   readonly actual: ArrayLike<number>;
   readonly labels: number;
-  /** Weight of each label in the loss; all 1 where absent. */
+  /** Weight of each label in the loss; by default all 1. */
   readonly classWeights?: readonly number[];
 }
 
@@ -18,19 +18,19 @@ export interface Probe {
   readonly bias: Float32Array;
 }
 
-/** Most steps of the search, and the largest element of the gradient that ends it. */
+/** Most steps of the search; below it, the largest element of the gradient that ends it. */
 const MAX_ITERATIONS = 100;
 const TOLERANCE = 1e-4;
-/** Earlier steps that stand for the curvature. */
+/** Number of earlier steps that approximate the curvature. */
 const MEMORY = 10;
 const MAX_HALVINGS = 20;
-/** What a step must lower the loss by, relative to what its slope promises (Armijo). */
+/** Part of the decrease promised by the slope that a step must reach (Armijo). */
 const SUFFICIENT = 1e-4;
 
 /**
- * Multinomial logistic regression as scikit-learn's `LogisticRegression(C=1)` has it, on the features divided by their mean length: the
- * summed cross entropy plus half the squared weights, the bias free, minimized by L-BFGS (Liu and Nocedal 1989). Deterministic; the
- * weights given back are for the features as they are.
+ * Fits multinomial logistic regression like scikit-learn's `LogisticRegression(C=1)`, on the features divided by their mean length. It
+ * minimizes the summed cross entropy plus half the squared weights, with a free bias, by L-BFGS (Liu and Nocedal 1989). It is
+ * deterministic. The returned weights are for the undivided features.
  */
 export function fitLinearProbe(input: ProbeInput): Probe {
   const { features, width, labels } = input;
@@ -54,7 +54,7 @@ interface Loss {
   readonly gradient: Float64Array;
 }
 
-/** The loss and its gradient at a point that holds the weights `[labels, width]` and then the biases. */
+/** The loss and its gradient at a point, which holds the weights `[labels, width]` and then the biases. */
 function lossOf({ features, width, actual, labels, classWeights }: ProbeInput, point: Float64Array): Loss {
   const gradient = new Float64Array(point.length);
   const biases = labels * width;
@@ -115,7 +115,7 @@ function minimize(loss: (point: Float64Array) => Loss, start: Float64Array): Flo
   return point;
 }
 
-/** The direction to go, from the gradient and the curvature along the last steps (the two-loop recursion). */
+/** The search direction from the gradient and the curvature along the last steps (the two-loop recursion). */
 function descent(gradient: Float64Array, memory: readonly Curvature[]): Float64Array {
   const direction = gradient.map((x) => -x);
   const shares = memory.toReversed().map(({ step, change }) => {

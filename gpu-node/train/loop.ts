@@ -15,45 +15,45 @@ import { type EpochResult, type Snapshot, TrainingState } from './state.ts';
 import { fitTemperature } from './temperature.ts';
 
 /**
- * Epochs in a row that are clearly worse than the best, after which training stops. That nothing is left to learn is no reason: steps
- * of ever lower learning rates still help where the training loss is next to 0 (docs/experiments.md).
+ * Consecutive epochs clearly worse than the best after which training stops. A low training loss is no reason to stop: steps of ever lower
+ * learning rates still help then (docs/experiments.md).
  */
 const PATIENCE = 3;
-/** What the learning rate is divided by where training diverges; it is tried once. */
+/** Divisor of the learning rate after a divergence; it is tried once. */
 const BACK_OFF = 10;
-/** Examples whose ids are in memory together outside of steps. */
+/** Number of examples whose ids are in memory together outside of steps. */
 const READ_TOGETHER = 2048;
-/** Most examples whose head starts from a linear probe: its pass over them delays the first step. */
+/** Most examples for which the head starts from a linear probe: its pass over them delays the first step. */
 const MAX_PROBED = 2048;
-/** Most products of features, examples and labels that a probe is worth: a few seconds of fitting. */
+/** Largest product of features, examples and labels for a probe; it bounds the fit to a few seconds. */
 const MAX_PROBE_WORK = 2e7;
 
 export interface TrainingInput extends RunnerOptions {
   readonly task: TrainingTask;
   readonly hyperparameters: Hyperparameters;
-  /** Names of the classifier's rows. */
+  /** Labels in the order of the classifier's rows. */
   readonly labels: readonly string[];
   readonly training: Examples;
-  /** Empty where none are set aside: the last epoch is the result then. */
+  /** Examples set aside for validation. If there are none, the last epoch is the result. */
   readonly validation: Examples;
-  /** Stops training between two runs. */
+  /** A signal that stops training between two runs. */
   readonly signal?: AbortSignal;
-  /** Keeps the state between steps, and when training is stopped. */
+  /** Stores the state between steps, and when training is stopped. */
   readonly checkpoints?: Checkpoints;
   onProgress?(progress: Progress): void;
   onEpoch?(epoch: EpochResult): void;
   onBackOff?(backOff: BackOff): void;
 }
 
-/** Training that diverged and goes on from an earlier state with a lower learning rate. */
+/** Report of a training that diverged and resumes from an earlier state with a lower learning rate. */
 export interface BackOff {
   readonly reason: string;
-  /** Counts from 1. */
+  /** Number of the step, from 1. */
   readonly step: number;
   readonly steps: number;
-  /** The running mean that was too large; null where the loss was no number. */
+  /** The running mean that was too large; null if the loss was no number. */
   readonly loss: number | null;
-  /** The epoch whose adapter it goes on from; 0 is the start. */
+  /** The epoch whose adapter it resumes from; 0 is the start. */
   readonly epoch: number;
   readonly learningRate: number;
 }
@@ -62,20 +62,21 @@ export interface TrainingOutcome {
   /** The kept epoch's tensors by their names in transformers' model. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly kept: EpochResult;
-  /** Fitted on the kept epoch's validation; 1 without. */
+  /** Temperature fitted on the kept epoch's validation; 1 without validation. */
   readonly temperature: number;
   /** The kept epoch's metrics at that temperature. */
   readonly metrics: ValidationMetrics | null;
-  /** Tokens that were trained on, padding not counted. */
+  /** Number of tokens trained on, without padding. */
   readonly trainedTokens: number;
 }
 
 /**
- * Trains a task: AdamW with linear warmup and decay, clipped gradients, and each epoch a validation pass of the averaged
- * weights. The last epoch that is as good as the best is kept and its scores calibrated. Where the loss explodes or is no number,
- * it goes back once to the epoch kept so far, or the start, with a tenth of the learning rate. Every random choice comes from the seed: the same input gives the same
- * tensors on the same machine, however often it was stopped and went on from a checkpoint.
- * @throws AppError `training_failed` where it diverges again; the signal's reason where it is aborted
+ * Trains a task by AdamW with linear warmup and decay and clipped gradients, and validates the averaged weights after each epoch. The last
+ * epoch that is as good as the best is kept and its scores calibrated.
+ * If the loss explodes or is no number, training goes back once to the kept epoch, or the start, with a tenth of the learning rate. Every
+ * random choice comes from the seed: the same input gives the same tensors on the same machine, however often training was stopped and
+ * resumed.
+ * @throws AppError `training_failed` if it diverges again; the signal's reason if it is aborted
  */
 export async function train(input: TrainingInput): Promise<TrainingOutcome> {
   await yieldTo(input.signal);
@@ -115,14 +116,14 @@ class Training {
       await this.#descend();
     } catch (error) {
       const { signal, checkpoints } = this.#input;
-      // Where it was stopped, that was between two steps.
+      // An abort stops training between two steps, so the state is complete.
       if (signal?.aborted && error === signal.reason) await checkpoints?.save(this.#state.save());
       throw error;
     }
     return this.#outcome();
   }
 
-  /** From where an earlier attempt was, or from a probe. */
+  /** Starts from an earlier attempt's state, or from a probe. */
   async #begin(): Promise<void> {
     const saved = await this.#input.checkpoints?.load(this.#shape);
     if (saved) this.#state.restore(saved, (logits) => this.#metricsOf(logits));
@@ -147,7 +148,7 @@ class Training {
 
   /**
    * Starts the head's last layer as a linear probe of the base model's features, so that the adapter is not first bent towards random
-   * classes (Kumar et al. 2022, arXiv:2202.10054). Larger sets learn the same in their first epoch, and start sooner without.
+   * classes (Kumar et al. 2022, arXiv:2202.10054). Larger sets learn the same in their first epoch, and start sooner without it.
    */
   async #startFromProbe(): Promise<void> {
     const { task, training, signal } = this.#input;
@@ -173,7 +174,7 @@ class Training {
     this.#state.begin();
   }
 
-  /** Trains to the end, from an earlier state on once where it diverges. */
+  /** Trains to the end; after a divergence it resumes once from an earlier state. */
   async #descend(): Promise<void> {
     for (;;) {
       try {
@@ -186,9 +187,7 @@ class Training {
     }
   }
 
-  /**
-   * Goes back with a lower learning rate: to the kept epoch, or to the start where that one is no better than guessing.
-   */
+  /** Goes back with a lower learning rate: to the kept epoch, or to the start if that epoch is no better than guessing. */
   #backOff({ message: reason, loss }: Divergence): void {
     const state = this.#state;
     const { step, steps } = state.meter;
@@ -214,7 +213,7 @@ class Training {
     return this.#state.backedOff ? learning_rate / BACK_OFF : learning_rate;
   }
 
-  /** Trains from where the state is to the end, or until epochs no longer help. @throws {Divergence} */
+  /** Trains from the state to the end, or until epochs no longer help. @throws {Divergence} */
   async #trainEpochs(): Promise<void> {
     const { hyperparameters: h, onEpoch } = this.#input;
     const state = this.#state;
@@ -230,7 +229,7 @@ class Training {
     }
   }
 
-  /** The epoch under way as it would be kept. */
+  /** The current epoch as it would be kept. */
   async #evaluate(): Promise<Required<Snapshot>> {
     const { epoch, loss } = this.#state;
     const logits = await this.#validate();
@@ -238,7 +237,7 @@ class Training {
     return { tensors: this.#state.tensors(), result, logits };
   }
 
-  /** Takes the steps that are left of the state's epoch. */
+  /** Takes the remaining steps of the state's epoch. */
   async #trainEpoch(): Promise<void> {
     const { hyperparameters: h, training, signal, checkpoints, onProgress } = this.#input;
     const state = this.#state;
@@ -282,19 +281,19 @@ class Training {
   }
 }
 
-/** The next examples from one on, in their order. */
+/** The next examples from number `begin` on, in order. */
 function readFrom(examples: Examples, begin: number): readonly TokenizedText[] {
   const count = Math.min(READ_TOGETHER, examples.lengths.length - begin);
   return examples.read(Array.from({ length: count }, (_, i) => begin + i));
 }
 
-/** Lets messages through that may abort. */
+/** Lets messages in, which may abort. */
 async function yieldTo(signal: AbortSignal | undefined): Promise<void> {
   await pause();
   signal?.throwIfAborted();
 }
 
-/** Whether an epoch's loss, that of validation where there is one, is below that of equal probabilities for all labels. */
+/** True if an epoch's validation loss, or training loss without validation, is below that of equal probabilities for all labels. */
 function isBetterThanGuessing(result: EpochResult | undefined, labels: number): boolean {
   return result !== undefined && (result.metrics?.loss ?? result.loss) < Math.log(labels);
 }
@@ -303,7 +302,7 @@ function tokensOf(batch: readonly TokenizedText[]): number {
   return batch.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
-/** The rows of a matrix, none of which is copied. */
+/** The rows of a matrix, without copying. */
 function rowsOf(values: Float32Array, columns: number): Iterable<Float32Array> {
   return {
     *[Symbol.iterator]() {
@@ -313,8 +312,8 @@ function rowsOf(values: Float32Array, columns: number): Iterable<Float32Array> {
 }
 
 /**
- * Whether an epoch's F1 is within one standard error of the best: few validation rows tell epochs apart no better, and then a later
- * one, of a lower learning rate, answers new texts better (the one-standard-error rule of Breiman et al. 1984). Without metrics always.
+ * True if an epoch's F1 is within one standard error of the best: few validation rows cannot tell such epochs apart, and a later one, of a
+ * lower learning rate, answers new texts better (the one-standard-error rule of Breiman et al. 1984). It is always true without metrics.
  */
 function isAsGood(metrics: ValidationMetrics | null, best: number | null): boolean {
   if (!metrics || best === null) return true;

@@ -4,15 +4,15 @@ import { runJob } from './job.ts';
 import { type FromTrainer, type TrainingSpec, toTrainer } from './protocol.ts';
 
 /*
- * A training process: takes one `start` message, reports, and ends. It stops within a step when told to, on SIGTERM, and when
- * the daemon that forked it is gone; before it ends it saves its state.
+ * A training process takes one `start` message, reports, and ends. It stops within a step when told to, on SIGTERM, and when the daemon
+ * that forked it is gone. It saves its state before it ends.
  */
 
 /** Milliseconds between two reports of progress. */
 const REPORT_INTERVAL_MS = 250;
 /**
- * Errors that the user is told as they are, and whether another attempt may end better: not where they come from the request or its
- * data, but where the node's disk is full.
+ * Errors that are shown to the user unchanged; true if another attempt may end better. Errors of the request or its data stay, but a full
+ * disk is the node's own.
  */
 const RETRYABLE: Readonly<Partial<Record<ErrorCode, boolean>>> = {
   invalid_request: false,
@@ -47,7 +47,7 @@ async function start(spec: TrainingSpec): Promise<void> {
   if (process.connected) process.disconnect();
 }
 
-/** Resolves once the daemon's side has the message; a daemon that is gone needs none. */
+/** Resolves once the daemon's side has the message; it also resolves if the daemon is gone. */
 function report(message: FromTrainer): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected) process.send!(message, undefined, undefined, () => resolve());
@@ -55,7 +55,7 @@ function report(message: FromTrainer): Promise<void> {
   });
 }
 
-/** Passes the first, the last and otherwise one report an interval. */
+/** Passes the first and the last report, and otherwise one per interval. */
 function throttle(pass: (progress: Progress) => void): (progress: Progress) => void {
   let passed = Number.NEGATIVE_INFINITY;
   return (progress) => {
@@ -66,7 +66,7 @@ function throttle(pass: (progress: Progress) => void): (progress: Progress) => v
   };
 }
 
-/** What of an error the user may read; the rest goes to stderr, which the daemon logs. */
+/** The part of an error that the user may read; the rest goes to stderr, which the daemon logs. */
 function failureOf(error: unknown): FromTrainer {
   console.error(error);
   const retryable = error instanceof AppError ? RETRYABLE[error.code] : undefined;

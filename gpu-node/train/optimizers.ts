@@ -10,7 +10,7 @@ export interface AdamWOptions {
   epsilon?: number;
 }
 
-/** What an optimizer remembers from step to step; the arrays are in the order and of the lengths of its parameters. */
+/** State of an optimizer between steps; the arrays have the order and the lengths of its parameters. */
 export interface AdamWState {
   readonly steps: number;
   readonly means: readonly Float32Array[];
@@ -18,8 +18,8 @@ export interface AdamWState {
 }
 
 /**
- * AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) as `torch.optim.AdamW` computes it: weight decay apart from the gradient,
- * bias correction from step 1, every parameter decayed. State is single precision, as torch's.
+ * AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) computed like `torch.optim.AdamW`: weight decay apart from the gradient, bias
+ * correction from step 1, every parameter decayed. The state has single precision, like torch's.
  */
 export class AdamW {
   readonly #parameters: readonly Trained[];
@@ -35,19 +35,19 @@ export class AdamW {
     this.#options = { weightDecay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ...options };
   }
 
-  /** As it is now: the next step changes the arrays. */
+  /** The current state; the next step changes its arrays. */
   get state(): AdamWState {
     return { steps: this.#steps, means: this.#means, squares: this.#squares };
   }
 
-  /** Goes on from where another was. */
+  /** Continues from another optimizer's state. */
   restore({ steps, means, squares }: AdamWState): void {
     this.#steps = steps;
     for (const [p, mean] of this.#means.entries()) mean.set(means[p]!);
     for (const [p, square] of this.#squares.entries()) square.set(squares[p]!);
   }
 
-  /** One step. `gradients` are in the order and of the lengths of the parameters. */
+  /** Takes one step. `gradients` have the order and the lengths of the parameters. */
   step(gradients: readonly Float32Array[], learningRate: number): void {
     this.#steps++;
     const { beta1, beta2, epsilon, weightDecay } = this.#options;
@@ -71,8 +71,8 @@ export class AdamW {
 }
 
 /**
- * Scales gradients in place so that their norm, taken over all of them together, is at most `maxNorm`, as
- * `torch.nn.utils.clip_grad_norm_` does. Returns the norm before, which is not finite where a gradient is not.
+ * Scales gradients in place so that their joint norm is at most `maxNorm`, like `torch.nn.utils.clip_grad_norm_`. Returns the norm before,
+ * which is not finite if a gradient is not.
  */
 export function clipGradients(gradients: readonly Float32Array[], maxNorm: number): number {
   let sum = 0;

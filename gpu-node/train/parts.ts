@@ -5,8 +5,8 @@ export interface TrainingExample {
 }
 
 /**
- * Groups examples of similar length, so that none of the groups of several, padded, has more tokens than `most`: as many groups as
- * that takes, rounded up to a multiple of `lanes`, which work on them side by side, and as even as lengths allow.
+ * Groups examples of similar length, so that no padded group of several has more than `most` tokens. It makes as many groups as that takes,
+ * rounded up to a multiple of `lanes`, which work on them side by side; the groups are as even as lengths allow.
  */
 export function splitIntoParts<E extends TrainingExample>(
   examples: readonly E[],
@@ -25,7 +25,7 @@ export function splitIntoParts<E extends TrainingExample>(
   return groupByTokens(sorted, enough);
 }
 
-/** A long example may have more tokens than said, alone. */
+/** Groups sorted examples by padded tokens; a single long example may exceed `most`. */
 function groupByTokens<E extends TrainingExample>(sorted: readonly E[], most: number): E[][] {
   const groups: E[][] = [];
   for (const example of sorted) {

@@ -1,6 +1,6 @@
 import type { Progress } from '../../shared/api/jobs.ts';
 
-/** What a meter has counted; `seconds` is how long it has run. */
+/** Counts of a meter; `seconds` is how long it has run. */
 export interface MeterState {
   readonly step: number;
   readonly stepsRun: number;
@@ -8,7 +8,7 @@ export interface MeterState {
   readonly seconds: number;
 }
 
-/** How far training is, from the steps it is told of. Time is `now()` in milliseconds. */
+/** Progress of training, from its steps. `now()` gives milliseconds. */
 export class ProgressMeter {
   readonly #steps: number;
   readonly #epochs: number;
@@ -29,17 +29,17 @@ export class ProgressMeter {
     return this.#steps;
   }
 
-  /** Steps done. */
+  /** Number of the last step. */
   get step(): number {
     return this.#step;
   }
 
-  /** Steps run, those counted that it went back behind. */
+  /** Number of steps run, including those that training went back behind. */
   get stepsRun(): number {
     return this.#stepsRun;
   }
 
-  /** Tokens trained on, padding not counted. */
+  /** Number of tokens trained on, without padding. */
   get tokens(): number {
     return this.#tokens;
   }
@@ -53,7 +53,7 @@ export class ProgressMeter {
     };
   }
 
-  /** Goes on from where another was; the time in between does not count. */
+  /** Continues from another meter's counts; the time in between does not count. */
   restore({ step, stepsRun, tokens, seconds }: MeterState): void {
     this.#step = step;
     this.#stepsRun = stepsRun;
@@ -61,12 +61,12 @@ export class ProgressMeter {
     this.#started = this.#now() - 1000 * seconds;
   }
 
-  /** Goes back to an earlier step; what was run since still counts for the rate. */
+  /** Goes back to an earlier step; later steps still count for the rate. */
   rewind(step: number): void {
     this.#step = step;
   }
 
-  /** Counts a step over `tokens` tokens. `loss` is that step's. */
+  /** Counts a step over `tokens` tokens with this loss. */
   advance(tokens: number, loss: number): Progress {
     this.#step += 1;
     this.#stepsRun += 1;

@@ -5,52 +5,52 @@ import { nodeEvent, resolvedTraining } from '../../shared/api/nodes.ts';
 import { validationMetrics } from '../../shared/metrics.ts';
 import { basePrecision, hyperparametersRequest, peftRequest } from '../../shared/peft-config.ts';
 
-/** Where training saves its state, and what it goes on from. */
+/** Files of training's state: where it is saved, and where it resumes from. */
 export const checkpointSpec = z.strictObject({
-  /** The newest state; whoever takes the file away makes room for the next. */
+  /** File of the newest state; taking it away makes room for the next. */
   file: z.string(),
-  /** Milliseconds of training from one to the next. */
+  /** Milliseconds of training between two saves. */
   interval: z.number().nonnegative(),
-  /** What an earlier attempt saved. */
+  /** State that an earlier attempt saved. */
   resume: z.strictObject({ file: z.string(), attempt: z.int().positive(), sha256: sha256Hex }).nullable(),
 });
 export type CheckpointSpec = z.infer<typeof checkpointSpec>;
 
 /**
- * What a training process must know. Every path is absolute and local: the process reads datasets that the daemon has
- * fetched, and writes the bundle's files for the daemon to upload.
+ * Everything that a training process must know. Every path is absolute and local: the process reads datasets that the daemon has fetched,
+ * and writes the bundle's files for the daemon to upload.
  */
 export const trainingSpec = z.strictObject({
   base_model: z.strictObject({
     id: z.string(),
-    /** Holds config.json, tokenizer.json and model.safetensors. */
+    /** Folder with config.json, tokenizer.json and model.safetensors. */
     folder: z.string(),
     sha256: sha256Hex,
-    /** Where the converted weight file lies, as for `openBaseModel`. */
+    /** Folder of the converted weight file, as for `openBaseModel`. */
     weights_folder: z.string(),
   }),
-  /** JSONL, one `{"text","label"}` a line. */
+  /** JSONL file with one `{"text","label"}` per line. */
   training_file: z.string(),
-  /** Where null, `validation_split` of the training rows are set aside. */
+  /** Validation file; null sets `validation_split` of the training rows aside. */
   validation_file: z.string().nullable(),
   validation_split: z.union([z.literal('auto'), z.number().min(0).max(0.5)]),
   method: peftRequest,
   hyperparameters: hyperparametersRequest,
-  /** What `"auto"` comes to for `base_precision`, as the node measured it at its start. */
+  /** The precision that `base_precision: "auto"` means, as the node measured it at its start. */
   auto_precision: basePrecision,
-  /** What an earlier attempt decided; it wins over `method` and `hyperparameters`. */
+  /** Decisions of an earlier attempt; they override `method` and `hyperparameters`. */
   resolved: resolvedTraining.nullable(),
   seed: z.int().nonnegative(),
-  /** An existing folder; receives the bundle's three files, and holds the texts' tokens while it is trained. */
+  /** An existing folder. It receives the bundle's three files, and holds the texts' tokens during training. */
   output_folder: z.string(),
-  /** Nothing is saved without. */
+  /** Without it no state is saved. */
   checkpoint: checkpointSpec.optional(),
   device: z.enum(['cpu', 'webgpu', 'cuda']),
   threads: z.int().positive(),
 });
 export type TrainingSpec = z.infer<typeof trainingSpec>;
 
-/** Daemon to training process. `stop` ends it within a step, after it has saved its state; no message follows it. */
+/** Messages from daemon to training process. `stop` ends it within a step, after it has saved its state; no message follows it. */
 export const toTrainer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('start'), spec: trainingSpec }),
   z.strictObject({ type: z.literal('stop') }),
@@ -58,8 +58,9 @@ export const toTrainer = z.discriminatedUnion('type', [
 export type ToTrainer = z.infer<typeof toTrainer>;
 
 /**
- * Training process to daemon: `resolved` once, then `progress`, `event` and (each time its state is saved) `checkpoint`, then one of `done` (the files are in
- * `output_folder`) and `failed`. A process that ends with neither has crashed: its attempt is lost and may be retried.
+ * Messages from training process to daemon: `resolved` once, then `progress`, `event` and (each time its state is saved) `checkpoint`, then
+ * one of `done` (the files are in `output_folder`) and `failed`. A process that ends with neither has crashed: its attempt is lost and may
+ * be retried.
  */
 export const fromTrainer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('resolved'), resolved: resolvedTraining }),

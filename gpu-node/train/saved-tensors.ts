@@ -18,7 +18,9 @@ export function savedShapes(config: PeftConfig, architecture: Architecture): rea
   return values.map(({ shape }) => shape as number[]);
 }
 
-/** What an adapter's file holds, from what was trained, by name: the head as it is, and what the method makes of its own tensors. */
+/**
+ * The tensors of an adapter's file, by name, from the trained ones: the head unchanged, and the method's own tensors in their stored form.
+ */
 export async function savedTensors(
   { base, config }: Pick<TrainingTask, 'base' | 'config'>,
   trained: ReadonlyMap<string, Tensor>,
@@ -30,7 +32,7 @@ export async function savedTensors(
   const own = trainables(config, architecture).map(({ name, shape }) => ({ name, shape }));
   const parameters = own.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)] as const);
   const values = Object.entries(saved(config, architecture, Object.fromEntries(parameters)));
-  // An output needs a name of its own, also where it is an input as it was.
+  // An output needs a name of its own, even if it is an unchanged input.
   for (const [name, value] of values) graph.output(`saved.${name}`, value);
   const feeds = own.map(
     ({ name, shape }) => [name, tensor('float32', shape, trained.get(name)!.data)] as const,

@@ -1,5 +1,5 @@
 /**
- * Learning rate by step, counted from 0: rises linearly to `peak` over `warmupSteps`, then falls linearly to 0 at `steps`, as
+ * Learning rate by step, counted from 0: it rises linearly to `peak` over `warmupSteps`, then falls linearly to 0 at `steps`, like
  * transformers' `get_linear_schedule_with_warmup`.
  */
 export function linearSchedule(peak: number, warmupSteps: number, steps: number): (step: number) => number {

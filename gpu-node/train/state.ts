@@ -11,20 +11,20 @@ import { ProgressMeter } from './progress.ts';
 import { WeightAverage } from './weight-average.ts';
 
 export interface EpochResult {
-  /** Counts from 1. */
+  /** Number of the epoch, from 1. */
   readonly epoch: number;
   /** Mean loss of its training batches. */
   readonly loss: number;
-  /** At temperature 1. */
+  /** Metrics at temperature 1. */
   readonly metrics: ValidationMetrics | null;
 }
 
-/** What training may go back to, and end with. */
+/** A state that training may go back to, or end with. */
 export interface Snapshot {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Undefined at the start. */
   readonly result?: EpochResult;
-  /** Of the validation examples, `[examples, labels]`. */
+  /** Logits of the validation examples, `[examples, labels]`. */
   readonly logits: Float32Array;
 }
 
@@ -32,33 +32,33 @@ export interface TrainingStateOptions {
   readonly shape: TrainingShape;
   readonly hyperparameters: Hyperparameters;
   readonly seed: number;
-  /** The tensors that are trained, which the runner reads. */
+  /** The trained tensors, which the runner reads. */
   readonly parameters: readonly Parameter[];
 }
 
 /**
- * All that changes while a task is trained. Between two steps it can be saved, and training that goes on from there gives the same
+ * Everything that changes while a task is trained. It can be saved between two steps, and training resumed from there gives the same
  * tensors as training that never stopped.
  */
 export class TrainingState {
   readonly meter: ProgressMeter;
-  /** The epoch under way, from 1, how many of its batches are done, and what these add to its mean loss. */
+  /** The current epoch, from 1, the number of its finished batches, and their sum in its mean loss. */
   epoch = 1;
   batch = 0;
   loss = 0;
-  /** Whether training has gone back once. */
+  /** True if training has gone back once. */
   backedOff = false;
   start!: Snapshot;
   /** The epoch that training would end with; the start before the first has ended. */
   kept!: Snapshot;
-  /** What follows is of the descent under way: a new one begins where training goes back. */
+  /** This and all below belong to the current descent; going back begins a new one. */
   optimizer!: AdamW;
   average!: WeightAverage;
   watch!: LossWatch;
   bestF1: number | null = null;
   readonly #options: TrainingStateOptions;
   readonly #order: Random;
-  /** Of `#order`, when the epoch began. */
+  /** State of `#order` when the epoch began. */
   #epochOrder: readonly number[];
 
   constructor(options: TrainingStateOptions) {
@@ -70,7 +70,7 @@ export class TrainingState {
     this.begin();
   }
 
-  /** Takes the tensors as they are now for the start. */
+  /** Takes the current tensors as the start. */
   begin(): void {
     this.start = { tensors: this.tensors(), logits: new Float32Array() };
     this.kept = this.start;
@@ -82,7 +82,7 @@ export class TrainingState {
     return this.#named(this.#options.parameters.map(({ data }) => data.slice()));
   }
 
-  /** Batches of the epoch under way that are not done yet, as numbers of examples. */
+  /** The unfinished batches of the current epoch, as numbers of examples. */
   batchesLeft(lengths: ArrayLike<number>): number[][] {
     this.#order.restore(this.#epochOrder);
     return lengthBatches(lengths, this.#options.hyperparameters.batch_size, this.#order).slice(this.batch);
@@ -106,7 +106,7 @@ export class TrainingState {
     this.backedOff = true;
   }
 
-  /** The state as it is now; its tensors are the ones in use. */
+  /** The current state; its tensors are the ones in use. */
   save(): SavedState {
     const { steps, means, squares } = this.optimizer.state;
     const { stepsRun, tokens, seconds } = this.meter.state;
@@ -143,7 +143,7 @@ export class TrainingState {
     };
   }
 
-  /** Goes on from a saved state that fits. `metricsOf` gives what logits of the validation examples come to. */
+  /** Resumes from a saved state that fits. `metricsOf` computes metrics from logits of the validation examples. */
   restore(saved: SavedState, metricsOf: (logits: Float32Array) => ValidationMetrics | null): void {
     const { position, tensors } = saved;
     const { parameters } = this.#options;
@@ -172,7 +172,7 @@ export class TrainingState {
     this.meter.restore({ step: this.#stepsDone(), stepsRun, tokens, seconds });
   }
 
-  /** Steps of the descent's epochs before this one, and of it. */
+  /** Number of the descent's steps: those of its earlier epochs, and of this one. */
   #stepsDone(): number {
     return (this.epoch - 1) * this.#options.shape.stepsPerEpoch + this.batch;
   }
@@ -185,7 +185,7 @@ export class TrainingState {
     this.bestF1 = this.kept.result?.metrics?.f1 ?? null;
   }
 
-  /** Data of each parameter, in their order, as tensors by name. */
+  /** Tensors by name from the data of each parameter, in order. */
   #named(data: readonly Float32Array[]): ReadonlyMap<string, Tensor> {
     return new Map(this.#options.parameters.map(({ name, shape }, i) => [name, { shape, data: data[i]! }]));
   }

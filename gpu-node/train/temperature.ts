@@ -2,19 +2,19 @@ import { MAX_TEMPERATURE, MIN_TEMPERATURE } from '../../shared/adapter-format.ts
 import { softmax } from '../../shared/metrics.ts';
 
 /**
- * Of synthetic logits that need no scaling (3 labels, a loss of 0.57), 10 rows without a prior fit a temperature that raises the
- * loss of others to 0.76, with weight 2 to 0.60; where the temperature ought to be 4, the loss of 1.17 becomes 1.20 and 0.75.
+ * Weight of the prior. Without it a few rows fit a temperature that harms other rows; with it the harm is small (docs/experiments.md, How
+ * the defaults were chosen).
  */
 const PRIOR_WEIGHT = 2;
 const TOLERANCE = 1e-12;
 const MAX_ITERATIONS = 200;
 
 /**
- * The temperature that calibrates logits (Guo et al. 2017, arXiv:1706.04599): it makes the labels of the validation rows most probable
- * when every logit is divided by it, and moves no row to another label. The loss is convex in b = 1 / T. A gamma prior
- * with its mode at b = 1 adds w (b - ln b): without rows the temperature is 1, few rows move it little, and rows that are
- * all right do not drive it to 0, where every score would be certain.
- * @param logits one array of a logit a label for each row, read several times
+ * The temperature that calibrates logits (Guo et al. 2017, arXiv:1706.04599): dividing every logit by it makes the labels of the validation
+ * rows most probable, and moves no row to another label. The loss is convex in b = 1 / T. A gamma prior with its mode at b = 1 adds w (b -
+ * ln b). So without rows the temperature is 1, few rows move it little, and rows that are all right do not drive it to 0, where every score
+ * would be certain.
+ * @param logits one array per row with one logit per label, read several times
  * @param actual the label of each row
  */
 export function fitTemperature(logits: Iterable<ArrayLike<number>>, actual: ArrayLike<number>): number {

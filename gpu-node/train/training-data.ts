@@ -12,9 +12,9 @@ export interface DataPart {
   readonly rows: Uint32Array;
 }
 
-/** A job's rows: what is trained on and what validates it, which may come from one file. */
+/** A job's rows to train on and to validate with; both may come from one file. */
 export interface TrainingData {
-  /** In the order of the classifier's rows. */
+  /** Labels in the order of the classifier's rows. */
   readonly labels: readonly string[];
   readonly training: DataPart;
   readonly validation: DataPart;
@@ -63,12 +63,12 @@ function requireLabels({ labelNames }: TokenizedDataset, labels: readonly string
   );
 }
 
-/** Tokens of each row of a part, before any text is cut to less than the base model takes. */
+/** Number of tokens of each row of a part, before texts are cut below what the base model takes. */
 export function lengthsOf({ dataset, rows }: DataPart): number[] {
   return Array.from(rows, (row) => dataset.lengths[row]!);
 }
 
-/** How many texts there are, and how many of them are cut to `maxLength`; `longest` is what they were tokenized to. */
+/** Number of texts, and of those that `maxLength` cuts; `longest` is the length they were tokenized to. */
 export function countTruncated({ training, validation }: TrainingData, maxLength: number, longest: number) {
   const datasets = [...new Set([training.dataset, validation.dataset])];
   const countOf = ({ lengths, truncated }: TokenizedDataset) =>
@@ -81,7 +81,7 @@ export function countTruncated({ training, validation }: TrainingData, maxLength
   };
 }
 
-/** How many rows of both parts each label has. */
+/** Number of rows of each label in both parts. */
 export function countLabels({ labels, training, validation }: TrainingData): LabelCount[] {
   const counts = new Map(labels.map((label) => [label, 0]));
   for (const { dataset, rows } of [training, validation]) {
@@ -93,7 +93,7 @@ export function countLabels({ labels, training, validation }: TrainingData): Lab
   return [...counts];
 }
 
-/** Texts that come more than once in a job's rows. */
+/** Texts that occur more than once in a job's rows. */
 export function repeatsIn({ labels, training, validation }: TrainingData): Repeats {
   const hashed = ({ dataset, rows }: DataPart): HashedRows => {
     const order = dataset.labelNames.map((name) => labels.indexOf(name));

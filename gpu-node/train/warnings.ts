@@ -3,15 +3,15 @@ import { describeAlike, type LabelCount, lookAlikes } from '../../shared/look-al
 import type { Repeats } from '../data/repeats.ts';
 import type { TrainingEvent } from './protocol.ts';
 
-/** What may be wrong with a dataset that can be trained on all the same. */
+/** Facts of a dataset that may show problems, although it can be trained on. */
 export interface DatasetFacts {
   readonly labels: readonly string[];
-  /** How many rows of both parts each label has. */
+  /** Number of rows of each label in both parts. */
   readonly labelCounts: readonly LabelCount[];
-  /** Texts of both parts, and those of them that are cut. */
+  /** Number of texts in both parts, and of those that are cut. */
   readonly texts: number;
   readonly truncated: number;
-  /** Tokens that texts are cut to, virtual ones before them, and the most that the base model takes of both. */
+  /** Length in tokens at which texts are cut, the virtual tokens before them, and the most tokens that the base model takes of both. */
   readonly maxLength: number;
   readonly virtualTokens: number;
   readonly longest: number;
@@ -20,21 +20,21 @@ export interface DatasetFacts {
   readonly repeats: Repeats;
 }
 
-/** Fewer validation rows make figures whose standard error may be above 0.07. */
+/** Fewest validation rows without a warning: with fewer, metrics may have a standard error above 0.07. */
 const FEW_VALIDATION_ROWS = 50;
-/** From this share on it is not the exception that a text is cut. */
+/** Share of cut texts from which cutting is not the exception. */
 const MANY_TRUNCATED = 0.5;
-/** So that an event holds them. */
+/** Most groups shown, so that an event holds them. */
 const MAX_SHOWN_GROUPS = 3;
 
 interface Finding {
   readonly message: string;
   readonly data: Readonly<Record<string, number | string>>;
-  /** Worth knowing, but what one expects. */
+  /** True if it is worth knowing but expected. */
   readonly harmless?: boolean;
 }
 
-/** Each looks for one thing, and gives undefined where it is not there. */
+/** Each check looks for one problem, and returns undefined if there is none. */
 const CHECKS: Readonly<Record<DatasetWarning, (facts: DatasetFacts) => Finding | undefined>> = {
   truncated_texts({ texts, truncated, maxLength, virtualTokens, longest }) {
     if (truncated === 0) return undefined;
@@ -94,7 +94,7 @@ const CHECKS: Readonly<Record<DatasetWarning, (facts: DatasetFacts) => Finding |
   },
 };
 
-/** What is to be said of a dataset in its job's events; `data.warning` names each. */
+/** Events about a dataset for its job; `data.warning` names each. */
 export function datasetWarnings(facts: DatasetFacts): TrainingEvent[] {
   return Object.entries(CHECKS).flatMap(([warning, find]) => {
     const found = find(facts);

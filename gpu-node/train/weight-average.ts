@@ -1,42 +1,42 @@
 import type { Trained } from './optimizers.ts';
 
-/** What the average keeps of itself at a step, once there have been many: it spans the last fifty. */
+/** Part of itself that the average keeps at a step, after many steps: it then spans the last fifty. */
 const DECAY = 0.98;
 
-/** What an average has come to; the arrays are in the order and of the lengths of what it is of. */
+/** State of an average; the arrays have the order and the lengths of the averaged tensors. */
 export interface WeightAverageState {
   readonly steps: number;
   readonly means: readonly Float32Array[];
 }
 
 /**
- * The exponential moving average of what an optimizer changes (Polyak and Juditsky 1992), which answers new texts better and more evenly
- * than the weights of any one step. Early on it spans a tenth of the steps so far, as TensorFlow's `ExponentialMovingAverage`
- * does, so that the first values weigh nothing for long.
+ * The exponential moving average of the tensors that an optimizer changes (Polyak and Juditsky 1992). It answers new texts better and more
+ * evenly than the weights of any one step. Early on it spans a tenth of the steps so far, like TensorFlow's `ExponentialMovingAverage`, so
+ * that the first values do not weigh for long.
  */
 export class WeightAverage {
   readonly #trained: readonly Trained[];
   readonly #means: readonly Float32Array[];
   #steps = 0;
 
-  /** Starts at what the tensors are now. */
+  /** Starts at the tensors' current values. */
   constructor(trained: readonly Trained[]) {
     this.#trained = trained;
     this.#means = trained.map(({ data }) => data.slice());
   }
 
-  /** As it is now: the next step changes the arrays. */
+  /** The current state; the next step changes its arrays. */
   get state(): WeightAverageState {
     return { steps: this.#steps, means: this.#means };
   }
 
-  /** Goes on from where another was. */
+  /** Continues from another average's state. */
   restore({ steps, means }: WeightAverageState): void {
     this.#steps = steps;
     for (const [i, mean] of this.#means.entries()) mean.set(means[i]!);
   }
 
-  /** Takes a step's values in. */
+  /** Adds the current values to the average. */
   update(): void {
     this.#steps++;
     const share = 1 - Math.min(DECAY, (1 + this.#steps) / (10 + this.#steps));
@@ -46,7 +46,7 @@ export class WeightAverage {
     }
   }
 
-  /** Puts the averages in the place of the values while `work` goes on. */
+  /** Replaces the values by their averages while `work` runs. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     const values = this.#trained.map(({ data }) => data.slice());
     this.#set(this.#means);

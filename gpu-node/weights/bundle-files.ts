@@ -13,7 +13,7 @@ import {
 /** An adapter's three files, whole. */
 export type BundleBytes = Readonly<Record<BundleFile, Uint8Array<ArrayBuffer>>>;
 
-/** The files of a folder, which blocks: for a thread that nobody waits for. @throws where one is missing */
+/** Reads the files of a folder. It blocks, so call it in a thread that nobody waits for. @throws if one is missing */
 export function readBundleFiles(folder: string): BundleBytes {
   const read = (name: BundleFile) => readFileSync(join(folder, name));
   return {
@@ -23,12 +23,12 @@ export function readBundleFiles(folder: string): BundleBytes {
   };
 }
 
-/** What the files take. */
+/** Bytes of the files. */
 export function bundleSize(files: BundleBytes): number {
   return BUNDLE_FILES.reduce((sum, name) => sum + files[name].byteLength, 0);
 }
 
-/** A bundle's id, from its bytes; 90 MB take a tenth of a second. */
+/** A bundle's id from its bytes. Hashing 90 MB takes noticeable time (docs/operations.md, Sizes). */
 export function bundleId(files: Readonly<Record<BundleFile, Uint8Array>>): string {
   const entries = BUNDLE_FILES.map((name) => {
     return { name, bytes: files[name].byteLength, sha256: sha256(files[name]) };

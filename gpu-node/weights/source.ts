@@ -1,6 +1,6 @@
 import type { BaseModelEntry, BaseModelFile } from './base-models.ts';
 
-/** How far a download is. `file` is what is being fetched, in the words of its source; both counts are bytes. */
+/** Progress of a download. `file` names the file that is being fetched, in the source's words; both counts are bytes. */
 export interface DownloadProgress {
   source: string;
   file: string;
@@ -8,13 +8,13 @@ export interface DownloadProgress {
   total: number;
 }
 
-/** Somewhere that base models come from. */
+/** A source of base models. */
 export interface DownloadSource {
-  /** In messages: where it looks. */
+  /** The place where it looks, for messages. */
   describe(entry: BaseModelEntry): string;
   /**
-   * Fetches files into a folder and checks each against the entry's hashes.
-   * Rejects, saying why, where it cannot; gives up on a peer that stays silent.
+   * Fetches files into a folder and checks each against the entry's hashes. Rejects with the reason if it cannot, and gives up on a peer
+   * that stays silent.
    */
   fetch(
     entry: BaseModelEntry,

@@ -10,7 +10,7 @@ const READ_BYTES = 1024 * 1024;
 /** SHA-256 of a file, in lower-case hexadecimal. */
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
-  // One buffer for all of it: a stream's, one for each part, stay with the process when they are freed, 60 MB of MiniLM's 90.
+  // One buffer serves the whole file: a stream's many buffers would stay in the process's memory (docs/operations.md, Sizes).
   const buffer = Buffer.allocUnsafe(READ_BYTES);
   await using file = await open(path);
   for (;;) {
@@ -20,7 +20,7 @@ export async function sha256OfFile(path: string): Promise<string> {
   }
 }
 
-/** Undefined where the file is what it should be, else what it is instead. */
+/** Undefined if the file is as expected; else a description of what it is instead. */
 export async function differenceOf(path: string, expected: FileIdentity): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile()) return 'is not there';
@@ -30,8 +30,8 @@ export async function differenceOf(path: string, expected: FileIdentity): Promis
 }
 
 /**
- * Writes a stream to a file and checks it on the way. Stops as soon as there are too many bytes. The caller renames the file to
- * where it is used, so that nothing unchecked ever has that name.
+ * Writes a stream to a file and checks it on the way. It stops as soon as there are too many bytes. The caller renames the file to its
+ * final name, so that nothing unchecked ever has that name.
  * @param onBytes called with the bytes written so far
  */
 export async function writeVerified(

