@@ -6,6 +6,7 @@ import { loraConfig, loraRequest, qloraRequest } from './methods/lora.ts';
 import { pTuningConfig, pTuningRequest } from './methods/p-tuning.ts';
 import { prefixTuningConfig, prefixTuningRequest } from './methods/prefix-tuning.ts';
 import { promptTuningConfig, promptTuningRequest } from './methods/prompt-tuning.ts';
+import { roadConfig, roadRequest } from './methods/road.ts';
 
 export type { BitfitConfig } from './methods/bitfit.ts';
 export * from './methods/fields.ts';
@@ -14,12 +15,14 @@ export type { LoraConfig } from './methods/lora.ts';
 export type { PTuningConfig } from './methods/p-tuning.ts';
 export type { PrefixTuningConfig } from './methods/prefix-tuning.ts';
 export type { PromptTuningConfig } from './methods/prompt-tuning.ts';
+export type { RoadConfig } from './methods/road.ts';
 
 /** Every method, told apart by `type`. A new one needs a member here and below, and a row in `gpu-node/methods` and `shared/methods`. */
 export const peftConfig = z.discriminatedUnion('type', [
   loraConfig,
   ia3Config,
   bitfitConfig,
+  roadConfig,
   promptTuningConfig,
   pTuningConfig,
   prefixTuningConfig,
@@ -55,6 +58,7 @@ export const peftRequest = z.discriminatedUnion(
     promptTuningRequest,
     pTuningRequest,
     prefixTuningRequest,
+    roadRequest,
   ],
   {
     unionFallback: true,

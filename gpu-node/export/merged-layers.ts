@@ -4,7 +4,7 @@ import type { BaseModel } from '../models/model.ts';
 import { changedLinear, changedNorm, type LinearLayer, type Sites } from '../models/sites.ts';
 import { expand, swapLastAxes } from '../ops/index.ts';
 import { PART_NAMES, type Plan, type ServedAdapter, servingSites, stacksOf } from '../parts/index.ts';
-import { type PartNumbers, SIZE, type Stack, stackName } from '../parts/part.ts';
+import { moduleOf, type PartNumbers, SIZE, type Stack, stackName } from '../parts/part.ts';
 import { frozenLinear } from '../precision/fp32.ts';
 import { runOnce } from '../runtime/run-once.ts';
 import { type Feeds, floats, tensor } from '../runtime/session.ts';
@@ -80,7 +80,10 @@ async function compute(
 }
 
 function planAt(plan: Plan, place: string): Plan {
-  const here = PART_NAMES.map((part) => [part, (plan[part] ?? []).filter((name) => name === place)]);
+  const here = PART_NAMES.map((part) => [
+    part,
+    (plan[part] ?? []).filter((each) => moduleOf(each) === place),
+  ]);
   return Object.fromEntries(here);
 }
 

@@ -5,7 +5,7 @@ import { loadAdapter, planOf } from '../methods/index.ts';
 import type { BaseModel } from '../models/model.ts';
 import type { BaseTensors } from '../models/open-base-model.ts';
 import { PART_NAMES, type ServedAdapter } from '../parts/index.ts';
-import { bytesIn, type TensorBytes } from '../parts/part.ts';
+import { bytesIn, moduleOf, type TensorBytes } from '../parts/part.ts';
 import { type MergedLayer, mergeLinear, mergeNorm } from './merged-layers.ts';
 
 /** Elements of a base model's tensor that are read at once: a table of embeddings may be a gigabyte. */
@@ -78,7 +78,7 @@ function mergedSources(
 ): [string, Source][] {
   const { architecture } = base;
   const plan = planOf(description, architecture, pooling);
-  const places = new Set(PART_NAMES.flatMap((part) => plan[part] ?? []));
+  const places = new Set(PART_NAMES.flatMap((part) => plan[part] ?? []).map(moduleOf));
   const merge = { plan, adapter, base };
   let last: { name: string; merged: Promise<MergedLayer> } | undefined;
   const source = (name: string, of: keyof MergedLayer, shape: number[], make: () => Promise<MergedLayer>) => {

@@ -12,12 +12,14 @@ import type { PeftMethod } from './method.ts';
 import { pTuning } from './p-tuning.ts';
 import { prefixTuning } from './prefix-tuning.ts';
 import { promptTuning } from './prompt-tuning.ts';
+import { road } from './road.ts';
 
 /** Every method, by the `type` of its configuration. */
 const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
   lora,
   ia3,
   bitfit,
+  road,
   prompt_tuning: promptTuning,
   p_tuning: pTuning,
   prefix_tuning: prefixTuning,

@@ -1,5 +1,17 @@
 import type { Value } from '../graph/ir.ts';
-import { add, asMatrix, cast, gemm, matMul, mul, reshape, squeeze, sub, unsqueeze } from '../ops/index.ts';
+import {
+  add,
+  asMatrix,
+  cast,
+  gemm,
+  matMul,
+  mul,
+  reshape,
+  squeeze,
+  sub,
+  swapPair,
+  unsqueeze,
+} from '../ops/index.ts';
 import type { FrozenLinear } from '../precision/precision.ts';
 
 /** A linear layer that a method may change; `name` is its dotted module name in transformers' classification model. */
@@ -30,8 +42,17 @@ export interface LowRank {
 }
 
 /**
- * What is changed about a linear layer, as data, so that methods which meet on one layer compose: y = gain⊙(Wx + b + s·x·a·b) + shift, all of it
- * with reach⊙x for x. With dropout, whose mask makes x̃ of x and whose scale is c, y = Wx + b + c·s·x̃·a·b + c·(gain - 1)⊙(Wx̃ + b + s·x̃·a·b) + shift.
+ * What is added to a vector of outputs: each the other of its pair times a factor. Outputs lie in groups of twice the distance, and each is paired
+ * with the one that lies this far away in its group. With a gain that makes any 2x2 matrix of each pair.
+ */
+export interface Turn {
+  readonly distance: number;
+  readonly factors: Value;
+}
+
+/**
+ * What is changed about a linear layer, as data, so that methods which meet on one layer compose: y = gain⊙z + turned(z) + shift, where
+ * z = Wx + b + s·x·a·b, all of it with reach⊙x for x. With dropout, whose mask makes x̃ of x and whose scale is c, y = Wx + b + c·s·x̃·a·b + c·(gain - 1)⊙(Wx̃ + b + s·x̃·a·b) + shift.
  * What is absent changes nothing. Vectors are `[features]`, which all rows share, or `[batch, features]`, one for each row, whose layout is
  * `batch-first`.
  */
@@ -39,6 +60,7 @@ export interface LinearChange {
   readonly reach?: Value;
   readonly lowRank?: LowRank;
   readonly gain?: Value;
+  readonly turns?: readonly Turn[];
   readonly shift?: Value;
   /** What every term but Wx + b reads x through. */
   readonly dropout?: Dropout;
@@ -165,16 +187,26 @@ function merged<C extends object>(changes: readonly (C | undefined)[]): C | unde
 
 /** The output `[.., out]` of a linear layer under a change: the one formula of training, evaluation and serving. */
 export function changedLinear({ x: given, frozen }: LinearCall, change: LinearChange = {}): Value {
-  const { reach, lowRank, gain, shift, dropout = NO_DROPOUT } = change;
+  const { reach, lowRank, gain, turns = [], shift, dropout = NO_DROPOUT } = change;
   const x = reach ? mul(given, alongTokens(reach, given)) : given;
   const dropped = dropout.mask(x);
-  let y = withLowRank(frozen, x, dropped, dropout.scale, lowRank);
+  const z = withLowRank(frozen, x, dropped, dropout.scale, lowRank);
+  let y = z;
   if (gain && dropped === x) y = mul(y, alongTokens(gain, y));
   else if (gain) {
     const branch = withLowRank(frozen, dropped, dropped, 1, lowRank);
     y = add(y, mul(branch, mul(sub(gain, 1), dropout.scale)));
   }
+  for (const turn of turns) y = add(y, turned(z, turn));
   return shift ? add(y, alongTokens(shift, y)) : y;
+}
+
+/** What a turn adds to z `[.., out]`. */
+function turned(z: Value, { distance, factors }: Turn): Value {
+  const [width, around] = [z.shape.at(-1) as number, z.shape.slice(0, -1)];
+  const pairs = reshape(z, [...around, width / (2 * distance), 2, distance]);
+  const others = reshape(swapPair(pairs, -2), z.shape);
+  return mul(others, alongTokens(factors, z));
 }
 
 /** A norm's output `[.., size]` under a change. */

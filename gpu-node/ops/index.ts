@@ -2,6 +2,7 @@ import type { Op } from '../graph/ir.ts';
 import { addOp } from './add.ts';
 import { castOp } from './cast.ts';
 import { concatOp } from './concat.ts';
+import { cosOp } from './cos.ts';
 import { detachOp } from './detach.ts';
 import { divOp } from './div.ts';
 import { dynamicQuantizeMatMulOp } from './dynamic-quantize-mat-mul.ts';
@@ -33,12 +34,14 @@ import { reshapeOp } from './reshape.ts';
 import { scatterAddOp } from './scatter-add.ts';
 import { shapeOp } from './shape.ts';
 import { sigmoidOp } from './sigmoid.ts';
+import { sinOp } from './sin.ts';
 import { sliceOp } from './slice.ts';
 import { softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
 import { sqrtOp } from './sqrt.ts';
 import { squeezeOp } from './squeeze.ts';
 import { subOp } from './sub.ts';
+import { swapPairOp } from './swap-pair.ts';
 import { tanhOp } from './tanh.ts';
 import { transposeOp } from './transpose.ts';
 import { unsqueezeOp } from './unsqueeze.ts';
@@ -47,6 +50,7 @@ import { whereOp } from './where.ts';
 export { add } from './add.ts';
 export { cast } from './cast.ts';
 export { concat } from './concat.ts';
+export { cos } from './cos.ts';
 export { crossEntropy } from './cross-entropy.ts';
 export { detach } from './detach.ts';
 export { div } from './div.ts';
@@ -80,12 +84,14 @@ export { reshape } from './reshape.ts';
 export { scatterAdd } from './scatter-add.ts';
 export { shapeTensor, sizeOf } from './shape.ts';
 export { sigmoid } from './sigmoid.ts';
+export { sin } from './sin.ts';
 export { slice } from './slice.ts';
 export { softmax } from './softmax.ts';
 export { split } from './split.ts';
 export { sqrt } from './sqrt.ts';
 export { squeeze } from './squeeze.ts';
 export { sub } from './sub.ts';
+export { swapPair } from './swap-pair.ts';
 export { tanh } from './tanh.ts';
 export { swapLastAxes, transpose } from './transpose.ts';
 export { unsqueeze } from './unsqueeze.ts';
@@ -99,6 +105,7 @@ export const OPS = {
   add: addOp,
   cast: castOp,
   concat: concatOp,
+  cos: cosOp,
   detach: detachOp,
   div: divOp,
   dynamicQuantizeMatMul: dynamicQuantizeMatMulOp,
@@ -130,12 +137,14 @@ export const OPS = {
   scatterAdd: scatterAddOp,
   shape: shapeOp,
   sigmoid: sigmoidOp,
+  sin: sinOp,
   slice: sliceOp,
   softmax: softmaxOp,
   split: splitOp,
   sqrt: sqrtOp,
   squeeze: squeezeOp,
   sub: subOp,
+  swapPair: swapPairOp,
   tanh: tanhOp,
   transpose: transposeOp,
   unsqueeze: unsqueezeOp,

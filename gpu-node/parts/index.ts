@@ -3,6 +3,7 @@ import { composeSites, type Sites } from '../models/sites.ts';
 import { keysValues } from './keys-values.ts';
 import { lowRank } from './low-rank.ts';
 import type { Part, PartNumbers, RowsOf, Stack } from './part.ts';
+import { turn } from './turn.ts';
 import { gain, normShift, reach, shift } from './vectors.ts';
 import { virtualTokens } from './virtual-tokens.ts';
 
@@ -11,6 +12,7 @@ export const PARTS = {
   lowRank,
   reach,
   gain,
+  turn,
   shift,
   normShift,
   virtualTokens,

@@ -47,6 +47,16 @@ export interface Part {
   readonly unmergeable: string | null;
 }
 
+/** The place of a part that acts on one module in several ways: the module and the way. */
+export function placeOf(module: string, way: string): string {
+  return `${module}@${way}`;
+}
+
+/** The module of a place. */
+export function moduleOf(place: string): string {
+  return place.split('@', 1)[0]!;
+}
+
 /** A part that acts on linear layers. */
 export function linearPart({
   stacks,

@@ -127,6 +127,43 @@ const METHODS: readonly ((choices: Choices) => {
     },
     config: { peft_type: 'IA3', feedforward_modules: [], init_ia3_weights: true },
   }),
+  (choices) => {
+    const r = choices.between(1, 2);
+    return {
+      shapesOf: ({ name, inFeatures, outFeatures }) => {
+        const size = choices.fault(20) ? outFeatures + 1 : outFeatures;
+        if (choices.rarely(2)) return [[tensorName(name, 'bias'), [size]]];
+        // What the scan finds of a matrix of random numbers is no 0: only a file without one is sound.
+        return choices.fault(6)
+          ? [
+              [tensorName(name, 'base_layer.bias'), [size]],
+              [loraTensorName(name, 'A'), [r, inFeatures]],
+              [loraTensorName(name, 'B'), [outFeatures, r]],
+            ]
+          : [[tensorName(name, 'bias'), [outFeatures]]];
+      },
+      config: { peft_type: 'LORA', r, bias: choices.pick(['all', 'lora_only']), init_lora_weights: true },
+    };
+  },
+  (choices) => {
+    const variant = choices.usually(['road_1', 'road_2', 'road_4', 'road_3'] as const);
+    const factor = { road_1: 0.5, road_2: 1, road_4: 2, road_3: 1 }[variant];
+    return {
+      shapesOf: ({ name, outFeatures }) => {
+        const size = factor * outFeatures;
+        return [
+          [tensorName(name, 'road_theta'), [size]],
+          [tensorName(name, 'road_alpha'), [choices.fault(20) ? size + 1 : size]],
+        ];
+      },
+      config: {
+        peft_type: 'ROAD',
+        variant,
+        group_size: choices.usually([8, 2, 16, 0, 3, 1e9]),
+        init_weights: true,
+      },
+    };
+  },
 ];
 
 function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {

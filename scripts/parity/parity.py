@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import IA3Config, LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import IA3Config, LoraConfig, PeftModel, RoadConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -22,7 +22,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 sys.path.insert(0, str(Path(__file__).parent.parent / "fixtures"))
 from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
 
-CONFIGS = {"LORA": LoraConfig, "IA3": IA3Config}
+CONFIGS = {"LORA": LoraConfig, "IA3": IA3Config, "ROAD": RoadConfig}
 
 
 def classifier(base: str, pooling: str, labels: int) -> torch.nn.Module:

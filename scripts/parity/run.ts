@@ -39,6 +39,8 @@ const OURS: Record<string, PeftRequest> = {
   }),
   'mean-ia3': peftRequest.parse({ type: 'ia3', pooling: 'mean' }),
   'cls-ia3': peftRequest.parse({ type: 'ia3', pooling: 'cls', target_modules: 'all-linear' }),
+  'mean-road': peftRequest.parse({ type: 'road', pooling: 'mean' }),
+  'cls-road-4': peftRequest.parse({ type: 'road', pooling: 'cls', variant: 'road_4', group_size: 8 }),
   'mean-bitfit': peftRequest.parse({ type: 'bitfit', pooling: 'mean' }),
   'cls-bitfit-subset': peftRequest.parse({
     type: 'bitfit',
@@ -53,8 +55,8 @@ interface TheirCase {
   max_length: number;
   /** Number type of the imported file. */
   dtype: 'float32' | 'float16' | 'bfloat16';
-  /** PEFT's name of the method, LORA by default, and its configuration. */
-  peft_type?: 'IA3';
+  /** PEFT's name of the method, LORA where absent; and its configuration. */
+  peft_type?: 'IA3' | 'ROAD';
   config: Record<string, unknown>;
   /** Part of the names of the parameters that PEFT must not train. */
   frozen?: string;
@@ -121,6 +123,22 @@ const THEIRS: TheirCase[] = [
     },
   },
   {
+    name: 'cls-road-4',
+    pooling: 'cls',
+    max_length: MAX_LENGTH,
+    dtype: 'bfloat16',
+    peft_type: 'ROAD',
+    config: { variant: 'road_4', group_size: 8, target_modules: ['key', 'output.dense'] },
+  },
+  {
+    name: 'mean-road-1',
+    pooling: 'mean',
+    max_length: MAX_LENGTH,
+    dtype: 'float32',
+    peft_type: 'ROAD',
+    config: { group_size: 16, target_modules: ['query', 'value'] },
+  },
+  {
     name: 'cls-bitfit',
     pooling: 'cls',
     max_length: MAX_LENGTH,
@@ -160,6 +178,14 @@ const THEIRS_FOR_DISTILBERT: TheirCase[] = [
     dtype: 'bfloat16',
     peft_type: 'IA3',
     config: { target_modules: ['k_lin', 'v_lin', 'lin2'], feedforward_modules: ['lin2'] },
+  },
+  {
+    name: 'mean-road-2',
+    pooling: 'mean',
+    max_length: MAX_LENGTH,
+    dtype: 'float32',
+    peft_type: 'ROAD',
+    config: { variant: 'road_2', group_size: 16, target_modules: ['q_lin', 'lin1'] },
   },
   {
     name: 'mean-bitfit',

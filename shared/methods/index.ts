@@ -7,6 +7,7 @@ import { type PTuningFileConfig, pTuningFormat } from './p-tuning.ts';
 import { type PrefixFileConfig, prefixTuningFormat } from './prefix-tuning.ts';
 import type { PromptTarget } from './prompt-format.ts';
 import { type PromptTuningFileConfig, promptTuningFormat } from './prompt-tuning.ts';
+import { type RoadFileConfig, type RoadTarget, roadFormat } from './road.ts';
 
 /** What the files of each method say, by its `type`: of adapter_config.json, and of one place that they change. */
 interface Files {
@@ -16,6 +17,7 @@ interface Files {
   prompt_tuning: { config: PromptTuningFileConfig; target: PromptTarget };
   p_tuning: { config: PTuningFileConfig; target: PromptTarget };
   prefix_tuning: { config: PrefixFileConfig; target: PromptTarget };
+  road: { config: RoadFileConfig; target: RoadTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -29,6 +31,7 @@ const FORMATS: {
   lora: loraFormat,
   ia3: ia3Format,
   bitfit: bitfitFormat,
+  road: roadFormat,
   prompt_tuning: promptTuningFormat,
   p_tuning: pTuningFormat,
   prefix_tuning: prefixTuningFormat,

@@ -20,6 +20,9 @@ export const PEFT_CASES = [
   'cls-bitfit-subset',
   'mean-prefix',
   'cls-prefix-projection',
+  'mean-road-1',
+  'cls-road-2',
+  'mean-road-4',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
@@ -28,9 +31,11 @@ export const FAMILY_CASES = [
   ['tiny-roberta', 'mean-all-linear'],
   ['tiny-roberta', 'cls-bitfit'],
   ['tiny-roberta', 'cls-prefix'],
+  ['tiny-roberta', 'mean-road-2'],
   ['tiny-distilbert', 'mean-query-value'],
   ['tiny-distilbert', 'cls-all-linear'],
   ['tiny-distilbert', 'mean-bitfit'],
+  ['tiny-distilbert', 'cls-road-1'],
 ] as const;
 
 export interface PeftCase {

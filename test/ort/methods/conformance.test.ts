@@ -76,6 +76,17 @@ const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
     pooling: POOLINGS[i % 2]!,
     base_precision: 'fp32' as const,
   })),
+  RoAd: [
+    { variant: 'road_1' as const, group_size: 32, target_modules: 'all-linear' as const },
+    { variant: 'road_2' as const, group_size: 8, target_modules: ['query', 'output.dense'] },
+    { variant: 'road_4' as const, group_size: 16, target_modules: ['key', 'intermediate.dense'] },
+    { variant: 'road_2' as const, group_size: 2, target_modules: ['query', 'pooler.dense'] },
+  ].map((fields, i) => ({
+    type: 'road' as const,
+    ...fields,
+    pooling: POOLINGS[i % 2]!,
+    base_precision: 'fp32' as const,
+  })),
   BitFit: (['all', 'query_and_intermediate'] as const).flatMap((biases) =>
     POOLINGS.map((pooling) => ({
       type: 'bitfit' as const,

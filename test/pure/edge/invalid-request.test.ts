@@ -67,7 +67,7 @@ describe('invalidRequest', () => {
     const method = (fields: object) => complaint(createAdapter, { ...given, method: fields });
     expect(method({ type: 'x', r: 8 })).toEqual({
       param: 'method.type',
-      message: expect.stringMatching(/^method\.type: expected one of "lora", "qlora", "ia3", "/),
+      message: expect.stringMatching(/^method\.type: expected one of .*"lora", "qlora", "ia3", "/),
     });
     expect(method({ type: 'ia3', r: 8 })).toEqual({
       param: 'method.r',
