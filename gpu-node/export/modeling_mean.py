@@ -28,15 +28,27 @@ class BertMeanForSequenceClassification(BertPreTrainedModel):
         self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
-    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, past_key_values=None, **_):
-        prefix = {"past_key_values": past_key_values}
-        hidden = self.bert(input_ids, attention_mask, token_type_ids, **prefix).last_hidden_state
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        labels=None,
+        inputs_embeds=None,
+        past_key_values=None,
+        **_,
+    ):
+        prompt = {"inputs_embeds": inputs_embeds, "past_key_values": past_key_values}
+        hidden = self.bert(input_ids, attention_mask, token_type_ids, **prompt).last_hidden_state
         return classified(self.classifier(mean_of_tokens(hidden, attention_mask)), labels)
 
 
 class RobertaMeanForSequenceClassification(RobertaForSequenceClassification):
-    def forward(self, input_ids=None, attention_mask=None, labels=None, past_key_values=None, **_):
-        hidden = self.roberta(input_ids, attention_mask, past_key_values=past_key_values).last_hidden_state
+    def forward(
+        self, input_ids=None, attention_mask=None, labels=None, inputs_embeds=None, past_key_values=None, **_
+    ):
+        prompt = {"inputs_embeds": inputs_embeds, "past_key_values": past_key_values}
+        hidden = self.roberta(input_ids, attention_mask, **prompt).last_hidden_state
         # The head reads the first token, which is the only one here.
         return classified(self.classifier(mean_of_tokens(hidden, attention_mask).unsqueeze(1)), labels)
 
@@ -46,8 +58,8 @@ class XLMRobertaMeanForSequenceClassification(XLMRobertaForSequenceClassificatio
 
 
 class DistilBertMeanForSequenceClassification(DistilBertForSequenceClassification):
-    def forward(self, input_ids=None, attention_mask=None, labels=None, **_):
-        hidden = self.distilbert(input_ids, attention_mask).last_hidden_state
+    def forward(self, input_ids=None, attention_mask=None, inputs_embeds=None, labels=None, **_):
+        hidden = self.distilbert(input_ids, attention_mask, inputs_embeds=inputs_embeds).last_hidden_state
         inner = torch.relu(self.pre_classifier(mean_of_tokens(hidden, attention_mask)))
         return classified(self.classifier(self.dropout(inner)), labels)
 

@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { withPlaceholders } from '../../gpu-node/data/placeholders.ts';
+import { placeholdersOf } from '../../gpu-node/methods/index.ts';
 import { PEFT_PREFIX } from '../../shared/methods/format.ts';
+import { virtualTokensOf } from '../../shared/methods/text-room.ts';
 import { type PeftConfig, peftConfig } from '../../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/safetensors.ts';
 import type { FixtureBatch } from './tiny-bert.ts';
@@ -23,6 +26,9 @@ export const PEFT_CASES = [
   'mean-road-1',
   'cls-road-2',
   'mean-road-4',
+  'cls-prompt-tuning',
+  'mean-p-tuning-mlp',
+  'cls-p-tuning-lstm',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
@@ -82,4 +88,17 @@ async function readTrained(path: string): Promise<Map<string, Float32Array>> {
   const header = parseHeader(file, file.length, { file: path, maxHeaderBytes: ADAPTER_HEADER_BYTES });
   const tensors = [...readTensors(file, header)];
   return new Map(tensors.map(([name, { data }]) => [name.slice(PEFT_PREFIX.length), data]));
+}
+
+/** A batch as texts stand in it behind a method's virtual tokens, which are tokens of type 0 that nothing masks. */
+export function behindPlaceholders(batch: FixtureBatch, config: PeftConfig): FixtureBatch {
+  const count = placeholdersOf(config, virtualTokensOf(config));
+  const placeholders = withPlaceholders(count, new Int32Array(0));
+  const before = (rows: number[][], of: (placeholder: number) => number) =>
+    rows.map((row) => [...Array.from(placeholders, of), ...row]);
+  return {
+    input_ids: before(batch.input_ids, (id) => id),
+    attention_mask: before(batch.attention_mask, () => 1),
+    ...(batch.token_type_ids && { token_type_ids: before(batch.token_type_ids, () => 0) }),
+  };
 }

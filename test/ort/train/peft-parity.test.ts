@@ -5,7 +5,7 @@ import { type Feeds, floats, Session, tensor } from '../../../gpu-node/runtime/s
 import { taskTrainables, trainingGraph } from '../../../gpu-node/train/graph.ts';
 import { AdamW, clipGradients } from '../../../gpu-node/train/optimizers.ts';
 import { linearSchedule } from '../../../gpu-node/train/schedule.ts';
-import { FAMILY_CASES, PEFT_CASES, readPeftCase } from '../../support/peft-steps.ts';
+import { behindPlaceholders, FAMILY_CASES, PEFT_CASES, readPeftCase } from '../../support/peft-steps.ts';
 import { maxDifference, openFixture, toTokenBatch, withFolder } from '../../support/tiny-bert.ts';
 
 const largestOf = (elements: Float32Array) => elements.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
@@ -55,7 +55,7 @@ describe.each(CASES)('the first steps of HF PEFT, %s, %s', (model, name, fixture
       );
       for (const [step, batch] of expected.batches.entries()) {
         const feeds: Feeds = {
-          ...encoderFeeds(toTokenBatch(batch)),
+          ...encoderFeeds(toTokenBatch(behindPlaceholders(batch, expected.config))),
           labels: tensor('int32', [batch.labels.length], Int32Array.from(batch.labels)),
           ...Object.fromEntries(
             trainables.map(({ name: key, shape }) => [key, tensor('float32', shape, parameters.get(key)!)]),
