@@ -4,14 +4,16 @@ import type { ImportBase } from '../../edge/base-models.ts';
 import { joinBytes } from '../../edge/upload/bytes.ts';
 import { receiveAdapter } from '../../edge/upload/receive-adapter.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
+import type { Architecture } from '../../gpu-node/models/model.ts';
 import { type BaseModelOutline, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import type { LinearLayer } from '../../gpu-node/models/sites.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { readMetrics } from '../../shared/adapter-check.ts';
-import { classifierTensorName } from '../../shared/adapter-description.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
-import { tensorName } from '../../shared/methods/format.ts';
+import { PEFT_PREFIX, tensorName } from '../../shared/methods/format.ts';
+import { formatOf } from '../../shared/methods/index.ts';
 import { loraTensorName, magnitudeTensorName } from '../../shared/methods/lora.ts';
+import { PROMPT_TENSOR } from '../../shared/methods/prompt-format.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import { BOUNDARY, multipartBody, type TestPart } from '../../test/support/multipart-body.ts';
 import type { Choices } from './choices.ts';
@@ -91,7 +93,9 @@ function importBase({ id, outline }: Base): ImportBase {
 
 /** For each method, the tensors of one layer by name, and the keys of adapter_config.json. */
 const METHODS: readonly ((choices: Choices) => {
-  shapesOf(layer: LinearLayer): [string, number[]][];
+  shapesOf(layer: LinearLayer, architecture: Architecture): [string, number[]][];
+  /** What the file calls a tensor of the head, where that is not what most methods' files call it. */
+  headName?(name: string): string;
   config: object;
 })[] = [
   (choices) => {
@@ -164,6 +168,22 @@ const METHODS: readonly ((choices: Choices) => {
       },
     };
   },
+  (choices) => {
+    const count = choices.usually([3, 1, 30, 505]);
+    const type = choices.pick(['prompt_tuning', 'p_tuning'] as const);
+    return {
+      shapesOf: (_layer, { hiddenSize }) => [
+        [PROMPT_TENSOR, [count, choices.fault(20) ? hiddenSize + 1 : hiddenSize]],
+      ],
+      headName: formatOf(type).fileName,
+      config: {
+        peft_type: formatOf(type).peftType,
+        num_virtual_tokens: choices.usually([count, 0, 2.5, '3']),
+        num_transformer_submodules: choices.usually([1, null, 2]),
+        token_dim: 32,
+      },
+    };
+  },
 ];
 
 function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
@@ -172,11 +192,14 @@ function adapterOf({ id, outline: { architecture } }: Base, choices: Choices) {
   const method = choices.pick(METHODS)(choices);
   const linears = architecture.linears(pooling);
   const layers = [choices.pick(linears), ...linears.filter(() => choices.rarely(3))];
-  const shapes = new Map<string, readonly number[]>(layers.flatMap(method.shapesOf));
+  const shapes = new Map<string, readonly number[]>(
+    layers.flatMap((layer) => method.shapesOf(layer, architecture)),
+  );
+  const { headName = (name) => PEFT_PREFIX + name } = method;
   for (const { name, inFeatures, outFeatures } of architecture.head.layers) {
     const rows = outFeatures === 'labels' ? labels.length : outFeatures;
-    shapes.set(classifierTensorName('weight', name), [rows, inFeatures]);
-    shapes.set(classifierTensorName('bias', name), [rows]);
+    shapes.set(headName(`${name}.weight`), [rows, inFeatures]);
+    shapes.set(headName(`${name}.bias`), [rows]);
   }
   const config = {
     task_type: 'SEQ_CLS',

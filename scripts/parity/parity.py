@@ -14,7 +14,16 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import IA3Config, LoraConfig, PeftModel, RoadConfig, TaskType, get_peft_model
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PeftModel,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+    RoadConfig,
+    TaskType,
+    get_peft_model,
+)
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -22,13 +31,24 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 sys.path.insert(0, str(Path(__file__).parent.parent / "fixtures"))
 from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
 
-CONFIGS = {"LORA": LoraConfig, "IA3": IA3Config, "ROAD": RoadConfig}
+CONFIGS = {
+    "LORA": LoraConfig,
+    "IA3": IA3Config,
+    "PROMPT_TUNING": PromptTuningConfig,
+    "P_TUNING": PromptEncoderConfig,
+    "ROAD": RoadConfig,
+}
 
 
 def classifier(base: str, pooling: str, labels: int) -> torch.nn.Module:
     model_type = json.loads((Path(base) / "config.json").read_text())["model_type"]
     model = AutoModelForSequenceClassification if pooling == "cls" else MEAN_CLASSIFIERS[model_type]
     return model.from_pretrained(base, num_labels=labels)
+
+
+def text_tokens(model: PeftModel, max_length: int) -> int:
+    """Virtual tokens are of the tokens that an adapter reads."""
+    return max_length - (getattr(model.active_peft_config, "num_virtual_tokens", None) or 0)
 
 
 def encode(base: str, texts: list[str], max_length: int) -> dict[str, torch.Tensor]:
@@ -68,9 +88,11 @@ def check(folder: Path, plan: dict) -> None:
         expected = torch.tensor(json.loads((ours / "expected.json").read_text())["log_probabilities"])
         base = classifier(plan["base"], weft["pooling"], len(weft["labels"]))
         model = PeftModel.from_pretrained(base, ours)
-        batch = encode(plan["base"], plan["texts"], weft["max_length"])
+        batch = encode(plan["base"], plan["texts"], text_tokens(model, weft["max_length"]))
         actual = log_probabilities(model, batch, weft.get("temperature", 1.0))
         (ours / "difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
+        if not (ours / "merged").exists():
+            continue
         actual = merged_log_probabilities(ours / "merged", plan["texts"])
         (ours / "merged-difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
 
@@ -81,7 +103,8 @@ def save(model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.copy_(parameter.to(dtype))
-    model.save_pretrained(folder)
+    # In training mode the dropout of a prompt's encoder would be saved.
+    model.eval().save_pretrained(folder)
     file = folder / "adapter_model.safetensors"
     tensors = {name: tensor.to(dtype) for name, tensor in load_file(file).items()}
     save_file(tensors, file, metadata={"format": "pt"})
@@ -96,18 +119,19 @@ def train(folder: Path, plan: dict) -> None:
         for name, parameter in model.named_parameters():
             if case.get("frozen") and case["frozen"] in name:
                 parameter.requires_grad = False
+        max_length = text_tokens(model, case["max_length"])
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
         rows = plan["rows"]
         for begin in range(0, len(rows), 8):
             part = rows[begin : begin + 8]
-            batch = encode(plan["base"], [row["text"] for row in part], case["max_length"])
+            batch = encode(plan["base"], [row["text"] for row in part], max_length)
             labels = torch.tensor([plan["labels"].index(row["label"]) for row in part])
             model(**batch, labels=labels).loss.backward()
             optimizer.step()
             optimizer.zero_grad()
         theirs = folder / "theirs" / case["name"]
         save(model, theirs, getattr(torch, case["dtype"]))
-        result = log_probabilities(model, encode(plan["base"], plan["texts"], case["max_length"]))
+        result = log_probabilities(model, encode(plan["base"], plan["texts"], max_length))
         (theirs / "expected.json").write_text(json.dumps({"log_probabilities": result.tolist()}))
 
 
