@@ -1,5 +1,5 @@
-"""Exports the base model with one adapter merged into it as transformers.js takes it: FOLDER/onnx/model.onnx in fp32 and
-model_quantized.onnx (`q8`), as its own conversion script quantizes: onnxruntime's dynamic quantization, signed weights.
+"""Exports the base model with one adapter merged into it, in the form that transformers.js reads: FOLDER/onnx/model.onnx in fp32, and
+model_quantized.onnx (`q8`). The latter is quantized as by its own conversion script: onnxruntime's dynamic quantization, signed weights.
 
 Run by the benchmark: python bench/peers/export_onnx.py BASE_FOLDER ADAPTER_FOLDER FOLDER
 """

@@ -1,4 +1,4 @@
-"""What both of HF PEFT's benchmark processes do: batches come as lines of JSON, and so do the answers."""
+"""The common part of HF PEFT's benchmark processes: batches come as lines of JSON, and so do the answers."""
 
 import json
 

@@ -1,6 +1,6 @@
-"""HF PEFT behind HTTP: what waits when a batch is done is the next batch, at most `rows` of it.
+"""HF PEFT behind HTTP: requests that wait when a batch is done form the next batch, of at most `rows`.
 
-Reads a setup line, prints its port, then answers `POST {"rows": [{"bundle", "text"}]}` as the node daemon does. The HTTP is
+It reads a setup line, prints its port, then answers `POST {"rows": [{"bundle", "text"}]}` as the node daemon does. The HTTP is
 asyncio alone, which costs less than a framework; the model and the tokenizer have a thread of their own.
 """
 

@@ -41,7 +41,7 @@ def build(setup: dict) -> torch.nn.Module:
 
 
 def set_parameters(model: torch.nn.Module, given: dict[str, list[float]]) -> None:
-    """Gives what is trained the values of the other side, and insists that both train the same tensors."""
+    """Sets the trained tensors to the values of the other side, and fails unless both sides train the same tensors."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     for name, parameter in trained.items():
         plain = name.removeprefix("base_model.model.").replace(".modules_to_save", "").replace(".default", "")

@@ -1,4 +1,4 @@
-"""What the peers of `npm run experiment` share: a run comes as a line of JSON on stdin, answers go as lines to stdout."""
+"""The common part of the peers of `npm run experiment`: a run comes as a line of JSON on stdin, answers go as lines to stdout."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def pad(rows: list[list[int]]) -> dict:
 
 
 def by_length(rows: list[list[int]], size: int) -> list[list[int]]:
-    """Indices of rows of similar length, so many at a time."""
+    """Batches of `size` row indices, each of rows of similar length."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     return [order[begin : begin + size] for begin in range(0, len(order), size)]
 

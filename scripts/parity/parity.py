@@ -70,7 +70,7 @@ def log_probabilities(
 
 
 def merged_log_probabilities(folder: Path, texts: list[str]) -> torch.Tensor:
-    """As the folder's README.md says, with its own tokenizer."""
+    """Loads the folder by the instructions in its README.md, with its own tokenizer."""
     weft = json.loads((folder / "weft.json").read_text())
     trusted = {"trust_remote_code": True} if weft["pooling"] == "mean" else {}
     tokenizer = AutoTokenizer.from_pretrained(folder, **trusted)
