@@ -8,6 +8,12 @@ export interface BaseModel {
   maxLength: number;
 }
 
+/** A base model to train on. */
+export interface TrainableBase extends BaseModel {
+  /** Of all its weights in fp32; null where unknown. */
+  weightsBytes: number | null;
+}
+
 /** A node that has been heard of lately. */
 export interface LiveNode {
   id: string;

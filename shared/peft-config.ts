@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bitfitConfig, bitfitRequest } from './methods/bitfit.ts';
 import { common, MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, orAuto } from './methods/fields.ts';
+import { fullConfig, fullRequest } from './methods/full.ts';
 import { ia3Config, ia3Request } from './methods/ia3.ts';
 import { loraConfig, loraRequest, qloraRequest } from './methods/lora.ts';
 import { pTuningConfig, pTuningRequest } from './methods/p-tuning.ts';
@@ -10,6 +11,7 @@ import { roadConfig, roadRequest } from './methods/road.ts';
 
 export type { BitfitConfig } from './methods/bitfit.ts';
 export * from './methods/fields.ts';
+export type { FullConfig } from './methods/full.ts';
 export type { Ia3Config } from './methods/ia3.ts';
 export type { LoraConfig } from './methods/lora.ts';
 export type { PTuningConfig } from './methods/p-tuning.ts';
@@ -26,6 +28,7 @@ export const peftConfig = z.discriminatedUnion('type', [
   promptTuningConfig,
   pTuningConfig,
   prefixTuningConfig,
+  fullConfig,
 ]);
 export type PeftConfig = z.infer<typeof peftConfig>;
 
@@ -59,6 +62,7 @@ export const peftRequest = z.discriminatedUnion(
     pTuningRequest,
     prefixTuningRequest,
     roadRequest,
+    fullRequest,
   ],
   {
     unionFallback: true,

@@ -1,7 +1,9 @@
+import { ADAPTER_WEIGHTS_FILE, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import type { CreateAdapter } from '../../shared/api/adapters.ts';
 import { AppError } from '../../shared/errors.ts';
+import { formatOf } from '../../shared/methods/index.ts';
 import { requireTextRoom } from '../../shared/methods/text-room.ts';
-import type { BaseModel } from '../base-models.ts';
+import type { TrainableBase } from '../base-models.ts';
 import { unixNow } from '../clock.ts';
 import { createAdapter, type DatasetRef, findDatasets } from '../db/adapter-creation.ts';
 import type { Db } from '../db/client.ts';
@@ -68,7 +70,7 @@ const maxQueued = (env: Env) => Number(env.MAX_QUEUED_JOBS);
 async function chooseBaseModel(
   db: Db,
   { base_model, hyperparameters, method }: CreateAdapter,
-): Promise<BaseModel> {
+): Promise<TrainableBase> {
   const baseModel = await findBaseModel(db, base_model);
   if (!baseModel) throw await noBaseModel(db, base_model);
   const { max_length } = hyperparameters;
@@ -83,6 +85,7 @@ async function chooseBaseModel(
     );
   }
   requireTextRoom(method, max_length, baseModel.id, baseModel.maxLength);
+  checkStorable(method, baseModel);
   const precision = method.base_precision;
   if (precision !== 'auto' && !baseModel.precisions.includes(precision)) {
     const param = 'method.base_precision';
@@ -90,6 +93,15 @@ async function chooseBaseModel(
     throw new AppError('invalid_request', message, { param });
   }
   return baseModel;
+}
+
+/** A whole model is as large as its base model: whether it can be stored is known before it is trained. */
+function checkStorable({ type }: CreateAdapter['method'], { id, weightsBytes }: TrainableBase): void {
+  const most = MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE];
+  if (!formatOf(type).wholeModel || weightsBytes === null || weightsBytes <= most) return;
+  const param = 'method.type';
+  const message = `${param}: all weights of ${id} have ${weightsBytes} bytes, at most ${most} are stored; train a smaller base model, or another method.`;
+  throw new AppError('invalid_request', message, { param });
 }
 
 async function noBaseModel(db: Db, wanted: string): Promise<AppError> {

@@ -58,6 +58,10 @@ export function parseImport({ config, weights, weft: weftBytes, fields }: Receiv
   if (weft) requireAgreement(parsed.data, weft);
   const text = new TextDecoder().decode(config);
   const peft = parseAdapterConfig(text, THE_IMPORT);
+  if (formatOf(peft.method).wholeModel) {
+    const message = `${THE_IMPORT}: it is a whole model, no adapter: start a node with its folder as a base model, and train on that`;
+    throw new AppError('invalid_adapter', message);
+  }
   const description = checkContents(peft, weights, THE_IMPORT);
   return {
     fields: parsed.data,

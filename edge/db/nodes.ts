@@ -1,7 +1,7 @@
 import { eq, gt, lt, notExists, sql } from 'drizzle-orm';
 import type { RegisterNode, ServingState } from '../../shared/api/nodes.ts';
 import { NODE_TTL_SECONDS } from '../../shared/job-state.ts';
-import type { BaseModel, LiveNode } from '../base-models.ts';
+import type { LiveNode, TrainableBase } from '../base-models.ts';
 import { changesAfter, servingState } from './changes.ts';
 import { batch, type Db } from './client.ts';
 import { nodeBaseModels, nodes } from './schema.ts';
@@ -23,6 +23,7 @@ export async function saveNode(db: Db, node: RegisterNode, now: number): Promise
       maxLength: model.max_length,
       intermediateSize: model.intermediate_size ?? null,
       poolings: model.poolings ?? null,
+      weightsBytes: model.weights_bytes ?? null,
       peftName: model.peft_name ?? null,
     }),
   );
@@ -81,7 +82,7 @@ export const knownPrecisions = sql<string[]>`(SELECT json_group_array(DISTINCT p
  * The base model to train on: the one of the given id, or for `default` the first of the node heard of last. Silent nodes count too,
  * because a job waits for them.
  */
-export async function findBaseModel(db: Db, id: string): Promise<BaseModel | undefined> {
+export async function findBaseModel(db: Db, id: string): Promise<TrainableBase | undefined> {
   const wanted = id === 'default' ? eq(nodeBaseModels.position, 0) : eq(nodeBaseModels.baseModel, id);
   const rows = await db
     .select({
@@ -89,6 +90,7 @@ export async function findBaseModel(db: Db, id: string): Promise<BaseModel | und
       sha256: nodeBaseModels.sha256,
       precisions: knownPrecisions,
       maxLength: nodeBaseModels.maxLength,
+      weightsBytes: nodeBaseModels.weightsBytes,
     })
     .from(nodeBaseModels)
     .innerJoin(nodes, eq(nodes.id, nodeBaseModels.nodeId))

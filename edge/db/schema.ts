@@ -207,6 +207,7 @@ export const nodeBaseModels = sqliteTable(
     /** Null where the node is of a version that does not report it. */
     intermediateSize: integer('intermediate_size'),
     poolings: text({ mode: 'json' }).$type<Pooling[]>(),
+    weightsBytes: integer('weights_bytes'),
     /** `base_model_name_or_path` in adapters' configurations. */
     peftName: text('peft_name'),
   },

@@ -81,5 +81,5 @@ async function attempt(
 function outcomeOf(error: unknown, timeoutMs: number): Outcome {
   if (error instanceof NodeSilent && timeoutMs < FAIR_MS) return 'unknown';
   if (error instanceof NodeTrouble) return 'trouble';
-  return error instanceof AppError && error.code === 'rate_limited' ? 'full' : { waiting: undefined };
+  return error instanceof AppError && error.code === 'rate_limited' ? 'busy' : { waiting: undefined };
 }

@@ -9,10 +9,10 @@ const MAX_NODES = 10_000;
 const BREAKER_MS = 60_000;
 
 /**
- * The end of a request to a node: answered, with the number of texts that wait there; refused as full; failed; or nothing that tells of the
+ * The end of a request to a node: answered, with the number of texts that wait there; refused as busy; failed; or nothing that tells of the
  * node.
  */
-export type Outcome = { waiting: number | undefined } | 'full' | 'trouble' | 'unknown';
+export type Outcome = { waiting: number | undefined } | 'busy' | 'trouble' | 'unknown';
 
 interface Request {
   rows: number;
@@ -86,7 +86,7 @@ export class NodeTraffic {
       return;
     }
     this.#breakers.get(node)?.succeed();
-    if (outcome !== 'full' && outcome.waiting !== undefined) this.#reports.set(node, outcome.waiting);
+    if (outcome !== 'busy' && outcome.waiting !== undefined) this.#reports.set(node, outcome.waiting);
   }
 
   #prune(node: string): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type ServerType, serve } from '@hono/node-server';
 import type { RegisterNode } from '../../shared/api/nodes.ts';
 import { BASE_PRECISIONS, type BasePrecision } from '../../shared/peft-config.ts';
+import { elementCount } from '../graph/shapes.ts';
 import { explain, type Log } from '../log.ts';
 import { DEFAULT_TARGETS } from '../methods/lora.ts';
 import { matchTargets } from '../methods/targets.ts';
@@ -124,7 +125,11 @@ async function open(parts: Parts): Promise<RunningNode> {
   const serving = new ServingLease();
   let draining = false;
   const training = () => Number(jobs.busy);
-  const exporter = new Exporter({ bases: bases.map(({ source }) => source), store: classifier.store });
+  const exporter = new Exporter({
+    bases: bases.map(({ source }) => source),
+    store: classifier.store,
+    cache: adapterCacheFolder(config),
+  });
   const app = nodeApp({
     secret: config.nodeSecret,
     classifier,
@@ -183,7 +188,10 @@ function registration({ config, device, bases, identity }: Parts, url: string): 
   const base_models = bases.map(({ source, ...outline }) => {
     const { poolings, ...base } = adapterBase(source, outline);
     const peft_name = peftBaseModel(source.id).baseModel;
-    return { ...base, poolings: [...poolings], precisions: [...BASE_PRECISIONS], peft_name };
+    const weights = outline.architecture.weights.filter(({ optional }) => !optional);
+    const weights_bytes = weights.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+    const precisions = [...BASE_PRECISIONS];
+    return { ...base, poolings: [...poolings], precisions, weights_bytes, peft_name };
   });
   return { id: identity.id, url, device, base_models, slots: config.slots, version: VERSION };
 }

@@ -6,6 +6,7 @@ import { headNumbers } from '../parts/head.ts';
 import { PART_NAMES, PARTS, type Plan, type ServedAdapter } from '../parts/index.ts';
 import type { TensorBytes } from '../parts/part.ts';
 import { bitfit } from './bitfit.ts';
+import { full } from './full.ts';
 import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
 import type { PeftMethod } from './method.ts';
@@ -23,6 +24,7 @@ const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
   prompt_tuning: promptTuning,
   p_tuning: pTuning,
   prefix_tuning: prefixTuning,
+  full,
 };
 
 /** A method as those use it who know nothing of it. */

@@ -1,11 +1,12 @@
 import type { DescriptionOf } from '../../shared/adapter-description.ts';
 import type { ConfigOf, MethodType } from '../../shared/methods/index.ts';
-import type { CommonField, PeftRequest } from '../../shared/peft-config.ts';
+import type { CommonField, PeftRequest, Pooling } from '../../shared/peft-config.ts';
 import type { Architecture, BaseModel } from '../models/model.ts';
 import type { Dropout, Sites } from '../models/sites.ts';
 import type { Plan, ServedParts } from '../parts/index.ts';
 import type { Parameters, TensorBytes } from '../parts/part.ts';
 import type { Trainable } from '../parts/trainable.ts';
+import type { BaseWeights } from '../precision/precision.ts';
 
 /** What a request gives of a field, or else what is chosen for it. */
 export function given<T>(value: T | 'auto', automatic: T): T {
@@ -45,4 +46,13 @@ export interface PeftMethod<M extends MethodType> {
    * @throws AppError `invalid_adapter` where its numbers cannot be computed with
    */
   load(description: DescriptionOf<M>, bytes: TensorBytes, base: BaseModel): Promise<ServedParts>;
+  /** Where it trains the base model itself, so that its files hold a model that is served in its place. */
+  readonly wholeModel?: WholeModel<M>;
+}
+
+interface WholeModel<M extends MethodType> {
+  /** The base model's weights in a training or evaluation graph; `parameters` holds the trainables. */
+  weights(parameters: Parameters): BaseWeights;
+  /** @throws AppError `invalid_adapter` where a file's tensors are not the base model's, in name or shape */
+  check(description: DescriptionOf<M>, architecture: Architecture, pooling: Pooling, what: string): void;
 }

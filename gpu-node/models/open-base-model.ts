@@ -26,7 +26,9 @@ export interface BaseModelSource {
   readonly id: string;
   /** A Hugging Face folder: config.json and model.safetensors. */
   readonly folder: string;
-  /** SHA-256 of model.safetensors; names the weight file. */
+  /** What its weights are read from where that is not the folder's model.safetensors. */
+  readonly file?: string;
+  /** SHA-256 of that file, or another name for its bytes alone; names the weight file. */
   readonly sha256: string;
   /** Where the weight file lies, or is written the first time. */
   readonly weightsFolder: string;
@@ -63,10 +65,17 @@ export async function outlineBaseModel(source: BaseModelSource): Promise<BaseMod
 
 /** @throws AppError naming a tensor that is missing, or its shapes */
 export async function openBaseTensors(
-  { id, folder }: Pick<BaseModelSource, 'id' | 'folder'>,
+  {
+    id,
+    folder,
+    file: path = join(folder, 'model.safetensors'),
+  }: Pick<BaseModelSource, 'id' | 'folder' | 'file'>,
   { weights }: Architecture,
 ): Promise<BaseTensors> {
-  const file = await open(join(folder, 'model.safetensors'));
+  const file = await open(path).catch((cause) => {
+    const message = `base model ${id}: the file of its weights is gone; try again`;
+    throw new AppError('no_capacity', message, { cause, retryAfter: 1 });
+  });
   try {
     const entries = await readEntries(file, id);
     return {

@@ -11,7 +11,7 @@ import { unlessAborted } from './deadline.ts';
 import type { ServeMetrics } from './metrics.ts';
 import { type Pin, type Resident, Residents } from './residents.ts';
 import type { SessionGroup } from './session-group.ts';
-import type { Seat, SessionPool } from './session-pool.ts';
+import { type Seat, type SessionPool, SessionsInUse } from './session-pool.ts';
 import { SharedValues } from './shared-values.ts';
 import type { TierCounts } from './tier.ts';
 import { Warmer } from './warmer.ts';
@@ -165,7 +165,7 @@ export class Adapters {
 
   /** Seats a pinned adapter. It stays in memory until its sessions have read it, even if the caller leaves earlier. */
   async #seated({ resident, release }: Pin<LoadedAdapter>, signal: AbortSignal): Promise<SeatedAdapter> {
-    const { handle, description, pooling, weights, sort } = resident;
+    const { bundle, handle, description, pooling, weights, sort } = resident;
     const seating = this.#options.pool.seat({ handle, description, pooling, weights }, sort).then(
       (seat) => ({
         adapter: resident,
@@ -174,6 +174,8 @@ export class Adapters {
       }),
       (error) => {
         release();
+        // Its files may have left the disk: the next attempt fetches them.
+        if (sort.model && !(error instanceof SessionsInUse)) this.#residents.remove(bundle);
         throw error;
       },
     );

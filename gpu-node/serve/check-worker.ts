@@ -4,11 +4,11 @@ import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import { virtualTokensIn } from '../../shared/methods/text-room.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
-import { placeholdersOf, planOf } from '../methods/index.ts';
+import { methodOf, placeholdersOf, planOf } from '../methods/index.ts';
 import { adapterBase } from '../models/adapter-base.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import { Moved, serveCalls } from '../runtime/worker-thread.ts';
-import { readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
+import { headAlone, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
 import { type BundleBytes, bundleId, bundleSize, readBundleFiles } from '../weights/bundle-files.ts';
 import type { SessionGroup } from './session-group.ts';
 import { SharedValues } from './shared-values.ts';
@@ -32,7 +32,7 @@ interface AdapterFacts {
 }
 
 export interface CheckedAdapter extends AdapterFacts {
-  /** Bytes of adapter_model.safetensors. */
+  /** Bytes of adapter_model.safetensors, or of a whole model its head alone. */
   weights: Uint8Array<ArrayBuffer>;
 }
 
@@ -81,9 +81,14 @@ const handlers = {
     const files = readFiles(folder);
     if (!files) return undefined;
     const id = bundleId(files);
-    const bytes = bundleSize(files);
     const facts = await factsOf(id, files);
+    const bytes = bundleSize(files);
     if ('refused' in facts) return new Moved({ id, bytes, adapter: facts }, []);
+    if (facts.group.model) {
+      const { file } = headAlone(files[ADAPTER_WEIGHTS_FILE], facts.description);
+      // Beside it lies the weight file that its sessions are built on.
+      return new Moved({ id, bytes: 2 * bytes, adapter: { ...facts, weights: file } }, [file.buffer]);
+    }
     const weights = inBufferOfItsOwn(files[ADAPTER_WEIGHTS_FILE]);
     return new Moved({ id, bytes, adapter: { ...facts, weights } }, [weights.buffer]);
   },
@@ -103,29 +108,39 @@ function readFiles(folder: string): BundleBytes | undefined {
 async function factsOf(id: string, files: BundleBytes): Promise<AdapterFacts | Refusal> {
   const before = known.get(id);
   if (before) return before;
-  const found = await check(files, `adapter bundle ${id.slice(0, 12)}`).catch(refusalOf);
+  const found = await check(id, files).catch(refusalOf);
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(id, found);
   return found;
 }
 
 /** @throws {AppError} if the files do not fit each other or a served base model */
-async function check(files: BundleBytes, what: string): Promise<AdapterFacts> {
+async function check(id: string, files: BundleBytes): Promise<AdapterFacts> {
+  const what = `adapter bundle ${id.slice(0, 12)}`;
   const base = baseOf(readWeftFile(files, what).base_model);
   const outline = await base.outline;
+  const { architecture } = outline;
   const { weft, description } = readAdapterFiles(files, adapterBase(base.source, outline), what);
-  const plan = planOf(description, outline.architecture, weft.pooling);
   const { labels, pooling, max_length, temperature = 1 } = weft;
+  const { wholeModel } = methodOf({ type: description.method });
+  wholeModel?.check(description, architecture, pooling, what);
+  const plan = planOf(description, architecture, pooling);
   const virtualTokens = virtualTokensIn(description);
-  const group = { base: weft.base_model, precision: weft.base_precision, plan };
   return {
     labels,
     pooling,
     maxLength: max_length - virtualTokens,
     placeholders: placeholdersOf({ type: description.method }, virtualTokens),
     temperature,
-    description: descriptions.shared(description),
-    group,
+    description: wholeModel
+      ? headAlone(files[ADAPTER_WEIGHTS_FILE], description).description
+      : descriptions.shared(description),
+    group: {
+      base: weft.base_model,
+      precision: weft.base_precision,
+      plan,
+      ...(wholeModel && { model: id }),
+    },
   };
 }
 

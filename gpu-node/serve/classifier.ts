@@ -73,6 +73,7 @@ export class Classifier {
     this.#admission = new Admission(queueTokens);
     this.#pool = new SessionPool({
       bases: new Map(bases.map((base) => [base.id, base])),
+      cache: options.cache.folder,
       worker: { memory: memory.buffer, slots, stackBytes, device, threads: lanes.threads },
       lanes: lanes.count,
       runTokens: (precision) => batchTokens ?? lanes.runTokens(precision),

@@ -9,6 +9,7 @@ import { WorkerThread } from '../runtime/worker-thread.ts';
 import type { AdapterStore } from './adapter-store.ts';
 import type { CheckedAdapter } from './check-worker.ts';
 import { unlessAborted } from './deadline.ts';
+import { sourceOf } from './session-group.ts';
 
 const ENTRY = new URL('../export/export-worker.ts', import.meta.url);
 
@@ -25,6 +26,8 @@ const MTIME = new Date(0);
 export interface ExporterOptions {
   bases: readonly BaseModelSource[];
   store: Pick<AdapterStore<CheckedAdapter | AppError>, 'read'>;
+  /** The folder that it keeps adapters in. */
+  cache: string;
 }
 
 /** A tar archive that is made while it is read. */
@@ -37,11 +40,13 @@ export interface Archive {
 export class Exporter {
   readonly #bases: ReadonlyMap<string, BaseModelSource>;
   readonly #store: ExporterOptions['store'];
+  readonly #cache: string;
   readonly #running = new Set<AbortController>();
 
-  constructor({ bases, store }: ExporterOptions) {
+  constructor({ bases, store, cache }: ExporterOptions) {
     this.#bases = new Map(bases.map((base) => [base.id, base]));
     this.#store = store;
+    this.#cache = cache;
   }
 
   /** Number of archives in progress. */
@@ -86,7 +91,8 @@ export class Exporter {
       const { method } = adapter.description;
       throw new AppError('not_mergeable', `${method} ${why}: it cannot be merged into the base model`);
     }
-    const data: ExportWorkerData = { base: this.#bases.get(adapter.group.base)!, adapter };
+    const base = sourceOf(adapter.group, this.#bases, this.#cache);
+    const data: ExportWorkerData = { base, adapter };
     const worker = new WorkerThread<ExportHandlers>(ENTRY, data, () => {});
     try {
       const { files, modelBytes } = await unlessAborted(worker.call('open', null), signal);

@@ -135,9 +135,11 @@ export class Group {
     }
   }
 
-  drop(handle: string): void {
-    if (!this.#adapters.delete(handle)) return;
+  /** Whether it had the adapter. */
+  drop(handle: string): boolean {
+    if (!this.#adapters.delete(handle)) return false;
     for (const { worker } of this.#lanes) worker.call('drop', handle).catch(() => {});
+    return true;
   }
 
   /** True if an adapter is in a slot of one of the lanes. */

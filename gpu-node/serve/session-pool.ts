@@ -5,7 +5,7 @@ import { BaseSessions } from './base-sessions.ts';
 import type { AdapterToLoad, ForwardWorkerData } from './forward-worker.ts';
 import { closed, Group, type RowResult, type RunReport, type TextToRun } from './group.ts';
 import type { Advice } from './plan-traffic.ts';
-import { baseKey, groupKey, type SessionGroup } from './session-group.ts';
+import { baseKey, groupKey, type SessionGroup, sourceOf } from './session-group.ts';
 import { type Hold, SessionRoom } from './session-room.ts';
 
 /** Number of last uses without which a group is idle; it may then give way to a union of others' plans. */
@@ -14,6 +14,8 @@ const IDLE_USES = 1024;
 export interface SessionPoolOptions {
   /** Base models by id. */
   bases: ReadonlyMap<string, BaseModelSource>;
+  /** The folder of the adapters on disk. */
+  cache: string;
   worker: Pick<ForwardWorkerData, 'memory' | 'slots' | 'stackBytes' | 'device' | 'threads'>;
   /** Number of sessions per group. */
   lanes: number;
@@ -110,7 +112,10 @@ export class SessionPool {
 
   /** Forgets an adapter that has no seat. */
   drop(handle: string): void {
-    for (const group of this.#groups.values()) group.drop(handle);
+    for (const group of this.#groups.values()) {
+      // Sessions on a model of its own have nothing to serve without it.
+      if (group.drop(handle) && group.sort.model) this.#room.retire(group.key);
+    }
   }
 
   /** True if an adapter is in a slot of a session. */
@@ -164,11 +169,11 @@ export class SessionPool {
   }
 
   #build(sort: SessionGroup): Group {
-    const { bases, worker, lanes, runTokens, onRun, onFailure } = this.#options;
+    const { bases, cache, worker, lanes, runTokens, onRun, onFailure } = this.#options;
     const base = this.#baseOf(sort);
     // Groups that give way are closed before a new one takes their memory: the allocator gives a new thread the memory of an ended one.
     const group = new Group(sort, Promise.all(this.#ending), {
-      worker: { ...worker, plan: sort.plan, precision: sort.precision, base: bases.get(sort.base)! },
+      worker: { ...worker, plan: sort.plan, precision: sort.precision, base: sourceOf(sort, bases, cache) },
       lanes,
       limits: { tokens: runTokens(sort.precision), adapters: worker.slots },
       onWaiting: () => base.schedule(),
@@ -191,24 +196,25 @@ export class SessionPool {
     this.#groups.delete(group.key);
     this.#lastUses.delete(group.key);
     this.#baseOf(group.sort).remove(group);
+    if (group.sort.model) this.#bases.delete(baseKey(group.sort));
     this.#room.remove(group.key);
     const ended = group.stop(error).finally(() => this.#ending.delete(ended));
     this.#ending.add(ended);
   }
 
   /** Builds advised sessions if there is room beside all that are in use; then the sessions they replace take no more rows. */
-  async #follow({ base, precision }: Omit<SessionGroup, 'plan'>, { open, leave }: Advice): Promise<void> {
+  async #follow(base: Omit<SessionGroup, 'plan'>, { open, leave }: Advice): Promise<void> {
     const holds: Hold[] = [];
     try {
       for (const plan of open) {
-        const sort = { base, precision, plan };
+        const sort = { ...base, plan };
         const key = groupKey(sort);
         const hold = this.#room.hold(key) ?? this.#room.admit(key, this.#bytesOf(sort), this.#isInUse);
         if (!hold) return;
         holds.push(hold);
         await this.#ready(sort, hold);
       }
-      for (const plan of leave) this.#room.retire(groupKey({ base, precision, plan }));
+      for (const plan of leave) this.#room.retire(groupKey({ ...base, plan }));
     } catch (error) {
       if (!(error instanceof AppError)) this.#options.onFailure(error as Error);
     } finally {

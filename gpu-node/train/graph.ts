@@ -75,12 +75,13 @@ export function evaluationGraph(task: TrainingTask): Graph {
 }
 
 function forward(graph: Graph, task: TrainingTask, dropout: Dropout) {
-  const { architecture, weights } = task.base;
+  const { architecture } = task.base;
   const method = methodOf(task.config);
   const inputs = encoderInputs(graph, 'seq-first');
   const parameters = Object.fromEntries(
     taskTrainables(task).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
   );
+  const weights = method.wholeModel?.weights(parameters) ?? task.base.weights;
   const sites = method.sites(task.config, architecture, parameters, dropout);
   const hidden = architecture.encode(weights, inputs, sites);
   const pooled = architecture.pool(task.config.pooling, hidden, weights, inputs, sites);

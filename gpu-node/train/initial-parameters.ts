@@ -16,7 +16,8 @@ export async function initialParameters(task: TrainingTask, seed: number): Promi
   const derived = await derivedTensors(task, seed);
   return taskTrainables(task).map((trainable) => {
     const { name, shape } = trainable;
-    const data = 'init' in trainable ? trainable.init(randomOf(seed, name)) : floats(derived, name).slice();
+    const data =
+      'init' in trainable ? trainable.init(randomOf(seed, name)) : floats(derived, initialName(name)).slice();
     return { name, shape, data };
   });
 }
@@ -25,6 +26,8 @@ export async function initialParameters(task: TrainingTask, seed: number): Promi
 function randomOf(seed: number, name: string): Random {
   return new Random(seed, `init ${name}`);
 }
+/** Apart from the names of the base model's own weights, which a trained one may share. */
+const initialName = (name: string) => `initial ${name}`;
 
 /** Computes the tensors that start from the base model's weights, all in one graph. */
 async function derivedTensors(task: TrainingTask, seed: number): Promise<Outputs> {
@@ -33,7 +36,7 @@ async function derivedTensors(task: TrainingTask, seed: number): Promise<Outputs
   for (const trainable of taskTrainables(task)) {
     if (!('derive' in trainable)) continue;
     const { name } = trainable;
-    graph.output(name, await trainable.derive(graph, base, randomOf(seed, name)));
+    graph.output(initialName(name), await trainable.derive(graph, base, randomOf(seed, name)));
   }
   return graph.outputs.size === 0 ? {} : runOnce(graph, base.weightsFolder);
 }

@@ -7,12 +7,13 @@ import { AppError } from '../../shared/errors.ts';
 import { virtualTokensOf } from '../../shared/methods/text-room.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
 import { packMetrics } from '../../shared/packed-metrics.ts';
-import type { Hyperparameters } from '../../shared/peft-config.ts';
+import type { Hyperparameters, PeftConfig } from '../../shared/peft-config.ts';
 import { StoredExamples } from '../data/examples.ts';
 import { TokenFile } from '../data/token-file.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import { writingInto } from '../disk-full.ts';
 import { methodOf, placeholdersOf } from '../methods/index.ts';
+import type { Architecture } from '../models/model.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
 import { headTrainables } from '../parts/head.ts';
 import { describeMachine } from '../runtime/machine.ts';
@@ -23,7 +24,9 @@ import { resolveHyperparameters, resolveMethod, type TrainingFacts } from './aut
 import { CheckpointFile } from './checkpoint-file.ts';
 import type { TrainingTask } from './graph.ts';
 import { type BackOff, type TrainingInput, type TrainingOutcome, train } from './loop.ts';
+import { costEvent, modelCost, requireMemory } from './model-cost.ts';
 import type { FromTrainer, TrainingEvent, TrainingSpec } from './protocol.ts';
+import { lanesFor } from './runner.ts';
 import { savedShapes, savedTensors } from './saved-tensors.ts';
 import type { EpochResult } from './state.ts';
 import {
@@ -148,6 +151,7 @@ async function prepare(
   const { labels } = data;
   const resolved = spec.resolved ?? resolve(spec, labels, lengthsOf(data.training), base);
   onResolved(resolved);
+  announceCost(resolved, base, spec, onEvent);
   const { suffix } = tokenizer;
   const virtualTokens = virtualTokensOf(resolved.method);
   const placeholders = placeholdersOf(resolved.method, virtualTokens);
@@ -191,6 +195,25 @@ function resolve(
     hyperparameters: resolveHyperparameters(spec.hyperparameters, method, facts),
     labels: [...labels],
   };
+}
+
+function trainedShapes(method: PeftConfig, architecture: Architecture, labels: number) {
+  const head = headTrainables(architecture.head, labels);
+  return [...methodOf(method).trainables(method, architecture), ...head].map(({ shape }) => shape);
+}
+
+/** What a whole model costs is said, and refused where there is not the memory, before anything is spent on it. */
+function announceCost(
+  { method, labels }: ResolvedTraining,
+  { architecture }: BaseModelOutline,
+  spec: TrainingSpec,
+  onEvent: JobHooks['onEvent'],
+): void {
+  if (!methodOf(method).wholeModel) return;
+  const lanes = lanesFor({ architecture, precision: method.base_precision }, spec);
+  const cost = modelCost(trainedShapes(method, architecture, labels.length), lanes);
+  requireMemory(cost);
+  onEvent(costEvent(cost));
 }
 
 /** Weights in the order of the labels; a label that is not mentioned weighs 1. */

@@ -25,6 +25,8 @@ const LANE = new URL('./lane-worker.ts', import.meta.url);
 
 /** Tokens of one run where the device is no CPU. */
 const RUN_TOKENS_OF_DEVICE = 2048;
+/** The same where a whole model is trained: each run gives a gradient as large as the model, which costs more than caches spare. */
+const RUN_TOKENS_OF_WHOLE_MODEL = 2048;
 
 /** Most bytes that the lanes' copies of the encoder's matrices may take together. */
 const MAX_PACKED_BYTES = 1024 ** 3;
@@ -79,8 +81,7 @@ export class TrainingRunner {
       seed,
       options: { device, threads, weightsFolder: task.base.weightsFolder },
     };
-    const runTokens =
-      device === 'cpu' ? RUN_TOKENS_PER_THREAD[task.base.precision] * threads : RUN_TOKENS_OF_DEVICE;
+    const runTokens = runTokensOf(task, { device, threads });
     const runner = new TrainingRunner(task, parameters, startLanes(lanes, setup), runTokens);
     try {
       await runner.#ready();
@@ -190,14 +191,24 @@ export class TrainingRunner {
   }
 }
 
+/** @param threads of a lane */
+function runTokensOf(
+  { base, config }: TrainingTask,
+  { device, threads }: Omit<RunnerOptions, 'seed'>,
+): number {
+  if (device !== 'cpu') return RUN_TOKENS_OF_DEVICE;
+  if (methodOf(config).wholeModel) return RUN_TOKENS_OF_WHOLE_MODEL;
+  return RUN_TOKENS_PER_THREAD[base.precision] * threads;
+}
+
 /** Lets timers and messages of the parent process through. */
 export function pause(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** One a thread, as far as memory for their weights goes; a device that is no CPU has one. */
-function lanesFor(
-  { architecture, precision }: BaseModel,
+export function lanesFor(
+  { architecture, precision }: Pick<BaseModel, 'architecture' | 'precision'>,
   { device, threads }: Pick<RunnerOptions, 'device' | 'threads'>,
 ): number {
   if (device !== 'cpu') return 1;

@@ -15,7 +15,13 @@ import {
 } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type AnyConfigInput, formatOf } from '../../shared/methods/index.ts';
-import { ADAPTER_HEADER_BYTES, type Tensor, writeSafetensors } from '../../shared/safetensors.ts';
+import {
+  ADAPTER_HEADER_BYTES,
+  parseHeader,
+  type Tensor,
+  toFloat32,
+  writeSafetensors,
+} from '../../shared/safetensors.ts';
 import { scanWeights } from '../../shared/weights-scan.ts';
 
 /** An adapter whose files agree with each other and with the base model. */
@@ -56,6 +62,29 @@ export function readWeftFile(files: Readonly<Record<BundleFile, Uint8Array>>, wh
     throw new AppError('invalid_adapter', message);
   }
   return parseWeftFile(files[WEFT_FILE], what);
+}
+
+/** A file of a model's head alone, and what it holds: the rest is read where the model is opened. */
+export function headAlone(
+  weights: Uint8Array,
+  description: AdapterDescription,
+): { file: Uint8Array<ArrayBuffer>; description: AdapterDescription } {
+  const limits = { file: ADAPTER_WEIGHTS_FILE, maxHeaderBytes: ADAPTER_HEADER_BYTES };
+  const whole = parseHeader(weights, weights.byteLength, limits);
+  const { labels, layers } = description.classifier;
+  const names = layers.flatMap(({ weight, bias }) => [weight.name, bias.name]);
+  const tensors = names.map((name): [string, Tensor] => {
+    const entry = whole.tensors.get(name)!;
+    return [name, { shape: entry.shape, data: toFloat32(weights.subarray(entry.begin, entry.end), entry) }];
+  });
+  const file = writeSafetensors(new Map(tensors));
+  const { tensors: entries } = parseHeader(file, file.byteLength, limits);
+  const moved = layers.map((layer) => ({
+    ...layer,
+    weight: entries.get(layer.weight.name)!,
+    bias: entries.get(layer.bias.name)!,
+  }));
+  return { file, description: { ...description, targets: [], classifier: { labels, layers: moved } } };
 }
 
 export interface AdapterContents extends AnyConfigInput {

@@ -93,7 +93,7 @@ export async function exportMerged(
   cache: string,
 ): Promise<void> {
   const { classifier, bundles } = await openNode(base, folders, cache);
-  const exporter = new Exporter({ bases: [base], store: classifier.store });
+  const exporter = new Exporter({ bases: [base], store: classifier.store, cache });
   try {
     for (const [i, bundle] of bundles.entries()) {
       const { body } = await exporter.export(bundle, new AbortController().signal);

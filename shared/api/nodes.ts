@@ -34,6 +34,8 @@ export const nodeBaseModel = z.strictObject({
   /** Width within a feed-forward network, and the poolings that the weights allow; nodes of an earlier version leave both out. */
   intermediate_size: z.int().positive().optional(),
   poolings: z.array(pooling).min(1).optional(),
+  /** Of all its weights in fp32, without a pooler; nodes of an earlier version leave it out. */
+  weights_bytes: z.int().positive().optional(),
   /** The model's name in `adapter_config.json`, e.g. a hub repository. Imports are matched by it. */
   peft_name: z.string().min(1).max(512).optional(),
 });

@@ -48,6 +48,8 @@ export interface AdapterFormat<M extends PeftConfig, C, T> {
   readonly peftType: string;
   /** What its tensors are called in messages, e.g. `LoRA matrix`. */
   readonly tensorTitle: string;
+  /** Whether a file is a model of its own, as large as the base model, which is served in its place. */
+  readonly wholeModel?: true;
   /** Which files are its own, where methods share a `peft_type`, by the keys of adapter_config.json; absent, those that no other claims. */
   matches?(keys: Readonly<Record<string, unknown>>): boolean;
   /** The keys that have an effect, beside those of every method. What Weft cannot honour is refused: wrong scores in silence are worse. */

@@ -1,6 +1,7 @@
 import type { PeftConfig } from '../peft-config.ts';
 import { type BiasTarget, bitfitFormat } from './bitfit.ts';
 import type { AdapterFormat, ConfigInput } from './format.ts';
+import { type FullTarget, fullFormat } from './full.ts';
 import { type Ia3Target, ia3Format } from './ia3.ts';
 import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
 import { type PTuningFileConfig, pTuningFormat } from './p-tuning.ts';
@@ -18,6 +19,7 @@ interface Files {
   p_tuning: { config: PTuningFileConfig; target: PromptTarget };
   prefix_tuning: { config: PrefixFileConfig; target: PromptTarget };
   road: { config: RoadFileConfig; target: RoadTarget };
+  full: { config: object; target: FullTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -35,6 +37,7 @@ const FORMATS: {
   prompt_tuning: promptTuningFormat,
   p_tuning: pTuningFormat,
   prefix_tuning: prefixTuningFormat,
+  full: fullFormat,
 };
 
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];

@@ -50,8 +50,8 @@ async function until<T>(ask: () => Promise<T>, done: (answer: T) => boolean): Pr
   }
 }
 
-async function trainOne(platform: Platform, name: string): Promise<string> {
-  const json = { name, examples: EXAMPLES, hyperparameters: { epochs: 1, max_length: 8 } };
+async function trainOne(platform: Platform, name: string, method: object = {}): Promise<string> {
+  const json = { name, method, examples: EXAMPLES, hyperparameters: { epochs: 1, max_length: 8 } };
   const { body } = await call(platform, '/v1/adapters', json);
   const ended = await until(
     () => call(platform, `/v1/adapters/${body.id}`),
@@ -65,13 +65,14 @@ describe('the platform on one machine', () => {
   it('trains, and after a restart answers as before, to the new development key alone', async () => {
     const home = await newHome('kept');
     const first = await start(home);
-    const model = await trainOne(first, 'kept');
-    const before = await call(first, '/v1/classify', { model, input: 'spam number 9' });
+    const models = [await trainOne(first, 'kept'), await trainOne(first, 'whole', { type: 'full' })];
+    const input = models.map((model) => ({ model, text: 'spam number 9' }));
+    const before = await call(first, '/v1/classify', { input });
     expect(before.status).toBe(200);
     await first.stop();
     await using second = await start(home, { key: 'second' });
     await second.runCron();
-    const after = await call(second, '/v1/classify', { model, input: 'spam number 9' });
+    const after = await call(second, '/v1/classify', { input });
     expect(after.body.data).toEqual(before.body.data);
     expect((await call({ url: second.url, key: 'first' }, '/v1/models')).status).toBe(401);
   });

@@ -29,6 +29,7 @@ export const PEFT_CASES = [
   'cls-prompt-tuning',
   'mean-p-tuning-mlp',
   'cls-p-tuning-lstm',
+  'cls-full',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
@@ -42,6 +43,7 @@ export const FAMILY_CASES = [
   ['tiny-distilbert', 'cls-all-linear'],
   ['tiny-distilbert', 'mean-bitfit'],
   ['tiny-distilbert', 'cls-road-1'],
+  ['tiny-distilbert', 'mean-full'],
 ] as const;
 
 export interface PeftCase {

@@ -76,7 +76,11 @@ export async function startTinyNode({ threads = 1, sessionBytes = 1e9 } = {}) {
   // Its lease never ends.
   const serving = new ServingLease(() => 0);
   serving.renew(0, { lease_seconds: 10, head: 0, changes: null });
-  const exporter = new Exporter({ bases: [source, otherSource], store: classifier.store });
+  const exporter = new Exporter({
+    bases: [source, otherSource],
+    store: classifier.store,
+    cache: join(folder, 'adapters'),
+  });
   const app = nodeApp({
     secret: NODE_SECRET,
     classifier,

@@ -50,6 +50,22 @@ describe('POST /v1/adapters', () => {
     expect((await post({ name: 'topic', examples: EXAMPLES })).body.id).toBe('topic@1');
   });
 
+  it('queues the training of a whole model, but not of one that could not be stored', async () => {
+    const small = await new TestNode().register(['fp32', 'int8'], { weights_bytes: 90_268_416 });
+    const large = await new TestNode().register(['fp32'], { weights_bytes: 437_927_424 });
+    const full = (base_model: string, method: object = {}) =>
+      post({ name: 'whole', examples: EXAMPLES, base_model, method: { type: 'full', ...method } });
+    const queued = await full(small.baseModel);
+    expect(queued.status).toBe(202);
+    expect(queued.body).toMatchObject({ base_precision: 'fp32', method: { type: 'full', pooling: 'auto' } });
+    const refused = await full(large.baseModel);
+    expect(problemOf(refused)).toEqual({ status: 422, code: 'invalid_request', param: 'method.type' });
+    expect(refused.body.detail).toContain('437927424 bytes, at most 94371840 are stored');
+    const rounded = await full(small.baseModel, { base_precision: 'int8' });
+    expect(problemOf(rounded)).toMatchObject({ status: 422, param: 'method.base_precision' });
+    expect(rounded.body.detail).toContain('in fp32 alone');
+  });
+
   it('stores inline examples as JSONL and removes them when the job has ended', async () => {
     const id = await submit(client, 'inline');
     const { job_id } = (await client.call(`/v1/adapters/${id}`)).body;

@@ -5,6 +5,7 @@ import { randomHex } from '../../edge/hashing.ts';
 import { isolate } from '../../edge/nodes/isolate.ts';
 import { classifyResponse } from '../../shared/api/inference.ts';
 import { AppError } from '../../shared/errors.ts';
+import { peftConfig } from '../../shared/peft-config.ts';
 import { makeReady, submit } from './support/adapters.ts';
 import { type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
 import {
@@ -125,7 +126,8 @@ describe('POST /v1/classify', () => {
     const own = await makeTenant();
     const able = await new TestNode().register(['fp32', 'int8']);
     await submit(own, 'small', { base_model: able.baseModel });
-    const resolved = { ...RESOLVED, method: { ...RESOLVED.method, base_precision: 'int8' as const } };
+    const method = peftConfig.parse({ ...RESOLVED.method, base_precision: 'int8' });
+    const resolved = { ...RESOLVED, method };
     await finish((await able.lease())!, 'small', resolved);
     await Promise.all(Array.from({ length: 6 }, () => new TestNode(able.baseModel).register()));
     const calls = answerBy(classifyAsNode);

@@ -392,6 +392,12 @@ describe('POST /v1/adapters/import', () => {
       'invalid_adapter',
       'classifier.weight is [3,384]',
     ],
+    [
+      'a whole model',
+      () => ({ config: encode(JSON.stringify({ peft_type: 'FULL', task_type: 'SEQ_CLS' })) }),
+      'invalid_adapter',
+      'a whole model, no adapter',
+    ],
     ['a label twice', () => ({ fields: { labels: '["a","b","a"]' } }), 'invalid_adapter', 'twice'],
     ['labels that are no array', () => ({ fields: { labels: '[1,' } }), 'invalid_request', 'JSON array'],
     [

@@ -65,4 +65,16 @@ describe('a merged model', () => {
       }
     }),
   );
+
+  it.each(['cls-bitfit', 'mean-bitfit'])(
+    'has the biases of linear layers and norms that %s trained',
+    (name) =>
+      withFolder(async (folder) => {
+        const { merged, final } = await merge(name, folder);
+        expect([...final.keys()].filter((tensor) => tensor.includes('LayerNorm'))).not.toEqual([]);
+        for (const [tensor, data] of final) {
+          expect(maxDifference(merged.get(tensor)!.data, data), tensor).toBeLessThan(1e-6);
+        }
+      }),
+  );
 });

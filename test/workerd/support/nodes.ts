@@ -53,8 +53,8 @@ export class TestNode {
     nodesByOrigin.set(this.url, this);
   }
 
-  async register(precisions: readonly BasePrecision[] = ['fp32']): Promise<this> {
-    const shape = { family: 'bert' as const, hidden_size: 384, num_layers: 6, max_length: 256 };
+  async register(precisions: readonly BasePrecision[] = ['fp32'], more: object = {}): Promise<this> {
+    const shape = { family: 'bert' as const, hidden_size: 384, num_layers: 6, max_length: 256, ...more };
     const json = {
       id: this.id,
       url: this.url,

@@ -42,6 +42,6 @@ it('leaves a node alone that has failed three times, until one request has succe
 
 it('does not hold a full queue against a node', () => {
   const { traffic: its } = traffic();
-  for (let i = 0; i < 9; i++) its.begin('a', 1, 1000)('full');
+  for (let i = 0; i < 9; i++) its.begin('a', 1, 1000)('busy');
   expect(its.isOpen('a')).toBe(false);
 });

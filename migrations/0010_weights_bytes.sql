@@ -1,0 +1,1 @@
+ALTER TABLE `node_base_models` ADD `weights_bytes` integer;
