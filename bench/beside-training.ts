@@ -18,7 +18,7 @@ import { type BaseModelSource, openBaseModel } from '../gpu-node/models/open-bas
 import { Random } from '../gpu-node/random.ts';
 import { Classifier } from '../gpu-node/serve/classifier.ts';
 import { type FromTrainer, fromTrainer, type TrainingSpec } from '../gpu-node/train/protocol.ts';
-import { type BundleBytes, bundleId } from '../gpu-node/weights/bundle-files.ts';
+import { bundleId } from '../gpu-node/weights/bundle-files.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
 import { hyperparametersRequest, peftRequest } from '../shared/peft-config.ts';
@@ -69,8 +69,9 @@ async function openClassifier(): Promise<Classifier> {
     folder: join(folder, 'cache'),
     maxBytes: 2 ** 30,
     source: {
-      downloadAdapterFile: (_bundle: string, name: keyof BundleBytes, file: string) =>
-        writeFile(file, files[name]),
+      downloadAdapter: async (_bundle: string, to: string) => {
+        for (const [name, bytes] of Object.entries(files)) await writeFile(join(to, name), bytes);
+      },
     },
   };
   const threads = Number(values.threads);

@@ -16,7 +16,6 @@ import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { Classifier } from '../gpu-node/serve/classifier.ts';
 import { bundleId } from '../gpu-node/weights/bundle-files.ts';
 import { numberOptions } from '../scripts/number-options.ts';
-import { BUNDLE_FILES } from '../shared/adapter-format.ts';
 import { basePrecision } from '../shared/peft-config.ts';
 import { randomBundle } from '../test/support/bundles.ts';
 import { processMemory } from './process-memory.ts';
@@ -69,7 +68,7 @@ async function writeSort(sort: number): Promise<string[]> {
     });
     const id = bundleId(files);
     await mkdir(join(cache, id), { recursive: true });
-    for (const name of BUNDLE_FILES) await writeFile(join(cache, id, name), files[name]);
+    for (const [name, bytes] of Object.entries(files)) await writeFile(join(cache, id, name), bytes);
     bundles.push(id);
   }
   return bundles;
@@ -79,7 +78,7 @@ const written: string[][] = [];
 for (let sort = 1; sort <= sorts; sort++) written.push(await writeSort(sort));
 const classifier = await Classifier.open({
   bases: [source],
-  cache: { folder: cache, maxBytes: 1e10, source: { downloadAdapterFile: () => Promise.reject() } },
+  cache: { folder: cache, maxBytes: 1e10, source: { downloadAdapter: () => Promise.reject() } },
   device: 'cpu',
   threads,
   slots: 64,

@@ -1,17 +1,17 @@
 import { z } from 'zod';
+import { ADAPTER_CONFIG_FILE } from './adapter-format.ts';
 import { AppError } from './errors.ts';
 import type { AnyConfigInput, FileConfig, MethodType } from './methods/index.ts';
-import { formatOf, methodOfFile, PEFT_TYPES } from './methods/index.ts';
+import { fileTypes, formatOf, methodOfFile } from './methods/index.ts';
 
-/** The content of `adapter_config.json`, which decides how an adapter's tensors are applied. */
+/** What an adapter's files of settings say, which decides how an adapter's tensors are applied. */
 export type AdapterConfig = {
   [M in MethodType]: { method: M; baseModel: string | null } & FileConfig<M>;
 }[MethodType];
 
-/**
- * The keys that Weft reads for every method. A key that PEFT would act on and Weft would not is refused by name, because ignoring it would
- * give wrong scores in silence.
- */
+const PEFT_TYPES = fileTypes('peft');
+
+/** What Weft reads whatever the method. What it cannot honour is refused by name: a key that PEFT would act on and Weft would not gives wrong scores in silence. */
 const everyMethod = z.looseObject({
   peft_type: z.enum(PEFT_TYPES, {
     error: `only ${PEFT_TYPES.map((type) => JSON.stringify(type)).join(', ')} is served`,
@@ -49,27 +49,17 @@ function isSet(value: unknown): boolean {
  * where the configuration cannot be served.
  */
 export function parseAdapterConfig(text: string, what: string): AdapterConfig {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new AppError('invalid_adapter', `${what}: adapter_config.json is not JSON`, { cause });
-  }
-  const { peft_type, base_model_name_or_path, ...others } = parseWith(everyMethod, json, what);
-  const method = methodOfFile(peft_type, others);
+  const file = `${what}: ${ADAPTER_CONFIG_FILE}`;
+  const json = parseJson(text, file);
+  const { peft_type, base_model_name_or_path, ...others } = parseWith(everyMethod, json, file);
+  const method = methodOfFile('peft', peft_type, others)!;
   const { keys, withoutEffect, parse } = formatOf(method);
-  const config = parseWith(z.looseObject(keys), json, what);
-  const known = new Set([
-    ...Object.keys(everyMethod.shape),
-    ...Object.keys(keys),
-    ...WITHOUT_EFFECT,
-    ...withoutEffect,
-  ]);
-  const unknown = Object.keys(config).find((key) => !known.has(key) && isSet(config[key]));
-  if (unknown !== undefined) {
-    const shown = JSON.stringify(unknown.slice(0, 120));
-    throw new AppError('invalid_adapter', `${what}: adapter_config.json: ${shown} is not supported`);
-  }
+  const config = parseWith(z.looseObject(keys), json, file);
+  requireKnown(
+    config,
+    [...Object.keys(everyMethod.shape), ...Object.keys(keys), ...WITHOUT_EFFECT, ...withoutEffect],
+    file,
+  );
   return {
     method,
     baseModel: base_model_name_or_path ?? null,
@@ -77,12 +67,29 @@ export function parseAdapterConfig(text: string, what: string): AdapterConfig {
   } as AdapterConfig;
 }
 
-function parseWith<S extends z.ZodType>(schema: S, json: unknown, what: string): z.infer<S> {
+/** @param file names a file in messages, e.g. `adapter spam@3: adapter_config.json` @throws {AppError} `invalid_adapter` */
+export function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new AppError('invalid_adapter', `${file} is not JSON`, { cause });
+  }
+}
+
+/** @throws {AppError} `invalid_adapter`, naming the key */
+export function parseWith<S extends z.ZodType>(schema: S, json: unknown, file: string): z.infer<S> {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const where = issue?.path.length ? `${issue.path.join('.').slice(0, 120)}: ` : '';
-  throw new AppError('invalid_adapter', `${what}: adapter_config.json: ${where}${issue?.message}`);
+  throw new AppError('invalid_adapter', `${file}: ${where}${issue?.message}`);
+}
+
+/** Refuses a key that is set and not among those that are known. @throws {AppError} `invalid_adapter`, naming the key */
+export function requireKnown(config: Record<string, unknown>, known: readonly string[], file: string): void {
+  const unknown = Object.keys(config).find((key) => !known.includes(key) && isSet(config[key]));
+  if (unknown === undefined) return;
+  throw new AppError('invalid_adapter', `${file}: ${JSON.stringify(unknown.slice(0, 120))} is not supported`);
 }
 
 /** The text of `adapter_config.json`: every key of PEFT's own file, sorted, indented by 2. */
@@ -99,6 +106,11 @@ export function adapterConfigJson(input: AnyConfigInput): string {
     task_type: 'SEQ_CLS',
     ...write(input),
   };
-  const sorted = Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1));
+  return jsonText(config);
+}
+
+/** As Python's libraries write it: keys sorted, indented by 2. */
+export function jsonText(object: Readonly<Record<string, unknown>>): string {
+  const sorted = Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1));
   return `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`;
 }

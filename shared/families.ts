@@ -8,6 +8,10 @@ export type FamilyName = (typeof FAMILY_NAMES)[number];
 /** The linear layers of one encoder layer: `intermediate` widens, `output` narrows again. */
 export type LinearKind = 'query' | 'key' | 'value' | 'attentionOutput' | 'intermediate' | 'output';
 
+/** The two halves of a layer: attention with its output's linear layer, and the feed-forward network. */
+export const SUBLAYERS = ['attention', 'output'] as const;
+export type SublayerKind = (typeof SUBLAYERS)[number];
+
 export interface Family {
   readonly name: FamilyName;
   /** The family's name in messages. */
@@ -22,7 +26,9 @@ export interface Family {
   readonly norms: { readonly attention: string; readonly output: string };
   /** Name of the embeddings' norm, which stands before the layers. */
   readonly embeddingsNorm: string;
-  /** The linear layer of `cls` pooling, where the encoder has one. */
+  /** What holds AdapterHub's adapters of a half within a layer. */
+  readonly adapters: Readonly<Record<SublayerKind, string>>;
+  /** The linear layer that `cls` pooling goes through, where the encoder has one. */
   readonly pooler?: string;
   /** Linear layers of the classification head, from the pooled text to the logits. Every method trains and saves them all. */
   readonly head: readonly [string, ...string[]];
@@ -38,6 +44,7 @@ const BERT_LINEARS = {
 } as const;
 
 const BERT_NORMS = { attention: 'attention.output.LayerNorm', output: 'output.LayerNorm' } as const;
+const BERT_ADAPTERS = { attention: 'attention.output', output: 'output' } as const;
 
 export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
   bert: {
@@ -48,6 +55,7 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     linears: BERT_LINEARS,
     norms: BERT_NORMS,
     embeddingsNorm: 'bert.embeddings.LayerNorm',
+    adapters: BERT_ADAPTERS,
     pooler: 'bert.pooler.dense',
     head: ['classifier'],
   },
@@ -59,6 +67,7 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     linears: BERT_LINEARS,
     norms: BERT_NORMS,
     embeddingsNorm: 'roberta.embeddings.LayerNorm',
+    adapters: BERT_ADAPTERS,
     head: ['classifier.dense', 'classifier.out_proj'],
   },
   distilbert: {
@@ -76,6 +85,7 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     },
     norms: { attention: 'sa_layer_norm', output: 'output_layer_norm' },
     embeddingsNorm: 'distilbert.embeddings.LayerNorm',
+    adapters: { attention: 'attention_adapters', output: 'output_adapters' },
     head: ['pre_classifier', 'classifier'],
   },
 };

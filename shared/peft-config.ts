@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bitfitConfig, bitfitRequest } from './methods/bitfit.ts';
+import { bottleneckConfig, bottleneckRequest } from './methods/bottleneck.ts';
 import { common, MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, orAuto } from './methods/fields.ts';
 import { fullConfig, fullRequest } from './methods/full.ts';
 import { ia3Config, ia3Request } from './methods/ia3.ts';
@@ -10,6 +11,7 @@ import { promptTuningConfig, promptTuningRequest } from './methods/prompt-tuning
 import { roadConfig, roadRequest } from './methods/road.ts';
 
 export type { BitfitConfig } from './methods/bitfit.ts';
+export type { BottleneckConfig } from './methods/bottleneck.ts';
 export * from './methods/fields.ts';
 export type { FullConfig } from './methods/full.ts';
 export type { Ia3Config } from './methods/ia3.ts';
@@ -29,6 +31,7 @@ export const peftConfig = z.discriminatedUnion('type', [
   pTuningConfig,
   prefixTuningConfig,
   fullConfig,
+  bottleneckConfig,
 ]);
 export type PeftConfig = z.infer<typeof peftConfig>;
 
@@ -63,6 +66,7 @@ export const peftRequest = z.discriminatedUnion(
     prefixTuningRequest,
     roadRequest,
     fullRequest,
+    bottleneckRequest,
   ],
   {
     unionFallback: true,

@@ -1,3 +1,4 @@
+import { fail, shown } from './methods/refusal.ts';
 import {
   BYTES_PER_ELEMENT,
   FLOAT_DTYPES,
@@ -15,7 +16,9 @@ const PREFIX_BYTES = 8;
 /** The result of scanning a file of weights. */
 export interface ScannedWeights {
   header: SafetensorsHeader;
-  /** The Euclidean norm of each float tensor's elements, by its name; tensors without elements are left out. */
+  /** Length of the file. */
+  bytes: number;
+  /** The Euclidean norm of each tensor's elements, by its name; of float tensors that have any. */
   norms: ReadonlyMap<string, number>;
 }
 
@@ -57,7 +60,7 @@ export class WeightsScan {
   /** Ends the file. @throws {AppError} where its length differs from what its header says, or it has no header */
   finish(): ScannedWeights {
     const header = parseHeader(joined(this.#head), this.#bytes, this.#limits);
-    return { header, norms: this.#norms };
+    return { header, bytes: this.#bytes, norms: this.#norms };
   }
 
   /** Takes header bytes, and returns the bytes behind the header. */
@@ -125,6 +128,27 @@ export function scanWeights(file: Uint8Array, limits: HeaderLimits): ScannedWeig
   const scan = new WeightsScan(limits);
   scan.add(file);
   return scan.finish();
+}
+
+/**
+ * What was found of files that are read as one, in this order: offsets count from the start of the first.
+ * @throws {AppError} `invalid_adapter` where two hold a tensor of one name
+ */
+export function joinScans(scans: readonly ScannedWeights[], what: string): ScannedWeights {
+  const [only] = scans;
+  if (only && scans.length === 1) return only;
+  const tensors = new Map<string, TensorEntry>();
+  const norms = new Map<string, number>();
+  let bytes = 0;
+  for (const scan of scans) {
+    for (const [name, entry] of scan.header.tensors) {
+      if (tensors.has(name)) fail(what, `tensor ${shown(name)} is in two files`);
+      tensors.set(name, { ...entry, begin: entry.begin + bytes, end: entry.end + bytes });
+    }
+    for (const [name, norm] of scan.norms) norms.set(name, norm);
+    bytes += scan.bytes;
+  }
+  return { header: { tensors, metadata: {} }, bytes, norms };
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {

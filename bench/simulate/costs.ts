@@ -3,7 +3,7 @@ import { HEARTBEAT_SECONDS } from '../../shared/job-state.ts';
 const MONTH_SECONDS = 30 * 24 * 3600;
 /** Milliseconds of a Worker's processor per request. */
 const CPU_MS = 2;
-/** Files of a bundle: each is one call to the edge, one read of D1 and one of R2. */
+/** Files of a bundle: each is one call to the edge, one read of D1 and one of R2. Its manifest is one more call, and read of D1. */
 const BUNDLE_FILES = 3;
 /** D1 rows that a resolution reads: a version and its name's highest, the newest change and a pending one if any. */
 const RESOLUTION_ROWS = 4;

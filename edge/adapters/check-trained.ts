@@ -1,15 +1,18 @@
 import { checkContents, checkFits, parseWeftFile } from '../../shared/adapter-check.ts';
-import { parseAdapterConfig } from '../../shared/adapter-config.ts';
 import {
-  ADAPTER_CONFIG_FILE,
-  ADAPTER_WEIGHTS_FILE,
+  type BundleFile,
+  type BundleManifest,
+  configFilesOf,
+  layoutOf,
   WEFT_FILE,
   type WeftFile,
+  weightsFilesOf,
 } from '../../shared/adapter-format.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
+import { parseConfigFiles } from '../../shared/config-files.ts';
 import { AppError } from '../../shared/errors.ts';
 import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
-import { type ScannedWeights, WeightsScan } from '../../shared/weights-scan.ts';
+import { joinScans, type ScannedWeights, WeightsScan } from '../../shared/weights-scan.ts';
 import { findTrainedBase } from '../db/adapter-import.ts';
 import type { Db } from '../db/client.ts';
 import type { JobRow } from '../db/jobs.ts';
@@ -25,6 +28,7 @@ export async function checkTrained(
   job: JobRow,
   resolved: ResolvedTraining,
   prefix: string,
+  manifest: BundleManifest,
 ): Promise<void> {
   const { baseModel, baseModelSha256 } = job;
   const base = await findTrainedBase(db, baseModel, baseModelSha256);
@@ -33,10 +37,16 @@ export async function checkTrained(
     throw new AppError('no_capacity', message, { retryAfter: 1 });
   }
   const what = `adapter ${job.adapterName}@${job.adapterVersion}`;
-  const bytesOf = async (name: string) => (await stored(env, prefix + name)).bytes();
-  const config = parseAdapterConfig(new TextDecoder().decode(await bytesOf(ADAPTER_CONFIG_FILE)), what);
-  const weft = parseWeftFile(await bytesOf(WEFT_FILE), what);
-  const description = checkContents(config, await scan(env, prefix + ADAPTER_WEIGHTS_FILE, what), what);
+  const layout = layoutOf(manifest.map(({ name }) => name))!;
+  const files = new Map<BundleFile, Uint8Array>();
+  for (const name of [...configFilesOf(layout), WEFT_FILE] as const) {
+    files.set(name, await (await stored(env, prefix + name)).bytes());
+  }
+  const config = parseConfigFiles(layout, (name) => files.get(name)!, what);
+  const weft = parseWeftFile(files.get(WEFT_FILE)!, what);
+  const scans: ScannedWeights[] = [];
+  for (const name of weightsFilesOf(layout)) scans.push(await scan(env, prefix, name, what));
+  const description = checkContents(config, joinScans(scans, what), what);
   checkFits(description, weft, base, what);
   checkAsTrained(weft, baseModel, resolved, what);
 }
@@ -48,10 +58,15 @@ async function stored(env: Pick<Env, 'BUCKET'>, key: string): Promise<R2ObjectBo
   return object;
 }
 
-async function scan(env: Pick<Env, 'BUCKET'>, key: string, what: string): Promise<ScannedWeights> {
-  const limits = { file: `${what}: ${ADAPTER_WEIGHTS_FILE}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
+async function scan(
+  env: Pick<Env, 'BUCKET'>,
+  prefix: string,
+  name: BundleFile,
+  what: string,
+): Promise<ScannedWeights> {
+  const limits = { file: `${what}: ${name}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
   const weights = new WeightsScan(limits);
-  for await (const chunk of (await stored(env, key)).body) weights.add(chunk as Uint8Array);
+  for await (const chunk of (await stored(env, prefix + name)).body) weights.add(chunk as Uint8Array);
   return weights.finish();
 }
 

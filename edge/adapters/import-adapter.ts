@@ -1,7 +1,6 @@
 import { readMetrics } from '../../shared/adapter-check.ts';
 import {
-  ADAPTER_CONFIG_FILE,
-  ADAPTER_WEIGHTS_FILE,
+  type BundleFile,
   type BundleManifest,
   canonicalManifest,
   WEFT_FILE,
@@ -23,7 +22,7 @@ import { receiveAdapter, THE_IMPORT } from '../upload/receive-adapter.ts';
 import { describeForServing, parseImport } from './import-request.ts';
 
 /**
- * Takes an adapter that HF PEFT trained from a multipart body, and registers it, ready. Its weights are stored as they
+ * Takes an adapter that HF PEFT or AdapterHub trained from a multipart body, and registers it, ready. Its weights are stored as they
  * arrive and claimed once everything has been checked. Returns the new adapter's reference, `name@version`.
  */
 export async function importAdapter(
@@ -35,26 +34,29 @@ export async function importAdapter(
   boundary: string,
 ): Promise<string> {
   const prefix = importPrefix(randomHex(12));
-  const writer = new ObjectWriter(env, db, prefix + ADAPTER_WEIGHTS_FILE);
+  const writers = new Map<BundleFile, ObjectWriter>();
+  const sinkOf = (file: BundleFile) => {
+    const writer = new ObjectWriter(env, db, prefix + file);
+    writers.set(file, writer);
+    return writer;
+  };
   try {
-    const received = await receiveAdapter(body, boundary, writer);
+    const received = await receiveAdapter(body, boundary, sinkOf);
     const parsed = parseImport(received);
     const base = await chooseBase(db, parsed.baseModel);
     // Nodes know the base model by the id in the file, not by PEFT's name for it.
     if (parsed.weft && base.id !== parsed.weft.base_model)
       throw await unknownBase(db, parsed.weft.base_model);
     const weft = describeForServing(parsed, base);
-    // A `weft.json` that came along is stored byte for byte, so that a round trip gives an equal bundle.
-    const weftBytes = received.weft ?? new TextEncoder().encode(`${JSON.stringify(weft)}\n`);
     const metrics = readMetrics(weft, THE_IMPORT);
-    const manifest: BundleManifest = [
-      {
-        name: ADAPTER_CONFIG_FILE,
-        ...(await putBytes(env, db, prefix + ADAPTER_CONFIG_FILE, received.config)),
-      },
-      { name: ADAPTER_WEIGHTS_FILE, ...(await writer.finish()) },
-      { name: WEFT_FILE, ...(await putBytes(env, db, prefix + WEFT_FILE, weftBytes)) },
-    ];
+    const files = new Map(received.files);
+    // The very bytes where they came along, so that a round trip gives an equal bundle.
+    if (!files.has(WEFT_FILE)) files.set(WEFT_FILE, new TextEncoder().encode(`${JSON.stringify(weft)}\n`));
+    const manifest: BundleManifest = [];
+    for (const [name, bytes] of files) {
+      manifest.push({ name, ...(await putBytes(env, db, prefix + name, bytes)) });
+    }
+    for (const [name, writer] of writers) manifest.push({ name, ...(await writer.finish()) });
     const bundle = await sha256Of(canonicalManifest(manifest));
     const { name } = parsed.fields;
     const adapter = {
@@ -73,7 +75,7 @@ export async function importAdapter(
     );
     return `${name}@${version}`;
   } catch (error) {
-    await writer.abort();
+    for (const writer of writers.values()) await writer.abort();
     throw error;
   }
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { checkContents, checkFits, parseWeftFile } from '../../shared/adapter-check.ts';
-import { parseAdapterConfig } from '../../shared/adapter-config.ts';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
-import { WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
+import { WEFT_FILE, type WeftFile, weightsFilesOf } from '../../shared/adapter-format.ts';
 import { adapterName } from '../../shared/api/common.ts';
 import { givenLabel, MAX_LABELS } from '../../shared/api/rows.ts';
+import { parseConfigFiles } from '../../shared/config-files.ts';
 import { AppError } from '../../shared/errors.ts';
 import { FAMILIES } from '../../shared/families.ts';
 import { areTooLong, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
@@ -16,6 +16,7 @@ import {
   type PeftConfig,
   pooling,
 } from '../../shared/peft-config.ts';
+import { joinScans } from '../../shared/weights-scan.ts';
 import type { ImportBase } from '../base-models.ts';
 import { invalidRequest } from '../invalid-request.ts';
 import { type ReceivedAdapter, THE_IMPORT } from '../upload/receive-adapter.ts';
@@ -47,7 +48,8 @@ export interface ParsedImport {
 }
 
 /** Throws `invalid_adapter` or `invalid_request`, naming the file and tensor, or the field. */
-export function parseImport({ config, weights, weft: weftBytes, fields }: ReceivedAdapter): ParsedImport {
+export function parseImport({ layout, files, weights, fields }: ReceivedAdapter): ParsedImport {
+  const weftBytes = files.get(WEFT_FILE);
   const weft = weftBytes && parseWeftFile(weftBytes, THE_IMPORT);
   const parsed = importFields.safeParse({
     ...(weft && saidBy(weft)),
@@ -56,19 +58,19 @@ export function parseImport({ config, weights, weft: weftBytes, fields }: Receiv
   });
   if (!parsed.success) throw invalidRequest(parsed.error);
   if (weft) requireAgreement(parsed.data, weft);
-  const text = new TextDecoder().decode(config);
-  const peft = parseAdapterConfig(text, THE_IMPORT);
-  if (formatOf(peft.method).wholeModel) {
+  const config = parseConfigFiles(layout, (name) => files.get(name)!, THE_IMPORT);
+  if (formatOf(config.method).wholeModel) {
     const message = `${THE_IMPORT}: it is a whole model, no adapter: start a node with its folder as a base model, and train on that`;
     throw new AppError('invalid_adapter', message);
   }
-  const description = checkContents(peft, weights, THE_IMPORT);
+  const scans = weightsFilesOf(layout).map((name) => weights.get(name)!);
+  const description = checkContents(config, joinScans(scans, THE_IMPORT), THE_IMPORT);
   return {
     fields: parsed.data,
-    baseModel: parsed.data.base_model ?? peft.baseModel,
+    baseModel: parsed.data.base_model ?? config.baseModel,
     description,
     method: {
-      ...formatOf(description.method).methodOf(peft, description.targets, FAMILIES[description.family]),
+      ...formatOf(description.method).methodOf(config, description.targets, FAMILIES[description.family]),
       pooling: parsed.data.pooling,
       base_precision: parsed.data.base_precision,
     } as PeftConfig,

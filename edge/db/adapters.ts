@@ -1,5 +1,5 @@
 import { and, desc, eq, getTableColumns, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
-import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import { WEIGHTS_FILES } from '../../shared/adapter-format.ts';
 import type { Adapter } from '../../shared/api/adapters.ts';
 import { parseAdapterRef } from '../../shared/api/common.ts';
 import { ADAPTER_STATUS_OF_JOB, type AdapterStatus, JOB_STATUSES } from '../../shared/job-state.ts';
@@ -126,14 +126,15 @@ export async function findServable(db: Db, tenant: string, refs: string[]): Prom
     WHERE a.bundle IS NOT NULL`);
 }
 
-/** The prefix under which a bundle's files lie. Nodes ask by content, so the bundle may be any tenant's. */
-export async function findBundle(db: Db, bundle: string): Promise<string | undefined> {
+/** A bundle's manifest, and the prefix under which its files lie, whoever's it is: nodes ask by content. */
+export async function findBundle(db: Db, bundle: string) {
   const rows = await db
-    .select({ prefix: adapters.prefix })
+    .select({ manifest: adapters.manifest, prefix: adapters.prefix })
     .from(adapters)
     .where(eq(adapters.bundle, bundle))
     .limit(1);
-  return rows[0]?.prefix ?? undefined;
+  const { manifest, prefix } = rows[0] ?? {};
+  return manifest && prefix ? { manifest, prefix } : undefined;
 }
 
 /** Leaves out a confusion matrix that would not fit into a row; the bundle's `weft.json` has it. */
@@ -146,7 +147,7 @@ export function storable(metrics: PackedMetrics): PackedMetrics {
 export function viewAdapter({ adapter, job, abridged }: AdapterRow): Adapter {
   const status = adapter.bundle === null && job ? ADAPTER_STATUS_OF_JOB[job.status] : 'ready';
   const method = job?.resolved?.method ?? adapter.method;
-  const weights = adapter.manifest?.find((entry) => entry.name === ADAPTER_WEIGHTS_FILE);
+  const weights = adapter.manifest?.filter(({ name }) => WEIGHTS_FILES.has(name));
   return {
     object: 'adapter',
     id: `${adapter.name}@${adapter.version}`,
@@ -159,8 +160,10 @@ export function viewAdapter({ adapter, job, abridged }: AdapterRow): Adapter {
     hyperparameters: job?.resolved?.hyperparameters ?? adapter.hyperparameters,
     labels: adapter.labels ?? job?.resolved?.labels ?? null,
     metrics: adapter.metrics && { validation: unpackMetrics(adapter.metrics.validation) },
-    size_bytes: weights?.bytes ?? null,
-    sha256: weights?.sha256 ?? null,
+    size_bytes: weights?.reduce((sum, { bytes }) => sum + bytes, 0) ?? null,
+    // The file that a method's tensors are in is the first by name.
+    sha256: weights?.sort((a, b) => (a.name < b.name ? -1 : 1))[0]?.sha256 ?? null,
+    files: adapter.manifest?.toSorted((a, b) => (a.name < b.name ? -1 : 1)) ?? null,
     job_id: adapter.jobId,
     seed: adapter.seed,
     metadata: adapter.metadata,

@@ -37,7 +37,7 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   getAdapter: ['adapter_not_found'],
   deleteAdapter: ['adapter_not_found'],
   warmAdapter: ['adapter_not_found', 'adapter_not_ready'],
-  downloadAdapterFile: ['adapter_not_found', 'adapter_not_ready', 'invalid_request'],
+  downloadAdapterFile: ['adapter_not_found', 'adapter_not_ready', 'file_not_found', 'invalid_request'],
   exportAdapter: [
     'adapter_not_found',
     'adapter_not_ready',

@@ -1,5 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { ADAPTER_WEIGHTS_FILE, bundleFile } from '../../shared/adapter-format.ts';
+import { bundleFile, WEIGHTS_FILES } from '../../shared/adapter-format.ts';
 import { adapterRef } from '../../shared/api/common.ts';
 import { AppError } from '../../shared/errors.ts';
 import { findAdapter } from '../db/adapters.ts';
@@ -10,7 +10,7 @@ const download = createRoute({
   operationId: 'downloadAdapterFile',
   method: 'get',
   path: '/v1/adapters/{id}/files/{file}',
-  summary: "Download an adapter's file: what HF PEFT loads, and weft.json with its labels",
+  summary: "Download an adapter's file: what HF PEFT or AdapterHub loads, and weft.json with its labels",
   request: { params: z.object({ id: z.string(), file: bundleFile }) },
   responses: {
     200: {
@@ -28,8 +28,12 @@ export const adapterFiles = new OpenAPIHono<AppEnv>().openapi(download, async (c
   if (!found) throw unknown;
   const { manifest, prefix } = found.adapter;
   const entry = manifest?.find(({ name }) => name === file);
-  if (!entry || prefix === null) {
+  if (!manifest || prefix === null) {
     throw new AppError('adapter_not_ready', `Adapter ${id} is not ready, so it has no files.`);
+  }
+  if (!entry) {
+    const there = manifest.map(({ name }) => name).sort();
+    throw new AppError('file_not_found', `Adapter ${id} has no file ${file}, only ${there.join(', ')}.`);
   }
   const etag = `"${entry.sha256}"`;
   // A bare name may mean a later version tomorrow, so a cached copy is always revalidated.
@@ -40,7 +44,7 @@ export const adapterFiles = new OpenAPIHono<AppEnv>().openapi(download, async (c
     prefix + file,
     {
       ...headers,
-      'content-type': file === ADAPTER_WEIGHTS_FILE ? 'application/octet-stream' : 'application/json',
+      'content-type': WEIGHTS_FILES.has(file) ? 'application/octet-stream' : 'application/json',
       'content-disposition': `attachment; filename="${file}"`,
     },
     unknown,

@@ -1,5 +1,12 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../shared/adapter-format.ts';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  HEAD_CONFIG_FILE,
+  HEAD_WEIGHTS_FILE,
+  HUB_WEIGHTS_FILE,
+  WEFT_FILE,
+} from '../../shared/adapter-format.ts';
 import { adapter } from '../../shared/api/adapters.ts';
 import { AppError } from '../../shared/errors.ts';
 import { importAdapter } from '../adapters/import-adapter.ts';
@@ -12,8 +19,14 @@ import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_IMPORT_BYTES } from '../upload/receive-adapter.ts';
 
 const IMPORT_FILES = {
-  [ADAPTER_CONFIG_FILE]: { description: "PEFT's configuration of the adapter" },
-  [ADAPTER_WEIGHTS_FILE]: { description: "The adapter's weights and the classifier's" },
+  [ADAPTER_CONFIG_FILE]: { description: "PEFT's or AdapterHub's configuration of the adapter" },
+  [ADAPTER_WEIGHTS_FILE]: {
+    description: "PEFT's: the adapter's weights and the classifier's; this, or AdapterHub's three",
+    optional: true,
+  },
+  [HUB_WEIGHTS_FILE]: { description: "AdapterHub's: the adapter's weights", optional: true },
+  [HEAD_CONFIG_FILE]: { description: "AdapterHub's: the configuration of the head", optional: true },
+  [HEAD_WEIGHTS_FILE]: { description: "AdapterHub's: the classifier's weights", optional: true },
   [WEFT_FILE]: {
     description:
       'As Weft wrote it: says labels, base model, precision, pooling, length, temperature and metrics',
@@ -25,7 +38,7 @@ const importRoute = createRoute({
   operationId: 'importAdapter',
   method: 'post',
   path: '/v1/adapters/import',
-  summary: 'Import an adapter that HF PEFT trained',
+  summary: 'Import an adapter that HF PEFT or AdapterHub trained',
   request: { body: form(IMPORT_FILES, importFields) },
   responses: { 201: json('Ready', named('Adapter', adapter)) },
 });

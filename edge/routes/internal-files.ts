@@ -1,10 +1,16 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { bundleFile, MAX_FILE_BYTES, manifestEntry, sha256Hex } from '../../shared/adapter-format.ts';
-import { LEASE_TOKEN_HEADER, leaseCheckpoint, MAX_CHECKPOINT_BYTES } from '../../shared/api/nodes.ts';
+import {
+  bundleManifestResponse,
+  LEASE_TOKEN_HEADER,
+  leaseCheckpoint,
+  MAX_CHECKPOINT_BYTES,
+} from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import { findBundle } from '../db/adapters.ts';
 import { keepCheckpoint } from '../db/checkpoints.ts';
+import type { Db } from '../db/client.ts';
 import { randomHex } from '../hashing.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { json } from '../http/responses.ts';
@@ -50,6 +56,14 @@ const checkpointDownload = createRoute({
   hide: true,
   request: { params: z.object({ id: z.string() }), headers: token },
   responses: { 200: binary },
+});
+
+const manifest = createRoute({
+  method: 'get',
+  path: '/internal/adapters/{bundle}',
+  hide: true,
+  request: { params: z.object({ bundle: sha256Hex }) },
+  responses: { 200: json('The manifest', bundleManifestResponse) },
 });
 
 const adapterDownload = createRoute({
@@ -100,13 +114,23 @@ export const internalFiles = new OpenAPIHono<AppEnv>()
     if (checkpoint === null) throw missing;
     return serveObject(c.env, checkpoint.key, { 'content-type': 'application/octet-stream' }, missing);
   })
+  .openapi(manifest, async (c) => {
+    const { bundle } = c.req.valid('param');
+    const found = await readBundle(c.get('db'), bundle);
+    return c.json({ bundle, manifest: found.manifest }, 200);
+  })
   .openapi(adapterDownload, async (c) => {
     const { bundle, file } = c.req.valid('param');
-    const prefix = await findBundle(c.get('db'), bundle);
-    if (prefix === undefined) throw unknownBundle(bundle);
+    const { prefix } = await readBundle(c.get('db'), bundle);
     const headers = { 'content-type': 'application/octet-stream' };
     return serveObject(c.env, prefix + file, headers, unknownBundle(bundle));
   });
+
+async function readBundle(db: Db, bundle: string) {
+  const found = await findBundle(db, bundle);
+  if (!found) throw unknownBundle(bundle);
+  return found;
+}
 
 function unknownBundle(bundle: string): AppError {
   return new AppError('adapter_not_found', `There is no adapter of bundle ${bundle}.`);

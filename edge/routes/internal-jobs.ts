@@ -48,7 +48,7 @@ export const internalJobs = new OpenAPIHono<AppEnv>()
     const prefix = attemptPrefix(id, job.attempt);
     checkAgainstItself(body);
     await checkStored(db, prefix, body.manifest);
-    await checkTrained(c.env, db, job, body.resolved, prefix);
+    await checkTrained(c.env, db, job, body.resolved, prefix, body.manifest);
     const bundle = await sha256Of(canonicalManifest(body.manifest));
     const trained = { bundle, manifest: body.manifest, prefix };
     const nodes = c.get('nodes');

@@ -1,8 +1,13 @@
 import {
-  ADAPTER_CONFIG_FILE,
-  ADAPTER_WEIGHTS_FILE,
+  BUNDLE_FILES,
+  type BundleFile,
+  LAYOUT_NAMES,
+  LAYOUTS,
+  type LayoutName,
+  MAX_BUNDLE_BYTES,
   MAX_FILE_BYTES,
   WEFT_FILE,
+  WEIGHTS_FILES,
 } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
@@ -22,66 +27,89 @@ const AROUND_FILES_BYTES = 64 * 1024;
 export const THE_IMPORT = 'the import';
 
 /** The longest body that can hold an acceptable adapter. */
-export const MAX_IMPORT_BYTES =
-  MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE] +
-  MAX_FILE_BYTES[ADAPTER_CONFIG_FILE] +
-  MAX_FILE_BYTES[WEFT_FILE] +
-  MAX_FIELD_BYTES +
-  AROUND_FILES_BYTES;
+export const MAX_IMPORT_BYTES = MAX_BUNDLE_BYTES + MAX_FIELD_BYTES + AROUND_FILES_BYTES;
+
+/** Files that PEFT or AdapterHub writes where it is not told to write safetensors. */
+const PICKLED = ['adapter_model.bin', 'pytorch_adapter.bin', 'pytorch_model_head.bin'];
 
 export interface ReceivedAdapter {
-  /** `adapter_config.json`, whole. */
-  config: Uint8Array;
-  /** `weft.json`, whole, where it came along. */
-  weft?: Uint8Array;
-  /** The tensors in `adapter_model.safetensors`; all values are finite. */
-  weights: ScannedWeights;
-  /** The given fields; `labels` may come once per label. */
+  /** Whose files they are; all of them are there, perhaps but for weft.json. */
+  layout: LayoutName;
+  /** Those of settings, and weft.json where it came along, whole. */
+  files: ReadonlyMap<BundleFile, Uint8Array>;
+  /** What the files of tensors hold, by file; all their values are finite. */
+  weights: ReadonlyMap<BundleFile, ScannedWeights>;
+  /** The fields that were given; `labels` may be given once a label. */
   fields: Partial<Record<Exclude<Field, 'labels'>, string>> & { labels?: string[] };
 }
 
 /**
- * Reads an import's multipart body: PEFT's two files, optionally Weft's own, and fields, in any order. A file is known by its part's name
- * or its own. The weights go to `sink` as they arrive. Throws if a file is missing, given twice or too large, and at the first weight that
- * is not finite.
+ * Reads an import's multipart body: the files of PEFT or AdapterHub and perhaps Weft's own, told by their part's name or their file's, and
+ * fields, in any order. Tensors go to the file's sink as they arrive. Throws where a file is missing, given twice or too large, and at the
+ * first weight that is not finite.
  */
 export async function receiveAdapter(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
-  sink: ByteSink,
+  sinkOf: (file: BundleFile) => ByteSink,
 ): Promise<ReceivedAdapter> {
-  const received: Partial<ReceivedAdapter> & Pick<ReceivedAdapter, 'fields'> = { fields: {} };
+  const fields: ReceivedAdapter['fields'] = {};
+  const files = new Map<BundleFile, Uint8Array>();
+  const weights = new Map<BundleFile, ScannedWeights>();
   for await (const part of readParts(body, boundary, MAX_IMPORT_BYTES)) {
-    if (isFile(part, ADAPTER_CONFIG_FILE)) {
-      refuseTwice(received.config, ADAPTER_CONFIG_FILE);
-      received.config = await readBytes(part, MAX_FILE_BYTES[ADAPTER_CONFIG_FILE]);
-    } else if (isFile(part, WEFT_FILE)) {
-      refuseTwice(received.weft, WEFT_FILE);
-      received.weft = await readBytes(part, MAX_FILE_BYTES[WEFT_FILE]);
-    } else if (isFile(part, ADAPTER_WEIGHTS_FILE)) {
-      refuseTwice(received.weights, ADAPTER_WEIGHTS_FILE);
-      received.weights = await passWeights(part, sink);
-    } else await readInto(received.fields, part);
+    const file = BUNDLE_FILES.find((name) => isFile(part, name));
+    if (!file) {
+      refusePickled(part);
+      await readInto(fields, part);
+      continue;
+    }
+    if (files.has(file) || weights.has(file)) throw givenTwice(file);
+    if (WEIGHTS_FILES.has(file)) weights.set(file, await passWeights(part, file, sinkOf(file)));
+    else files.set(file, await readBytes(part, MAX_FILE_BYTES[file]));
   }
-  const { config, weights, weft, fields } = received;
-  if (!config) throw refuse(ADAPTER_CONFIG_FILE, `The file ${ADAPTER_CONFIG_FILE} is missing.`);
-  if (!weights) throw refuse(ADAPTER_WEIGHTS_FILE, `The file ${ADAPTER_WEIGHTS_FILE} is missing.`);
-  return { config, weights, ...(weft && { weft }), fields };
+  return { layout: layoutOfGiven([...files.keys(), ...weights.keys()]), files, weights, fields };
 }
+
+/** The layout of which these are all files, perhaps but for weft.json. @throws AppError naming the file that is missing, or too many */
+function layoutOfGiven(given: readonly BundleFile[]): LayoutName {
+  const own = given.filter((file) => file !== WEFT_FILE);
+  const missingIn = (layout: LayoutName) =>
+    LAYOUTS[layout].files.filter((file) => file !== WEFT_FILE && !own.includes(file));
+  const isOf = (layout: LayoutName) => (file: BundleFile) =>
+    (LAYOUTS[layout].files as readonly BundleFile[]).includes(file);
+  const fitting = LAYOUT_NAMES.filter((layout) => own.every(isOf(layout)));
+  if (fitting.length === 0) {
+    const [odd] = own.filter((file) => !LAYOUT_NAMES.every((layout) => isOf(layout)(file))).reverse();
+    throw refuse(odd!, `${own.join(', ')} are not the files of one adapter: ${KNOWN_LAYOUTS}.`);
+  }
+  const [layout] = fitting.sort((a, b) => missingIn(a).length - missingIn(b).length) as [LayoutName];
+  const [missing] = missingIn(layout);
+  if (missing) throw refuse(missing, `The file ${missing} is missing.`);
+  return layout;
+}
+
+const KNOWN_LAYOUTS = LAYOUT_NAMES.map((layout) => {
+  const files = LAYOUTS[layout].files.filter((file) => file !== WEFT_FILE);
+  return `${LAYOUTS[layout].title} writes ${files.join(', ')}`;
+}).join('; ');
 
 function isFile({ name, filename }: Part, file: string): boolean {
   return name === file || filename === file;
 }
 
-async function passWeights(part: Part, sink: ByteSink): Promise<ReceivedAdapter['weights']> {
-  const maxBytes = MAX_FILE_BYTES[ADAPTER_WEIGHTS_FILE];
-  const tooLarge = () => {
-    const message = `${ADAPTER_WEIGHTS_FILE} may have at most ${maxBytes} bytes.`;
-    return new AppError('payload_too_large', message, { param: ADAPTER_WEIGHTS_FILE });
-  };
-  const file = `${THE_IMPORT}: ${ADAPTER_WEIGHTS_FILE}`;
-  const param = ADAPTER_WEIGHTS_FILE;
-  const scan = new WeightsScan({ file, maxHeaderBytes: ADAPTER_HEADER_BYTES, param });
+function refusePickled(part: Part): void {
+  const file = PICKLED.find((name) => isFile(part, name));
+  if (!file) return;
+  const message = `${file} is a pickle, which may run any code when it is read; save the adapter as safetensors.`;
+  throw refuse(file, message);
+}
+
+async function passWeights(part: Part, name: BundleFile, sink: ByteSink): Promise<ScannedWeights> {
+  const maxBytes = MAX_FILE_BYTES[name];
+  const tooLarge = () =>
+    new AppError('payload_too_large', `${name} may have at most ${maxBytes} bytes.`, { param: name });
+  const file = `${THE_IMPORT}: ${name}`;
+  const scan = new WeightsScan({ file, maxHeaderBytes: ADAPTER_HEADER_BYTES, param: name });
   for await (const chunk of limitBytes(part.body, maxBytes, tooLarge)) {
     scan.add(chunk);
     await sink.write(chunk);
@@ -92,20 +120,20 @@ async function passWeights(part: Part, sink: ByteSink): Promise<ReceivedAdapter[
 async function readInto(fields: ReceivedAdapter['fields'], part: Part): Promise<void> {
   const field = FIELDS.find((known) => known === part.name);
   if (field === undefined) {
-    const known = [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, WEFT_FILE, ...FIELDS];
+    const known = [...BUNDLE_FILES, ...FIELDS];
     throw refuse(part.name, `${part.name}: ${unknownField(known)}`);
   }
   const value = await readField(part, MAX_FIELD_BYTES);
   if (field === 'labels') {
     fields.labels = [...(fields.labels ?? []), value];
   } else {
-    refuseTwice(fields[field], field);
+    if (fields[field] !== undefined) throw givenTwice(field);
     fields[field] = value;
   }
 }
 
-function refuseTwice(earlier: unknown, name: string): void {
-  if (earlier !== undefined) throw refuse(name, `Give ${name} once.`);
+function givenTwice(name: string): AppError {
+  return refuse(name, `Give ${name} once.`);
 }
 
 function refuse(param: string, message: string): AppError {

@@ -1,10 +1,12 @@
 import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { z } from 'zod';
 import { type BundleFile, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import { problemBody } from '../../shared/api/common.ts';
 import { MAX_DATASET_BYTES } from '../../shared/api/datasets.ts';
 import {
+  bundleManifestResponse,
   type CompleteJob,
   type FailJob,
   type Heartbeat,
@@ -119,9 +121,25 @@ export class EdgeClient {
   }
 
   /**
-   * Streams one file of an adapter's bundle into `file`. The caller checks the hashes.
+   * Streams the files of an adapter's bundle into an existing folder. The caller checks the hashes.
    * @throws {AppError} `adapter_not_found` for a bundle the edge does not have.
    */
+  async downloadAdapter(bundle: string, folder: string, signal?: AbortSignal): Promise<void> {
+    const path = `/internal/adapters/${bundle}`;
+    const call: Call = { method: 'GET', path, timeout: this.#timeouts.call, signal };
+    const { manifest } = await this.#repeat(
+      (each) => this.#json(bundleManifestResponse, { ...call, signal: each }),
+      signal,
+    );
+    const files = manifest.map(({ name }) =>
+      this.downloadAdapterFile(bundle, name, join(folder, name), signal),
+    );
+    // Nothing is still being written when it rejects.
+    for (const result of await Promise.allSettled(files))
+      if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** Streams one file of an adapter's bundle into `file`. @throws as `downloadAdapter` does */
   downloadAdapterFile(bundle: string, name: BundleFile, file: string, signal?: AbortSignal): Promise<void> {
     const path = `/internal/adapters/${bundle}/files/${name}`;
     return this.#download({ path, file, maxBytes: MAX_FILE_BYTES[name], signal });

@@ -1,6 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUNDLE_FILES } from '../../shared/adapter-format.ts';
 import type { Heartbeat, JobLease } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { MAX_EVENTS_PER_CALL } from '../../shared/label-limits.ts';
@@ -205,7 +204,7 @@ export class TrainingJob {
   async #deliver(result: TrainingResult): Promise<void> {
     const { edge } = this.#options;
     const { token } = this.#lease;
-    for (const name of BUNDLE_FILES) {
+    for (const { name } of result.manifest) {
       const file = join(this.#work, 'bundle', name);
       await edge.uploadAdapterFile(this.#held, name, file, this.#abort.signal);
     }

@@ -6,6 +6,7 @@ import { headNumbers } from '../parts/head.ts';
 import { PART_NAMES, PARTS, type Plan, type ServedAdapter } from '../parts/index.ts';
 import type { TensorBytes } from '../parts/part.ts';
 import { bitfit } from './bitfit.ts';
+import { bottleneck } from './bottleneck.ts';
 import { full } from './full.ts';
 import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
@@ -21,6 +22,7 @@ const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
   ia3,
   bitfit,
   road,
+  bottleneck,
   prompt_tuning: promptTuning,
   p_tuning: pTuning,
   prefix_tuning: prefixTuning,

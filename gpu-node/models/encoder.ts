@@ -1,4 +1,4 @@
-import type { Family, LinearKind } from '../../shared/families.ts';
+import type { Family, LinearKind, SublayerKind } from '../../shared/families.ts';
 import type { Value } from '../graph/ir.ts';
 import {
   add,
@@ -28,7 +28,6 @@ import {
   type LinearLayer,
   type Sites,
   type SublayerCall,
-  type SublayerKind,
 } from './sites.ts';
 
 /** An encoder's family and sizes. */

@@ -1,3 +1,4 @@
+import type { SublayerKind } from '../../shared/families.ts';
 import type { Value } from '../graph/ir.ts';
 import {
   add,
@@ -104,9 +105,6 @@ export interface KeysValues {
   /** What is added to their scores, `[batch, 1, 1, prefix]`: 0, or so low that a row has none of them. */
   readonly bias: Value;
 }
-
-/** The two halves of a layer: attention with its output's linear layer, and the feed-forward network. */
-export type SublayerKind = 'attention' | 'output';
 
 /** The end of half a layer, between its last linear layer and its norm. */
 export interface SublayerCall {

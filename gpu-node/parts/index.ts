@@ -1,5 +1,6 @@
 import type { Architecture } from '../models/model.ts';
 import { composeSites, type Sites } from '../models/sites.ts';
+import { bottleneck } from './bottleneck.ts';
 import { keysValues } from './keys-values.ts';
 import { lowRank } from './low-rank.ts';
 import type { Part, PartNumbers, RowsOf, Stack } from './part.ts';
@@ -17,6 +18,7 @@ export const PARTS = {
   normShift,
   virtualTokens,
   keysValues,
+  bottleneck,
 } satisfies Readonly<Record<string, Part>>;
 export type PartName = keyof typeof PARTS;
 export const PART_NAMES = Object.keys(PARTS) as PartName[];

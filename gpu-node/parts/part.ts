@@ -79,7 +79,7 @@ export function linearPart({
   };
 }
 
-/** The bytes of a tensor of adapter_model.safetensors, which may change at the next call. */
+/** The bytes of a tensor of an adapter's files, which may change at the next call. */
 export type TensorBytes = (entry: TensorEntry) => Uint8Array;
 
 /** Of a file that is in memory as one piece. */

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUNDLE_FILES, type BundleFile, sha256Hex } from '../../shared/adapter-format.ts';
+import { sha256Hex } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
 import { Tier, type TierCounts } from './tier.ts';
@@ -15,7 +15,8 @@ export interface ReadBundle<T> {
 }
 
 export interface AdapterSource {
-  downloadAdapterFile(bundle: string, name: BundleFile, file: string): Promise<void>;
+  /** Puts a bundle's files into an existing folder; where it fails, nothing is still being written. */
+  downloadAdapter(bundle: string, folder: string): Promise<void>;
 }
 
 export interface AdapterStoreOptions<T> {
@@ -31,7 +32,7 @@ export interface AdapterStoreOptions<T> {
 const PARTIAL = 'partial-';
 /** Milliseconds after which a killed daemon's download is removed: longer than any download may take. */
 const PARTIAL_LIFETIME_MS = 3_600_000;
-/** Bytes whose download takes as long as a fetch's three requests. */
+/** The requests of a fetch take as long as so many more bytes of it. */
 const FETCH_OVERHEAD_BYTES = 1024 * 1024;
 /** Milliseconds between records of a bundle's use, which only the next process reads. */
 const MARK_EVERY_MS = 60_000;
@@ -166,9 +167,7 @@ export class AdapterStore<T> {
     const { folder, source, read } = this.#options;
     const partial = await mkdtemp(join(folder, PARTIAL));
     try {
-      await allDone(
-        BUNDLE_FILES.map((name) => source.downloadAdapterFile(bundle, name, join(partial, name))),
-      );
+      await source.downloadAdapter(bundle, partial);
       const fetched = await read(partial);
       if (fetched?.id !== bundle) {
         const sent = fetched?.id ?? 'no bundle';
@@ -241,12 +240,6 @@ export class AdapterStore<T> {
     if (next) next();
     else this.#fetching--;
   }
-}
-
-/** Like Promise.all, but no write is still running when it rejects. */
-async function allDone(promises: Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(promises))
-    if (result.status === 'rejected') throw result.reason;
 }
 
 async function folderBytes(folder: string): Promise<number> {

@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import { formatOf } from '../../shared/methods/index.ts';
 import { virtualTokensIn } from '../../shared/methods/text-room.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import { methodOf, placeholdersOf, planOf } from '../methods/index.ts';
@@ -9,7 +10,13 @@ import { adapterBase } from '../models/adapter-base.ts';
 import { type BaseModelOutline, type BaseModelSource, outlineBaseModel } from '../models/open-base-model.ts';
 import { Moved, serveCalls } from '../runtime/worker-thread.ts';
 import { headAlone, readAdapterFiles, readWeftFile } from '../weights/adapter-file.ts';
-import { type BundleBytes, bundleId, bundleSize, readBundleFiles } from '../weights/bundle-files.ts';
+import {
+  type BundleBytes,
+  bundleId,
+  bundleSize,
+  joinWeights,
+  readBundleFiles,
+} from '../weights/bundle-files.ts';
 import type { SessionGroup } from './session-group.ts';
 import { SharedValues } from './shared-values.ts';
 
@@ -32,7 +39,7 @@ interface AdapterFacts {
 }
 
 export interface CheckedAdapter extends AdapterFacts {
-  /** Bytes of adapter_model.safetensors, or of a whole model its head alone. */
+  /** Its files of tensors as one piece, or of a whole model its head alone. */
   weights: Uint8Array<ArrayBuffer>;
 }
 
@@ -85,11 +92,11 @@ const handlers = {
     const bytes = bundleSize(files);
     if ('refused' in facts) return new Moved({ id, bytes, adapter: facts }, []);
     if (facts.group.model) {
-      const { file } = headAlone(files[ADAPTER_WEIGHTS_FILE], facts.description);
+      const { file } = headAlone(files[ADAPTER_WEIGHTS_FILE]!, facts.description);
       // Beside it lies the weight file that its sessions are built on.
       return new Moved({ id, bytes: 2 * bytes, adapter: { ...facts, weights: file } }, [file.buffer]);
     }
-    const weights = inBufferOfItsOwn(files[ADAPTER_WEIGHTS_FILE]);
+    const weights = inBufferOfItsOwn(joinWeights(files, formatOf(facts.description.method).layout));
     return new Moved({ id, bytes, adapter: { ...facts, weights } }, [weights.buffer]);
   },
 };
@@ -133,7 +140,7 @@ async function check(id: string, files: BundleBytes): Promise<AdapterFacts> {
     placeholders: placeholdersOf({ type: description.method }, virtualTokens),
     temperature,
     description: wholeModel
-      ? headAlone(files[ADAPTER_WEIGHTS_FILE], description).description
+      ? headAlone(files[ADAPTER_WEIGHTS_FILE]!, description).description
       : descriptions.shared(description),
     group: {
       base: weft.base_model,

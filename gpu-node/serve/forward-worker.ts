@@ -38,7 +38,7 @@ export interface AdapterToLoad {
   handle: string;
   description: AdapterDescription;
   pooling: Pooling;
-  /** Bytes of adapter_model.safetensors, which stay where they are until the adapter is dropped. */
+  /** Its files of tensors as one piece, which stays where it is until the adapter is dropped. */
   weights: StoredBytes;
 }
 

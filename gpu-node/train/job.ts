@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Progress } from '../../shared/api/jobs.ts';
 import type { ResolvedTraining } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
+import { formatOf } from '../../shared/methods/index.ts';
 import { virtualTokensOf } from '../../shared/methods/text-room.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
 import { packMetrics } from '../../shared/packed-metrics.ts';
@@ -189,7 +190,8 @@ function resolve(
   const { architecture } = base;
   methodOf(method).modules(method, architecture);
   const head = headTrainables(architecture.head, labels.length).map(({ shape }) => shape);
-  requireStorable([...savedShapes(method, architecture), ...head], methodOf(method).toShrink);
+  const own = savedShapes(method, architecture);
+  requireStorable(formatOf(method.type).layout, { own: [...own], head }, methodOf(method).toShrink);
   return {
     method,
     hyperparameters: resolveHyperparameters(spec.hyperparameters, method, facts),

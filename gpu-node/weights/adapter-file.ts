@@ -2,17 +2,19 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AdapterBase, checkContents, checkFits, parseWeftFile } from '../../shared/adapter-check.ts';
-import { adapterConfigJson, parseAdapterConfig } from '../../shared/adapter-config.ts';
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import {
-  ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
   type BundleFile,
   type BundleManifest,
+  layoutOf,
   MAX_FILE_BYTES,
   WEFT_FILE,
   type WeftFile,
+  weightsFileOf,
+  weightsFilesOf,
 } from '../../shared/adapter-format.ts';
+import { configFileTexts, parseConfigFiles } from '../../shared/config-files.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type AnyConfigInput, formatOf } from '../../shared/methods/index.ts';
 import {
@@ -22,46 +24,48 @@ import {
   toFloat32,
   writeSafetensors,
 } from '../../shared/safetensors.ts';
-import { scanWeights } from '../../shared/weights-scan.ts';
+import { joinScans, scanWeights } from '../../shared/weights-scan.ts';
+import { joinWeights } from './bundle-files.ts';
+
+/** An adapter's files, whole: those of one layout. */
+type FileBytes = Readonly<Partial<Record<BundleFile, Uint8Array>>>;
 
 /** An adapter whose files agree with each other and with the base model. */
 export interface AdapterFiles {
   weft: WeftFile;
   description: AdapterDescription;
-  /** The bytes of adapter_model.safetensors, which the description's tensors point into. */
+  /** Its files of tensors as one piece, which the description's tensors point into. */
   weights: Uint8Array;
 }
 
 /**
- * Reads an adapter's three files, trusting none of them. `what` names the adapter in messages, e.g. `adapter spam@3`.
+ * Reads an adapter's files, trusting none of them. `what` names the adapter in messages, e.g. `adapter spam@3`.
  * @throws {AppError} `invalid_adapter`, naming file, tensor and shapes
  */
-export function readAdapterFiles(
-  files: Readonly<Record<BundleFile, Uint8Array>>,
-  base: AdapterBase,
-  what: string,
-): AdapterFiles {
+export function readAdapterFiles(files: FileBytes, base: AdapterBase, what: string): AdapterFiles {
   const weft = readWeftFile(files, what);
-  const weights = files[ADAPTER_WEIGHTS_FILE];
-  const limits = { file: `${what}: ${ADAPTER_WEIGHTS_FILE}`, maxHeaderBytes: ADAPTER_HEADER_BYTES };
-  const config = parseAdapterConfig(new TextDecoder().decode(files[ADAPTER_CONFIG_FILE]), what);
-  const description = checkContents(config, scanWeights(weights, limits), what);
+  const layout = layoutOf(Object.keys(files))!;
+  const config = parseConfigFiles(layout, (name) => files[name]!, what);
+  const scans = weightsFilesOf(layout).map((name) =>
+    scanWeights(files[name]!, { file: `${what}: ${name}`, maxHeaderBytes: ADAPTER_HEADER_BYTES }),
+  );
+  const description = checkContents(config, joinScans(scans, what), what);
   checkFits(description, weft, base, what);
-  return { weft, description, weights };
+  return { weft, description, weights: joinWeights(files, layout) };
 }
 
 /**
  * Reads weft.json alone, which names the base model of the other files.
  * @throws {AppError} `invalid_adapter`, naming the field, or a file that is too large
  */
-export function readWeftFile(files: Readonly<Record<BundleFile, Uint8Array>>, what: string): WeftFile {
-  for (const [name, limit] of Object.entries(MAX_FILE_BYTES)) {
-    const { byteLength } = files[name as BundleFile];
+export function readWeftFile(files: FileBytes, what: string): WeftFile {
+  for (const [name, { byteLength }] of Object.entries(files)) {
+    const limit = MAX_FILE_BYTES[name as BundleFile];
     if (byteLength <= limit) continue;
     const message = `${what}: ${name} has ${byteLength} bytes, at most ${limit} are read`;
     throw new AppError('invalid_adapter', message);
   }
-  return parseWeftFile(files[WEFT_FILE], what);
+  return parseWeftFile(files[WEFT_FILE]!, what);
 }
 
 /** A file of a model's head alone, and what it holds: the rest is read where the model is opened. */
@@ -93,14 +97,16 @@ export interface AdapterContents extends AnyConfigInput {
   weft: WeftFile;
 }
 
-/** Writes an adapter's three files into an existing folder. Equal contents give equal bytes and so an equal bundle id. */
+/** Writes an adapter's files into an existing folder, in its method's layout. Equal contents give equal bytes and so an equal bundle id. */
 export async function writeAdapterFiles(folder: string, contents: AdapterContents): Promise<BundleManifest> {
-  const { fileName } = formatOf(contents.method.type);
-  const tensors = [...contents.tensors].map(([name, tensor]) => [fileName(name), tensor] as const);
+  const encoder = new TextEncoder();
   const files: [BundleFile, Uint8Array][] = [
-    [ADAPTER_CONFIG_FILE, new TextEncoder().encode(adapterConfigJson(contents))],
-    [ADAPTER_WEIGHTS_FILE, writeSafetensors(new Map(tensors))],
-    [WEFT_FILE, new TextEncoder().encode(`${JSON.stringify(contents.weft)}\n`)],
+    ...configFileTexts(contents, contents.weft).map(([name, text]): [BundleFile, Uint8Array] => [
+      name,
+      encoder.encode(text),
+    ]),
+    ...weightsFiles(contents),
+    [WEFT_FILE, encoder.encode(`${JSON.stringify(contents.weft)}\n`)],
   ];
   return Promise.all(
     files.map(async ([name, bytes]) => {
@@ -108,4 +114,13 @@ export async function writeAdapterFiles(folder: string, contents: AdapterContent
       return { name, bytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).digest('hex') };
     }),
   );
+}
+
+function weightsFiles({ method, encoder, tensors }: AdapterContents): [BundleFile, Uint8Array][] {
+  const { layout, fileName } = formatOf(method.type);
+  const byFile = Map.groupBy(tensors, ([name]) => weightsFileOf(layout, encoder.family, name));
+  return [...byFile].map(([file, own]) => [
+    file,
+    writeSafetensors(new Map(own.map(([name, tensor]) => [fileName(name), tensor]))),
+  ]);
 }

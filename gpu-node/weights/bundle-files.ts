@@ -1,38 +1,57 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  ADAPTER_CONFIG_FILE,
-  ADAPTER_WEIGHTS_FILE,
-  BUNDLE_FILES,
   type BundleFile,
   canonicalManifest,
-  WEFT_FILE,
+  LAYOUT_NAMES,
+  LAYOUTS,
+  type LayoutName,
+  weightsFilesOf,
 } from '../../shared/adapter-format.ts';
 
-/** An adapter's three files, whole. */
-export type BundleBytes = Readonly<Record<BundleFile, Uint8Array<ArrayBuffer>>>;
+/** An adapter's files, whole: those of one layout. */
+export type BundleBytes = Readonly<Partial<Record<BundleFile, Uint8Array<ArrayBuffer>>>>;
 
-/** Reads the files of a folder. It blocks, so call it in a thread that nobody waits for. @throws if one is missing */
+/** The files of the layout that a folder holds, which blocks: for a thread that nobody waits for. @throws where it holds none whole */
 export function readBundleFiles(folder: string): BundleBytes {
-  const read = (name: BundleFile) => readFileSync(join(folder, name));
-  return {
-    [ADAPTER_CONFIG_FILE]: read(ADAPTER_CONFIG_FILE),
-    [ADAPTER_WEIGHTS_FILE]: read(ADAPTER_WEIGHTS_FILE),
-    [WEFT_FILE]: read(WEFT_FILE),
-  };
+  return Object.fromEntries(bundleFilesIn(folder).map((name) => [name, readFileSync(join(folder, name))]));
+}
+
+/** Copies the files of the layout that a folder holds into another. @throws where it holds none whole */
+export async function copyBundle(from: string, to: string): Promise<void> {
+  await Promise.all(bundleFilesIn(from).map((name) => copyFile(join(from, name), join(to, name))));
+}
+
+function bundleFilesIn(folder: string): readonly BundleFile[] {
+  const there = new Set<string>(readdirSync(folder));
+  const layout = LAYOUT_NAMES.find((each) => LAYOUTS[each].files.every((name) => there.has(name)));
+  if (!layout) throw new Error(`${folder} holds no adapter whole`);
+  return LAYOUTS[layout].files;
+}
+
+/** The layout's files of tensors as one piece. */
+export function joinWeights<A extends ArrayBufferLike>(
+  files: Readonly<Partial<Record<BundleFile, Uint8Array<A>>>>,
+  layout: LayoutName,
+): Uint8Array<A | ArrayBuffer> {
+  const [first, ...others] = weightsFilesOf(layout).map((name) => files[name]!);
+  return others.length === 0 ? first! : new Uint8Array(Buffer.concat([first!, ...others]));
 }
 
 /** Bytes of the files. */
 export function bundleSize(files: BundleBytes): number {
-  return BUNDLE_FILES.reduce((sum, name) => sum + files[name].byteLength, 0);
+  return Object.values(files).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-/** A bundle's id from its bytes. Hashing 90 MB takes noticeable time (docs/operations.md, Sizes). */
-export function bundleId(files: Readonly<Record<BundleFile, Uint8Array>>): string {
-  const entries = BUNDLE_FILES.map((name) => {
-    return { name, bytes: files[name].byteLength, sha256: sha256(files[name]) };
-  });
+/** A bundle's id, from its bytes; 90 MB take a tenth of a second. */
+export function bundleId(files: Readonly<Partial<Record<BundleFile, Uint8Array>>>): string {
+  const entries = Object.entries(files).map(([name, bytes]) => ({
+    name: name as BundleFile,
+    bytes: bytes.byteLength,
+    sha256: sha256(bytes),
+  }));
   return sha256(canonicalManifest(entries));
 }
 

@@ -70,10 +70,10 @@ export class BackupApi {
   }
 
   /** Imports an adapter's files as a name's next version. */
-  async import(name: string, files: Readonly<Record<BundleFile, Blob>>): Promise<Adapter> {
+  async import(name: string, files: ReadonlyMap<BundleFile, Blob>): Promise<Adapter> {
     const form = new FormData();
     form.set('name', name);
-    for (const [file, content] of Object.entries(files)) form.set(file, content, file);
+    for (const [file, content] of files) form.set(file, content, file);
     return (await (
       await this.#call('/v1/adapters/import', { method: 'POST', body: form })
     ).json()) as Adapter;

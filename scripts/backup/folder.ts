@@ -3,13 +3,13 @@ import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BUNDLE_FILES, sha256Hex } from '../../shared/adapter-format.ts';
+import { type BundleFile, bundleFile, layoutOf, sha256Hex } from '../../shared/adapter-format.ts';
 import { adapterRef, parseAdapterRef } from '../../shared/api/common.ts';
 
 /*
- * A backup is a folder with one subfolder `NAME@VERSION` per version: the adapter's three files unchanged, and `backup.json`, which is
- * written last. So a version with a `backup.json` is complete. Datasets lie in `files`, each under its old id: its rows, and the platform's
- * description of it (`datasets.ts`).
+ * A backup is a folder with one of each version, `NAME@VERSION`, in it: the adapter's files as they are, and
+ * `backup.json`, which is written last. So a version is whole where it has one. Datasets lie in `files`, each by the id that it had: its rows, and
+ * what the platform said of it (`datasets.ts`).
  */
 
 const RECORD_FILE = 'backup.json';
@@ -17,11 +17,19 @@ const RECORD_FILE = 'backup.json';
 const backupRecord = z.strictObject({
   format: z.literal(1),
   id: adapterRef,
-  sha256: z.record(z.enum(BUNDLE_FILES), sha256Hex),
-  /** The platform's description of the version. It is for people: an import takes what it needs from the files. */
+  /** Of each of its files, which are those of one layout. */
+  sha256: z
+    .partialRecord(bundleFile, sha256Hex)
+    .refine((files) => layoutOf(Object.keys(files)) !== undefined, 'not the files of an adapter'),
+  /** What the platform said of it; for people, as an import takes what it needs from the files. */
   adapter: z.record(z.string(), z.unknown()),
 });
 export type BackupRecord = z.infer<typeof backupRecord>;
+
+/** The files of a version, and the SHA-256 of each. */
+export function filesOf({ sha256 }: BackupRecord): [BundleFile, string][] {
+  return Object.entries(sha256) as [BundleFile, string][];
+}
 
 export const folderOf = (root: string, id: string) => join(root, id);
 

@@ -1,14 +1,9 @@
 import { openAsBlob } from 'node:fs';
 import { join } from 'node:path';
-import {
-  ADAPTER_CONFIG_FILE,
-  ADAPTER_WEIGHTS_FILE,
-  BUNDLE_FILES,
-  WEFT_FILE,
-} from '../../shared/adapter-format.ts';
+import type { BundleFile } from '../../shared/adapter-format.ts';
 import { parseAdapterRef } from '../../shared/api/common.ts';
 import { adapterFile, type BackupApi } from './api.ts';
-import { type BackupRecord, folderOf, hashOf, readRecord, versionsIn } from './folder.ts';
+import { type BackupRecord, filesOf, folderOf, hashOf, readRecord, versionsIn } from './folder.ts';
 
 type Say = (line: string) => void;
 
@@ -63,9 +58,9 @@ async function* restoreName(
 async function checkedRecord(root: string, id: string): Promise<BackupRecord> {
   const record = await readRecord(root, id);
   if (!record) throw new Error(`the backup of ${id} was broken off; run it again first`);
-  for (const file of BUNDLE_FILES) {
+  for (const [file, sha256] of filesOf(record)) {
     const hash = await hashOf(join(folderOf(root, id), file));
-    if (hash === record.sha256[file]) continue;
+    if (hash === sha256) continue;
     throw new Error(
       `${join(folderOf(root, id), file)} is ${hash === undefined ? 'gone' : 'not what was saved'}`,
     );
@@ -73,18 +68,20 @@ async function checkedRecord(root: string, id: string): Promise<BackupRecord> {
   return record;
 }
 
-async function isSame(api: BackupApi, id: string, { sha256 }: BackupRecord): Promise<boolean> {
-  for (const file of BUNDLE_FILES) if (!(await api.has(adapterFile(id, file), sha256[file]))) return false;
+async function isSame(api: BackupApi, id: string, record: BackupRecord): Promise<boolean> {
+  const files = filesOf(record);
+  const there = (await api.adapter(id)).files ?? [];
+  if (there.length !== files.length || !files.every(([file]) => there.some(({ name }) => name === file)))
+    return false;
+  for (const [file, sha256] of files) if (!(await api.has(adapterFile(id, file), sha256))) return false;
   return true;
 }
 
 async function importOne(api: BackupApi, root: string, name: string, record: BackupRecord): Promise<string> {
-  const blob = (file: string) => openAsBlob(join(folderOf(root, record.id), file));
-  const { id } = await api.import(name, {
-    [ADAPTER_CONFIG_FILE]: await blob(ADAPTER_CONFIG_FILE),
-    [ADAPTER_WEIGHTS_FILE]: await blob(ADAPTER_WEIGHTS_FILE),
-    [WEFT_FILE]: await blob(WEFT_FILE),
-  });
+  const files = new Map<BundleFile, Blob>();
+  for (const [file] of filesOf(record))
+    files.set(file, await openAsBlob(join(folderOf(root, record.id), file)));
+  const { id } = await api.import(name, files);
   if (await isSame(api, id, record)) return id;
   throw new Error(`${id} was imported, but its files are not those that were sent`);
 }

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUNDLE_FILES, type BundleFile } from '../../shared/adapter-format.ts';
+import type { BundleFile } from '../../shared/adapter-format.ts';
 import { adapterFile, type BackupApi } from './api.ts';
 import { folderOf, hashOf, writeRecord, writeWhole } from './folder.ts';
 
@@ -27,7 +27,8 @@ export async function backUp(api: BackupApi, root: string, say: Say): Promise<nu
 async function saveOne(api: BackupApi, root: string, id: string): Promise<boolean> {
   const sha256: Partial<Record<BundleFile, string>> = {};
   let added = false;
-  for (const file of BUNDLE_FILES) {
+  const { resident: _now, ...adapter } = await api.adapter(id);
+  for (const { name: file } of adapter.files ?? []) {
     const there = await hashOf(join(folderOf(root, id), file));
     if (there === undefined) {
       const download = await api.download(adapterFile(id, file));
@@ -41,7 +42,6 @@ async function saveOne(api: BackupApi, root: string, id: string): Promise<boolea
         `${file} differs from the one in the folder, which is left as it is; choose another folder`,
       );
   }
-  const { resident: _now, ...adapter } = await api.adapter(id);
-  await writeRecord(root, { format: 1, id, sha256: sha256 as Record<BundleFile, string>, adapter });
+  await writeRecord(root, { format: 1, id, sha256, adapter });
   return added;
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { copyFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createLog } from '../../gpu-node/log.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
-import { type BundleFile, type BundleManifest, canonicalManifest } from '../../shared/adapter-format.ts';
+import { copyBundle } from '../../gpu-node/weights/bundle-files.ts';
+import { type BundleManifest, canonicalManifest } from '../../shared/adapter-format.ts';
 import type { Job } from './engine.ts';
 
 const CACHE_BYTES = 2 ** 30;
@@ -38,8 +37,7 @@ export class ServedAdapters {
     const log = createLog(process.stderr, true);
     const folders = new Map<string, string>();
     const source = {
-      downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
-        copyFile(join(folders.get(bundle)!, name), file),
+      downloadAdapter: (bundle: string, folder: string) => copyBundle(folders.get(bundle)!, folder),
     };
     const options = {
       bases: [base],

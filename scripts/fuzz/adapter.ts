@@ -74,10 +74,13 @@ function importOf(body: AsyncIterable<Uint8Array>, base: Base) {
   return outcomeOf(async () => {
     const chunks: Uint8Array[] = [];
     const sink = { write: async (bytes: Uint8Array) => void chunks.push(bytes.slice()) };
-    const received = await receiveAdapter(body, BOUNDARY, sink);
+    const received = await receiveAdapter(body, BOUNDARY, () => sink);
     const weft = describeForServing(parseImport(received), importBase(base));
     readMetrics(weft, 'the import');
-    return { stored: joinBytes(chunks), weft: received.weft ?? encoder.encode(JSON.stringify(weft)) };
+    return {
+      stored: joinBytes(chunks),
+      weft: received.files.get(WEFT_FILE) ?? encoder.encode(JSON.stringify(weft)),
+    };
   });
 }
 

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { unpackTar } from 'modern-tar/fs';
@@ -6,9 +6,9 @@ import { trainInProcess } from '../../gpu-node/daemon/train-process.ts';
 import { createLog } from '../../gpu-node/log.ts';
 import { Classifier } from '../../gpu-node/serve/classifier.ts';
 import { Exporter } from '../../gpu-node/serve/exporter.ts';
-import { bundleId } from '../../gpu-node/weights/bundle-files.ts';
+import { bundleId, copyBundle, readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
 import type { LocatedBaseModel } from '../../gpu-node/weights/locate-base-model.ts';
-import { BUNDLE_FILES, type BundleFile, WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
+import { WEFT_FILE, type WeftFile } from '../../shared/adapter-format.ts';
 import type { Example } from '../../shared/api/rows.ts';
 import { hyperparametersRequest, type PeftRequest } from '../../shared/peft-config.ts';
 
@@ -110,8 +110,7 @@ async function openNode(base: ParityBase, folders: readonly string[], cache: str
   const bundles = await Promise.all(folders.map(bundleOf));
   const byBundle = new Map(bundles.map((bundle, i) => [bundle, folders[i]!]));
   const source = {
-    downloadAdapterFile: (bundle: string, name: BundleFile, file: string) =>
-      copyFile(join(byBundle.get(bundle)!, name), file),
+    downloadAdapter: (bundle: string, folder: string) => copyBundle(byBundle.get(bundle)!, folder),
   };
   const limits = {
     slots: 16,
@@ -132,8 +131,5 @@ async function openNode(base: ParityBase, folders: readonly string[], cache: str
 }
 
 async function bundleOf(folder: string): Promise<string> {
-  const bytes = await Promise.all(BUNDLE_FILES.map((name) => readFile(join(folder, name))));
-  const files: Partial<Record<BundleFile, Uint8Array>> = {};
-  for (const [i, name] of BUNDLE_FILES.entries()) files[name] = bytes[i]!;
-  return bundleId(files as Record<BundleFile, Uint8Array>);
+  return bundleId(readBundleFiles(folder));
 }

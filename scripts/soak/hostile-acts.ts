@@ -1,6 +1,5 @@
-import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
-import type { BundleShape } from '../../test/support/bundles.ts';
+import type { BundleShape, PeftBundle } from '../../test/support/bundles.ts';
 import { importForm } from '../../test/support/import-form.ts';
 import { toyTexts } from '../../test/support/toy-task.ts';
 import type { Answer, HostileClient } from './hostile-client.ts';
@@ -217,7 +216,7 @@ function refuses(status: number | undefined): void {
   if (status !== undefined && status < 400) throw new Error(`it is answered with ${status}`);
 }
 
-type PeftFiles = Pick<BundleBytes, typeof ADAPTER_CONFIG_FILE | typeof ADAPTER_WEIGHTS_FILE>;
+type PeftFiles = Pick<PeftBundle, typeof ADAPTER_CONFIG_FILE | typeof ADAPTER_WEIGHTS_FILE>;
 
 /** Changes to an adapter's files, each of which makes it unfit. */
 const CRAFTS: Readonly<Record<string, (files: PeftFiles) => PeftFiles>> = {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sha256Hex } from '../adapter-format.ts';
+import { manifestEntry, sha256Hex } from '../adapter-format.ts';
 import { adapterStatus } from '../job-state.ts';
 import { validationMetrics } from '../metrics.ts';
 import {
@@ -66,6 +66,8 @@ export const adapter = z.object({
   metrics: z.object({ validation: validationMetrics }).nullable(),
   size_bytes: z.int().nullable(),
   sha256: sha256Hex.nullable(),
+  /** What it consists of, by name; null until it is ready. */
+  files: z.array(manifestEntry).nullable(),
   job_id: jobId.nullable(),
   seed: z.int().nullable(),
   metadata,

@@ -177,7 +177,9 @@ export const failJob = z.strictObject({
 });
 export type FailJob = z.infer<typeof failJob>;
 
-/** Header with the id that names a request in the logs of edge and node, and in a problem's `request_id`. */
+export const bundleManifestResponse = z.object({ bundle: sha256Hex, manifest: bundleManifest });
+
+/** Header by which a request is known in the logs of edge and node, and in a problem's `request_id`. */
 export const REQUEST_ID_HEADER = 'x-request-id';
 
 export const requestId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { LayoutName } from '../adapter-format.ts';
 import { FAMILIES, FAMILY_TITLES, type Family } from '../families.ts';
 import type { CommonField, PeftConfig } from '../peft-config.ts';
 import { FLOAT_DTYPES, type SafetensorsHeader, type TensorEntry } from '../safetensors.ts';
@@ -17,21 +18,24 @@ export interface TargetTensor {
   needed(base: BaseShape, what: string): readonly number[];
 }
 
-/** The two files that HF PEFT writes, as far as they are read; `what` names the adapter in messages. */
+/** The files that HF PEFT or AdapterHub writes, as far as they are read; `what` names the adapter in messages. */
 export interface AdapterFile<C> {
   readonly config: C;
   readonly header: SafetensorsHeader;
   readonly what: string;
 }
 
-/** Sizes of an encoder that some methods' files repeat. */
+/** What of an encoder the files of some methods repeat. */
 export interface EncoderSizes {
+  /** `model_type` of its config.json. */
+  readonly type: string;
+  readonly family: Family;
   readonly hiddenSize: number;
   readonly layers: number;
   readonly heads: number;
 }
 
-/** What an adapter_config.json is written from. */
+/** What the files of settings are written from. */
 export interface ConfigInput<M extends PeftConfig> {
   method: M;
   encoder: EncoderSizes;
@@ -42,9 +46,10 @@ export interface ConfigInput<M extends PeftConfig> {
   revision: string | null;
 }
 
-/** How HF PEFT keeps the adapters of one method: `M` is its configuration here, `C` what decides how tensors of a file are applied, `T` one place that they change. */
+/** How HF PEFT or AdapterHub keeps the adapters of one method: `M` is its configuration here, `C` what decides how tensors of a file are applied, `T` one place that they change. */
 export interface AdapterFormat<M extends PeftConfig, C, T> {
-  /** `peft_type` of adapter_config.json. */
+  readonly layout: LayoutName;
+  /** `peft_type` of PEFT's adapter_config.json, `architecture` of AdapterHub's, which is `bottleneck` where that says none. */
   readonly peftType: string;
   /** What its tensors are called in messages, e.g. `LoRA matrix`. */
   readonly tensorTitle: string;
@@ -58,7 +63,7 @@ export interface AdapterFormat<M extends PeftConfig, C, T> {
   readonly withoutEffect: readonly string[];
   /** @param keys what `keys` accepted @throws {AppError} `invalid_adapter` */
   parse(keys: Record<string, unknown>, what: string): C;
-  /** The name in the file of a tensor that is trained, beside the head or in it, by its name in transformers' classification model. */
+  /** The name in its file of a tensor that is trained, beside the head or in it, by its name in transformers' classification model. */
   fileName(name: string): string;
   /** The family of encoders that a file is for. @throws {AppError} `invalid_adapter` where it is for none that there is */
   familyOf(file: AdapterFile<C>): Family;
@@ -94,9 +99,10 @@ export function byModule<C, T extends ModuleTarget>(
   tensorTitle: string,
   pattern: RegExp,
   describe: (module: string, file: AdapterFile<C>, family: Family) => T,
-): Pick<AdapterFormat<never, C, T>, 'tensorTitle' | 'fileName' | 'familyOf' | 'targets'> {
+): Pick<AdapterFormat<never, C, T>, 'layout' | 'tensorTitle' | 'fileName' | 'familyOf' | 'targets'> {
   const moduleOf = (name: string) => pattern.exec(name)?.[1];
   return {
+    layout: 'peft',
     tensorTitle,
     fileName: (name) => PEFT_PREFIX + name,
     familyOf: ({ header, what }) => {

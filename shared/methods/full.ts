@@ -31,6 +31,7 @@ export interface FullTarget {
 
 /** The tensors of a transformers model by its own names; what serves it takes it for a base model. */
 export const fullFormat: AdapterFormat<FullConfig, object, FullTarget> = {
+  layout: 'peft',
   peftType: 'FULL',
   tensorTitle: 'tensor',
   wholeModel: true,

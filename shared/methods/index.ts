@@ -1,5 +1,7 @@
+import type { LayoutName } from '../adapter-format.ts';
 import type { PeftConfig } from '../peft-config.ts';
 import { type BiasTarget, bitfitFormat } from './bitfit.ts';
+import { type BottleneckFileConfig, type BottleneckTarget, bottleneckFormat } from './bottleneck.ts';
 import type { AdapterFormat, ConfigInput } from './format.ts';
 import { type FullTarget, fullFormat } from './full.ts';
 import { type Ia3Target, ia3Format } from './ia3.ts';
@@ -20,6 +22,7 @@ interface Files {
   prefix_tuning: { config: PrefixFileConfig; target: PromptTarget };
   road: { config: RoadFileConfig; target: RoadTarget };
   full: { config: object; target: FullTarget };
+  bottleneck: { config: BottleneckFileConfig; target: BottleneckTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -38,6 +41,7 @@ const FORMATS: {
   p_tuning: pTuningFormat,
   prefix_tuning: prefixTuningFormat,
   full: fullFormat,
+  bottleneck: bottleneckFormat,
 };
 
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];
@@ -45,14 +49,23 @@ export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];
 /** A format as those use it who know nothing of its method. */
 type AnyFormat = AdapterFormat<PeftConfig, unknown, unknown>;
 
-/** The `peft_type`s that there are. */
-export const PEFT_TYPES = [...new Set(METHOD_TYPES.map((method) => FORMATS[method].peftType))];
+/** What the files of a layout call the methods that there are. */
+export function fileTypes(layout: LayoutName): string[] {
+  const formats = METHOD_TYPES.map((method) => FORMATS[method]).filter((format) => format.layout === layout);
+  return [...new Set(formats.map(({ peftType }) => peftType))];
+}
 
-/** The method whose files have a `peft_type`, and these keys in their adapter_config.json. */
-export function methodOfFile(peftType: string, keys: Readonly<Record<string, unknown>>): MethodType {
-  const sharing = METHOD_TYPES.filter((method) => FORMATS[method].peftType === peftType);
+/** The method whose files a layout calls so, and which have these keys in their adapter_config.json; undefined for what `fileTypes` lacks. */
+export function methodOfFile(
+  layout: LayoutName,
+  type: string,
+  keys: Readonly<Record<string, unknown>>,
+): MethodType | undefined {
+  const sharing = METHOD_TYPES.filter(
+    (method) => FORMATS[method].layout === layout && FORMATS[method].peftType === type,
+  );
   const claims = (method: MethodType) => FORMATS[method].matches?.(keys);
-  return sharing.find((method) => claims(method)) ?? sharing.find((method) => claims(method) === undefined)!;
+  return sharing.find((method) => claims(method)) ?? sharing.find((method) => claims(method) === undefined);
 }
 
 export function formatOf(method: MethodType): AnyFormat {

@@ -47,9 +47,10 @@ export function byPrompt<C extends PromptFileConfig>(
   widthOn: (base: BaseShape) => number,
 ): Pick<
   AdapterFormat<never, C, PromptTarget>,
-  'tensorTitle' | 'fileName' | 'familyOf' | 'targets' | 'tensorsOf' | 'gainsOf' | 'virtualTokens'
+  'layout' | 'tensorTitle' | 'fileName' | 'familyOf' | 'targets' | 'tensorsOf' | 'gainsOf' | 'virtualTokens'
 > {
   return {
+    layout: 'peft',
     tensorTitle,
     fileName,
     familyOf: ({ header, what }) => {

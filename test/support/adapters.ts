@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { encodeModel } from '../../gpu-node/graph/onnx.ts';
 import { loadAdapter, methodOf } from '../../gpu-node/methods/index.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
@@ -10,7 +12,7 @@ import { evaluationGraph, type TrainingTask } from '../../gpu-node/train/graph.t
 import { savedTensors } from '../../gpu-node/train/saved-tensors.ts';
 import { readAdapterFiles, writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
-import type { WeftFile } from '../../shared/adapter-format.ts';
+import { BUNDLE_FILES, type WeftFile } from '../../shared/adapter-format.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 
@@ -29,9 +31,10 @@ function weftOf(labels: number, pooling: Pooling): WeftFile {
   };
 }
 
-/** Writes an adapter's files into an existing folder. */
+/** Writes an adapter's files into a folder, in place of those of another. */
 export async function saveAdapter(task: TrainingTask, tensors: ReadonlyMap<string, Tensor>, folder: string) {
   const { config, base } = task;
+  for (const file of BUNDLE_FILES) await rm(join(folder, file), { force: true });
   await writeAdapterFiles(folder, {
     method: config,
     encoder: base.architecture,

@@ -3,12 +3,12 @@ import type { BaseModel } from '../../gpu-node/models/model.ts';
 import type { BaseModelSource } from '../../gpu-node/models/open-base-model.ts';
 import type { LinearLayer } from '../../gpu-node/models/sites.ts';
 import { Random } from '../../gpu-node/random.ts';
-import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { adapterConfigJson } from '../../shared/adapter-config.ts';
 import { classifierTensorName } from '../../shared/adapter-description.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
+  type LayoutFile,
   WEFT_FILE,
   type WeftFile,
 } from '../../shared/adapter-format.ts';
@@ -28,8 +28,11 @@ export interface BundleShape {
   temperature?: number;
 }
 
+/** The files of an adapter in PEFT's layout. */
+export type PeftBundle = Readonly<Record<LayoutFile<'peft'>, Uint8Array<ArrayBuffer>>>;
+
 /** The files of an adapter with random weights, large enough to move every score. */
-export function randomBundle(base: BaseModel, source: BaseModelSource, shape: BundleShape): BundleBytes {
+export function randomBundle(base: BaseModel, source: BaseModelSource, shape: BundleShape): PeftBundle {
   const { seed, r = 4, labels = 3, pooling = 'mean', targets = ['query', 'value'], maxLength = 32 } = shape;
   const { temperature, dora = false, precision = 'fp32' } = shape;
   const layers = matchTargets(targets, base.architecture.linears(pooling));

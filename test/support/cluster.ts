@@ -10,7 +10,7 @@ import { edgeStateFolder } from '../../scripts/home.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
-  type BundleFile,
+  type LayoutFile,
   WEFT_FILE,
 } from '../../shared/adapter-format.ts';
 import { Catalogue } from './catalogue.ts';
@@ -128,7 +128,7 @@ export class Cluster implements AsyncDisposable {
       });
       const { id } = (await response.json()) as { id: string };
       await this.#trained(id);
-      const file = async (of: BundleFile) => {
+      const file = async (of: LayoutFile<'peft'>) => {
         const sent = await this.call(`/v1/adapters/${id}/files/${of}`);
         return new Uint8Array(await sent.arrayBuffer());
       };

@@ -1,10 +1,10 @@
-import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import type { PeftBundle } from './bundles.ts';
 
 /** The form that imports a bundle's two PEFT files under a name. */
 export function importForm(
   name: string,
-  files: Pick<BundleBytes, typeof ADAPTER_CONFIG_FILE | typeof ADAPTER_WEIGHTS_FILE>,
+  files: Pick<PeftBundle, typeof ADAPTER_CONFIG_FILE | typeof ADAPTER_WEIGHTS_FILE>,
   { labels = 3, maxLength = 32 }: { labels?: number; maxLength?: number } = {},
 ): FormData {
   const form = new FormData();

@@ -10,9 +10,9 @@ import { type BaseModelSource, openBaseModel } from '../../gpu-node/models/open-
 import { bytesIn } from '../../gpu-node/parts/part.ts';
 import { Forward } from '../../gpu-node/serve/forward.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import type { BundleBytes } from '../../gpu-node/weights/bundle-files.ts';
 import { sha256OfFile } from '../../gpu-node/weights/verified-file.ts';
 import { softmax } from '../../shared/metrics.ts';
+import type { PeftBundle } from './bundles.ts';
 import { type BundleShape, randomBundle } from './bundles.ts';
 import { TINY_BERT } from './tiny-bert.ts';
 
@@ -31,7 +31,7 @@ export class Oracle implements AsyncDisposable {
   readonly #forward: Forward;
   readonly #known = new Map<string, Promise<number[]>>();
   /** Files that no seed gives. */
-  readonly #trained = new Map<number, BundleBytes>();
+  readonly #trained = new Map<number, PeftBundle>();
   /** It runs one text at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -54,7 +54,7 @@ export class Oracle implements AsyncDisposable {
   }
 
   /** The adapter's files. */
-  bundle(seed: number): BundleBytes {
+  bundle(seed: number): PeftBundle {
     const trained = this.#trained.get(seed);
     return (
       trained ?? randomBundle(this.#base, this.#source, { seed, maxLength: MAX_LENGTH, pooling: POOLING })
@@ -62,12 +62,12 @@ export class Oracle implements AsyncDisposable {
   }
 
   /** The files of another adapter, which is not asked about. */
-  otherBundle(shape: BundleShape): BundleBytes {
+  otherBundle(shape: BundleShape): PeftBundle {
     return randomBundle(this.#base, this.#source, { maxLength: MAX_LENGTH, pooling: POOLING, ...shape });
   }
 
   /** From now on a seed stands for these files, as training made them: LoRA on query and value, mean pooling, at most `MAX_LENGTH` tokens. */
-  learn(seed: number, files: BundleBytes): void {
+  learn(seed: number, files: PeftBundle): void {
     this.#trained.set(seed, files);
   }
 

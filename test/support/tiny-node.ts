@@ -26,12 +26,12 @@ class Shelf implements AdapterSource {
   readonly gates = new Map<string, Promise<void>>();
   downloads = 0;
 
-  async downloadAdapterFile(bundle: string, name: keyof BundleBytes, file: string): Promise<void> {
+  async downloadAdapter(bundle: string, folder: string): Promise<void> {
     this.downloads++;
     await this.gates.get(bundle);
     const files = this.bundles.get(bundle);
     if (!files) throw new AppError('adapter_not_found', 'there is no such adapter');
-    await writeFile(file, files[name]);
+    for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
   }
 
   async put(files: BundleBytes): Promise<string> {

@@ -11,12 +11,12 @@ import { loraTensorName, magnitudeTensorName } from '../../shared/methods/lora.t
 import { classificationMetrics } from '../../shared/metrics.ts';
 import { packMetrics, unpackMetrics } from '../../shared/packed-metrics.ts';
 import { parseHeader, writeSafetensors } from '../../shared/safetensors.ts';
+import { bertOf } from '../support/encoders.ts';
 import { CONTENT_TYPE, concat, multipartBody, partHeader, type TestPart } from '../support/multipart-body.ts';
 import { type Answer, type Client, callAsNode, db, makeTenant, problemOf } from './support/api.ts';
 import {
   type ConfigShape,
   configFile as configOf,
-  ENCODER,
   HIDDEN,
   MODULES,
   type WeightsShape,
@@ -167,6 +167,7 @@ describe('POST /v1/adapters/import', () => {
         ]),
       );
     const config = adapterConfigJson({
+      encoder: bertOf(HIDDEN),
       method: {
         type: 'ia3',
         target_modules: ['query'],
@@ -174,7 +175,6 @@ describe('POST /v1/adapters/import', () => {
         pooling: 'cls',
         base_precision: 'fp32',
       },
-      encoder: ENCODER,
       modules: [module],
       baseModel: node.baseModel,
       revision: null,

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { adapters } from '../../edge/db/schema.ts';
 import { sha256Of } from '../../edge/hashing.ts';
 import { attemptPrefix } from '../../edge/objects/object-keys.ts';
-import { BUNDLE_FILES, canonicalManifest, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
+import { canonicalManifest, LAYOUTS, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
 import type { JobLease } from '../../shared/api/nodes.ts';
 import { CONTENT_TYPE, multipartBody } from '../support/multipart-body.ts';
 import { EXAMPLES, makeReady, submit } from './support/adapters.ts';
@@ -125,7 +125,7 @@ describe('PUT /internal/jobs/ID/adapter/FILE', () => {
     const leased = await lease();
     const manifest = [];
     const files = bundleFiles(leased);
-    for (const name of BUNDLE_FILES) {
+    for (const name of LAYOUTS.peft.files) {
       const bytes = files[name];
       const { status, body } = await put(leased, name, bytes as Uint8Array<ArrayBuffer>);
       expect([status, body]).toEqual([200, { name, bytes: bytes.byteLength, sha256: await sha256Of(bytes) }]);
@@ -183,27 +183,28 @@ describe('PUT /internal/jobs/ID/adapter/FILE', () => {
   });
 });
 
-describe('GET /internal/adapters/BUNDLE/files/FILE', () => {
-  it('gives the files by content, until the adapter is deleted', async () => {
+describe('GET /internal/adapters/BUNDLE', () => {
+  it('gives the manifest and the files by content, until the adapter is deleted', async () => {
     const id = await ready('fetched');
     const [row] = await db.select().from(adapters).where(eq(adapters.name, 'fetched'));
     const path = `/internal/adapters/${row!.bundle}`;
-    expect(await sha256Of(canonicalManifest(row!.manifest!))).toBe(row!.bundle);
-    for (const { name, sha256 } of row!.manifest!) {
+    const { status, body } = await callAsNode(path);
+    expect([status, body.bundle]).toEqual([200, row!.bundle]);
+    expect(await sha256Of(canonicalManifest(body.manifest))).toBe(row!.bundle);
+    for (const { name, sha256 } of body.manifest) {
       const file = await download(NODE_SECRET, `${path}/files/${name}`);
       expect(await sha256Of(file.bytes)).toBe(sha256);
       expect(file.headers.get('content-length')).toBe(String(file.bytes.byteLength));
     }
-    expect((await client.call(`${path}/files/weft.json`)).status).toBe(401);
+    expect((await client.call(path)).status).toBe(401);
     expect(problemOf(await callAsNode(`${path}/files/other`))).toMatchObject({ status: 422 });
-    expect(problemOf(await callAsNode('/internal/adapters/nothing/files/weft.json'))).toMatchObject({
-      status: 422,
-    });
+    expect(problemOf(await callAsNode('/internal/adapters/nothing'))).toMatchObject({ status: 422 });
     const nodes = serveNodes(() => Response.json({}));
     await client.call(`/v1/adapters/${id}`, { method: 'DELETE' });
     nodes.restore();
-    const gone = await callAsNode(`${path}/files/weft.json`);
-    expect(problemOf(gone)).toMatchObject({ status: 404, code: 'adapter_not_found' });
+    for (const gone of [path, `${path}/files/weft.json`]) {
+      expect(problemOf(await callAsNode(gone))).toMatchObject({ status: 404, code: 'adapter_not_found' });
+    }
   });
 });
 

@@ -84,6 +84,7 @@ describe('the node secret and a client key', () => {
     ['PUT', '/internal/jobs/ftjob_1/adapter/weft.json'],
     ['POST', '/internal/jobs/ftjob_1/complete'],
     ['POST', '/internal/jobs/ftjob_1/fail'],
+    ['GET', `/internal/adapters/${BUNDLE}`],
     ['GET', `/internal/adapters/${BUNDLE}/files/weft.json`],
   ])('%s %s takes no client key', async (method, path) => {
     const body = method === 'GET' ? {} : { json: {} };

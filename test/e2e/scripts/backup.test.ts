@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Platform, startPlatform } from '../../../scripts/platform.ts';
-import { BUNDLE_FILES } from '../../../shared/adapter-format.ts';
+import { LAYOUTS } from '../../../shared/adapter-format.ts';
 import { MAX_LABEL_CHARS, MAX_LABELS } from '../../../shared/api/rows.ts';
 import { TINY_BERT } from '../../support/tiny-bert.ts';
 
@@ -80,7 +80,7 @@ async function run(script: 'backup' | 'restore', { url, key }: Platform, folder:
 async function filesOf(folder: string): Promise<Record<string, Buffer>> {
   const files: Record<string, Buffer> = {};
   for (const id of (await readdir(folder)).filter((entry) => entry.includes('@'))) {
-    for (const file of BUNDLE_FILES) files[`${id}/${file}`] = await readFile(join(folder, id, file));
+    for (const file of LAYOUTS.peft.files) files[`${id}/${file}`] = await readFile(join(folder, id, file));
   }
   return files;
 }

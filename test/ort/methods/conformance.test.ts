@@ -95,6 +95,24 @@ const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
       base_precision: 'fp32' as const,
     })),
   ),
+  bottleneck: (
+    [
+      ['pfeiffer', 'relu', 3, 1],
+      ['pfeiffer', 'gelu', 16, 0.5],
+      ['houlsby', 'swish', 8, 1],
+      ['houlsby', 'tanh', 1, 2],
+      ['parallel', 'relu', 16, 4],
+      ['parallel', 'swish', 5, 1],
+    ] as const
+  ).map(([placement, activation, width, scaling], i) => ({
+    type: 'bottleneck' as const,
+    placement,
+    activation,
+    width,
+    scaling,
+    pooling: POOLINGS[i % 2]!,
+    base_precision: 'fp32' as const,
+  })),
   'prompt tuning': [
     { num_virtual_tokens: 3, init: 'random' as const },
     { num_virtual_tokens: 11, init: 'vocabulary' as const },

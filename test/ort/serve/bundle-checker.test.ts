@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type BaseModelSource, openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
 import { BundleChecker } from '../../../gpu-node/serve/bundle-checker.ts';
-import { type BundleBytes, bundleId } from '../../../gpu-node/weights/bundle-files.ts';
+import { bundleId } from '../../../gpu-node/weights/bundle-files.ts';
 import { ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../../shared/adapter-format.ts';
+import type { PeftBundle } from '../../support/bundles.ts';
 import { randomBundle } from '../../support/bundles.ts';
 import { recordingLog } from '../../support/logs.ts';
 import { TINY_BERT } from '../../support/tiny-bert.ts';
@@ -23,7 +24,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function put(files: BundleBytes): Promise<string> {
+async function put(files: PeftBundle): Promise<string> {
   const path = join(folder, 'bundle');
   await mkdir(path, { recursive: true });
   for (const [file, bytes] of Object.entries(files)) await writeFile(join(path, file), bytes);

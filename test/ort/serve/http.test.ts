@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { BundleBytes } from '../../../gpu-node/weights/bundle-files.ts';
 import { ADAPTER_WEIGHTS_FILE, WEFT_FILE } from '../../../shared/adapter-format.ts';
 import { softmax } from '../../../shared/metrics.ts';
 import { BASE_PRECISIONS } from '../../../shared/peft-config.ts';
+import type { PeftBundle } from '../../support/bundles.ts';
 import { randomBundle } from '../../support/bundles.ts';
 import { NODE_SECRET, problemOf, startTinyNode, type TinyNode } from '../../support/tiny-node.ts';
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => node.stop());
 
 /** An adapter's weights, each as large as float32 goes, with its sign. */
-function withLargestWeights(files: BundleBytes): Uint8Array<ArrayBuffer> {
+function withLargestWeights(files: PeftBundle): Uint8Array<ArrayBuffer> {
   const weights = files[ADAPTER_WEIGHTS_FILE].slice();
   const view = new DataView(weights.buffer);
   for (let at = 8 + view.getUint32(0, true); at < weights.byteLength; at += 4) {

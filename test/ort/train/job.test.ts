@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { type JobHooks, runJob } from '../../../gpu-node/train/job.ts';
 import type { TrainingEvent, TrainingSpec } from '../../../gpu-node/train/protocol.ts';
 import { readAdapterFiles } from '../../../gpu-node/weights/adapter-file.ts';
-import { BUNDLE_FILES, type BundleFile, MAX_FILE_BYTES } from '../../../shared/adapter-format.ts';
+import { LAYOUTS, type LayoutFile, MAX_FILE_BYTES } from '../../../shared/adapter-format.ts';
 import type { ResolvedTraining } from '../../../shared/api/nodes.ts';
 import type { Example } from '../../../shared/api/rows.ts';
 import { MAX_LABELS } from '../../../shared/api/rows.ts';
@@ -38,7 +38,7 @@ function run({ rows = toyTexts(60, 1), validation, changes, signal }: Job = {}) 
     };
     const done = await runJob({ ...spec, ...changes?.(spec) }, hooks);
     const files = await Promise.all(
-      BUNDLE_FILES.map(async (name) => [name, await readFile(join(spec.output_folder, name))] as const),
+      LAYOUTS.peft.files.map(async (name) => [name, await readFile(join(spec.output_folder, name))] as const),
     );
     const messages = events.map(({ message }) => message);
     const left = await readdir(spec.output_folder);
@@ -48,7 +48,7 @@ function run({ rows = toyTexts(60, 1), validation, changes, signal }: Job = {}) 
       messages,
       events,
       left,
-      files: Object.fromEntries(files) as Record<BundleFile, Buffer>,
+      files: Object.fromEntries(files) as Record<LayoutFile<'peft'>, Buffer>,
       spec,
     };
   });
@@ -57,7 +57,7 @@ function run({ rows = toyTexts(60, 1), validation, changes, signal }: Job = {}) 
 describe('a training job', () => {
   it('writes an adapter that serving reads, with a manifest of its files', async () => {
     const { done, files, spec, resolved, left } = await run();
-    expect(left.sort()).toEqual([...BUNDLE_FILES].sort());
+    expect(left.sort()).toEqual([...LAYOUTS.peft.files].sort());
     const base = {
       ...spec.base_model,
       family: 'bert' as const,
@@ -75,8 +75,12 @@ describe('a training job', () => {
     expect(adapter.weft.temperature).not.toBe(1);
     expect(adapter.description.targets).toHaveLength(12);
     for (const { name, bytes, sha256 } of done.manifest) {
-      expect(files[name].length).toBe(bytes);
-      expect(createHash('sha256').update(files[name]).digest('hex')).toBe(sha256);
+      expect(files[name as LayoutFile<'peft'>].length).toBe(bytes);
+      expect(
+        createHash('sha256')
+          .update(files[name as LayoutFile<'peft'>])
+          .digest('hex'),
+      ).toBe(sha256);
     }
     expect(done.resolved).toEqual(resolved);
     expect(done.metrics!.validation.examples).toBe(12);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type AdapterConfig, adapterConfigJson, parseAdapterConfig } from '../../../shared/adapter-config.ts';
 import { loraScaling } from '../../../shared/methods/lora.ts';
 import type { LoraConfig } from '../../../shared/peft-config.ts';
+import { bertOf } from '../../support/encoders.ts';
 
 /** What PEFT 0.21.2 wrote for `LoraConfig(task_type="SEQ_CLS", r=4, lora_alpha=8, target_modules=["query", "value"])`. */
 const FROM_PEFT = {
@@ -146,7 +147,7 @@ describe("Weft's adapter_config.json", () => {
   const write = (changes: Partial<LoraConfig>) =>
     adapterConfigJson({
       method: { ...method, ...changes },
-      encoder: { hiddenSize: 384, layers: 6, heads: 12 },
+      encoder: bertOf(384),
       modules: ['bert.encoder.layer.0.output.dense', 'bert.encoder.layer.0.attention.self.query'],
       baseModel: 'sentence-transformers/all-MiniLM-L6-v2',
       revision: 'main',

@@ -10,14 +10,15 @@ import {
 import { bundleId } from '../../../gpu-node/weights/bundle-files.ts';
 import type { AdapterBase } from '../../../shared/adapter-check.ts';
 import {
-  BUNDLE_FILES,
-  type BundleFile,
   bundleManifest,
   canonicalManifest,
+  LAYOUTS,
+  type LayoutFile,
 } from '../../../shared/adapter-format.ts';
 import type { LoraTarget } from '../../../shared/methods/lora.ts';
 import type { LoraConfig } from '../../../shared/peft-config.ts';
 import { type Tensor, toFloat32 } from '../../../shared/safetensors.ts';
+import { bertOf } from '../../support/encoders.ts';
 
 const BASE: AdapterBase = {
   id: 'tiny-bert',
@@ -42,7 +43,7 @@ const METHOD: LoraConfig = {
 };
 const CONTENTS: AdapterContents = {
   method: METHOD,
-  encoder: { hiddenSize: 4, layers: 1, heads: 1 },
+  encoder: bertOf(4),
   modules: [QUERY],
   baseModel: 'tiny-bert',
   revision: null,
@@ -79,14 +80,14 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function write(contents: Partial<AdapterContents> = {}) {
   const manifest = await writeAdapterFiles(folder, { ...CONTENTS, ...contents });
-  const bytes = await Promise.all(BUNDLE_FILES.map((name) => readFile(join(folder, name))));
-  const files = Object.fromEntries(BUNDLE_FILES.map((name, i) => [name, bytes[i]!])) as Record<
-    BundleFile,
+  const bytes = await Promise.all(LAYOUTS.peft.files.map((name) => readFile(join(folder, name))));
+  const files = Object.fromEntries(LAYOUTS.peft.files.map((name, i) => [name, bytes[i]!])) as Record<
+    LayoutFile<'peft'>,
     Buffer
   >;
   return { manifest, files };
 }
-const read = (files: Record<BundleFile, Uint8Array>, base = BASE) =>
+const read = (files: Record<LayoutFile<'peft'>, Uint8Array>, base = BASE) =>
   readAdapterFiles(files, base, 'adapter spam@3');
 
 describe("an adapter's files", () => {

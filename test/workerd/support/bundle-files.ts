@@ -2,10 +2,10 @@ import { adapterConfigJson } from '../../../shared/adapter-config.ts';
 import { classifierTensorName } from '../../../shared/adapter-description.ts';
 import { loraTensorName, magnitudeTensorName } from '../../../shared/methods/lora.ts';
 import { type Tensor, writeSafetensors } from '../../../shared/safetensors.ts';
+import { bertOf } from '../../support/encoders.ts';
 
 /** Width of the base model that tests' nodes have. */
 export const HIDDEN = 384;
-export const ENCODER = { hiddenSize: HIDDEN, layers: 6, heads: 12 };
 
 export const MODULES = [0, 5].flatMap((layer) =>
   ['query', 'value'].map((part) => `bert.encoder.layer.${layer}.attention.self.${part}`),
@@ -72,5 +72,5 @@ export function configFile({ baseModel, r = 4, dora = false, revision = null }: 
     pooling: 'cls' as const,
     base_precision: 'fp32' as const,
   };
-  return adapterConfigJson({ method, encoder: ENCODER, modules: MODULES, baseModel, revision });
+  return adapterConfigJson({ method, encoder: bertOf(HIDDEN), modules: MODULES, baseModel, revision });
 }

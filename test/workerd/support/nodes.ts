@@ -6,9 +6,9 @@ import { ServingLease } from '../../../gpu-node/serve/serving-lease.ts';
 import {
   ADAPTER_CONFIG_FILE,
   ADAPTER_WEIGHTS_FILE,
-  BUNDLE_FILES,
-  type BundleFile,
   type BundleManifest,
+  LAYOUTS,
+  type LayoutFile,
   WEFT_FILE,
   type WeftFile,
 } from '../../../shared/adapter-format.ts';
@@ -138,7 +138,7 @@ export function bundleFiles(
   { job_id, base_model, base_model_sha256 }: Pick<JobLease, 'job_id' | 'base_model' | 'base_model_sha256'>,
   { method, hyperparameters, labels } = RESOLVED,
   seed = job_id,
-): Record<BundleFile, Uint8Array> {
+): Record<LayoutFile<'peft'>, Uint8Array> {
   const { pooling, base_precision } = method;
   const rank = method.type === 'lora' ? { r: method.r } : {};
   const { max_length } = hyperparameters;
@@ -170,7 +170,7 @@ export async function uploadBundle(
 ): Promise<BundleManifest> {
   const prefix = attemptPrefix(lease.job_id, lease.attempt);
   const manifest: BundleManifest = [];
-  for (const name of BUNDLE_FILES) {
+  for (const name of LAYOUTS.peft.files) {
     manifest.push({ name, ...(await putBytes(env, db, prefix + name, files[name])) });
   }
   return manifest;

@@ -9,10 +9,11 @@ import { loraTensorName } from '../../../../shared/methods/lora.ts';
 import type { BitfitConfig } from '../../../../shared/peft-config.ts';
 import { writeSafetensors } from '../../../../shared/safetensors.ts';
 import { scanWeights } from '../../../../shared/weights-scan.ts';
+import { bertOf } from '../../../support/encoders.ts';
 
 const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
-const ENCODER = { hiddenSize: 8, layers: 2, heads: 2 };
+const ENCODER = bertOf(8);
 const LAYER = 'bert.encoder.layer.0';
 const QUERY = `${LAYER}.attention.self.query`;
 const WRAPPED = tensorName(QUERY, 'base_layer.bias');

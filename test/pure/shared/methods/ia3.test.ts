@@ -8,8 +8,8 @@ import {
 import { tensorName } from '../../../../shared/methods/format.ts';
 import type { Ia3Config } from '../../../../shared/peft-config.ts';
 import { parseHeader, writeSafetensors } from '../../../../shared/safetensors.ts';
+import { bertOf } from '../../../support/encoders.ts';
 
-const ENCODER = { hiddenSize: 8, layers: 2, heads: 2 };
 const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
 
@@ -115,7 +115,7 @@ describe("an (IA)³ adapter of PEFT's", () => {
     };
     const text = adapterConfigJson({
       method,
-      encoder: ENCODER,
+      encoder: bertOf(8),
       modules: [],
       baseModel: 'base',
       revision: null,
@@ -138,7 +138,7 @@ describe("an (IA)³ adapter of PEFT's", () => {
       };
       const modules = ['attention.self.key', 'output.dense'].map((name) => `bert.encoder.layer.0.${name}`);
       const config = JSON.parse(
-        adapterConfigJson({ method, encoder: ENCODER, modules, baseModel: 'base', revision: null }),
+        adapterConfigJson({ method, encoder: bertOf(8), modules, baseModel: 'base', revision: null }),
       );
       expect(config.target_modules).toEqual(modules);
       expect(config.feedforward_modules).toEqual([modules[1]]);

@@ -7,6 +7,7 @@ import { requireTextRoom } from '../../../../shared/methods/text-room.ts';
 import { type PeftConfig, peftRequest } from '../../../../shared/peft-config.ts';
 import { writeSafetensors } from '../../../../shared/safetensors.ts';
 import { scanWeights } from '../../../../shared/weights-scan.ts';
+import { bertOf } from '../../../support/encoders.ts';
 
 const WHAT = 'adapter spam@3';
 
@@ -110,7 +111,7 @@ describe("PEFT's files of a prompt", () => {
     const shown = formatOf(type).methodOf(config, description.targets as never, {} as never);
     expect(shown).toEqual({ type, ...fields });
     const method = { ...shown, pooling: 'cls', base_precision: 'fp32' } as PeftConfig;
-    const encoder = { hiddenSize: 8, layers: 2, heads: 2 };
+    const encoder = bertOf(8);
     const input = { method, encoder, modules: [], baseModel: 'tiny-bert', revision: null };
     const { peft_version, ...rest } = file;
     expect(JSON.parse(adapterConfigJson(input))).toEqual({

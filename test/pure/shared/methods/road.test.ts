@@ -8,6 +8,7 @@ import { formatOf } from '../../../../shared/methods/index.ts';
 import type { RoadConfig } from '../../../../shared/peft-config.ts';
 import { writeSafetensors } from '../../../../shared/safetensors.ts';
 import { scanWeights } from '../../../../shared/weights-scan.ts';
+import { bertOf } from '../../../support/encoders.ts';
 
 const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
@@ -106,7 +107,7 @@ describe("a RoAd adapter of PEFT's", () => {
       pooling: 'mean',
       base_precision: 'fp32',
     };
-    const encoder = { hiddenSize: 8, layers: 2, heads: 2 };
+    const encoder = bertOf(8);
     const text = adapterConfigJson({ method, encoder, modules: [KEY], baseModel: 'base', revision: null });
     expect(Object.keys(JSON.parse(text))).toEqual(
       Object.keys(FROM_PEFT).filter((key) => key !== 'peft_version'),
