@@ -8,7 +8,7 @@ import { type PeftConfig, peftConfig } from '../../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/safetensors.ts';
 import type { FixtureBatch } from './tiny-bert.ts';
 
-/** The cases of `test/fixtures/peft-steps`, which scripts/fixtures/peft_steps.py writes. */
+/** The cases of `test/fixtures/peft-steps`, which scripts/fixtures/peft_steps.py writes, the last three adapterhub_steps.py. */
 export const PEFT_CASES = [
   'cls-query-value',
   'mean-query-value',
@@ -30,6 +30,9 @@ export const PEFT_CASES = [
   'mean-p-tuning-mlp',
   'cls-p-tuning-lstm',
   'cls-full',
+  'cls-pfeiffer',
+  'mean-houlsby',
+  'cls-parallel',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
