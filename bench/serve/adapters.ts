@@ -1,22 +1,22 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { matchTargets } from '../../gpu-node/methods/targets.ts';
+import type { z } from 'zod';
+import { methodOf } from '../../gpu-node/methods/index.ts';
+import type { Architecture } from '../../gpu-node/models/model.ts';
 import { type BaseModelSource, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
+import { headTrainables } from '../../gpu-node/parts/head.ts';
 import { Random } from '../../gpu-node/random.ts';
+import { savedTensors } from '../../gpu-node/train/saved-tensors.ts';
 import { writeAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
-import { classifierTensorName } from '../../shared/adapter-description.ts';
 import { canonicalManifest } from '../../shared/adapter-format.ts';
-import { PEFT_PREFIX } from '../../shared/methods/format.ts';
-import { loraTensorName } from '../../shared/methods/lora.ts';
-import type { BasePrecision, LoraConfig } from '../../shared/peft-config.ts';
+import { type BasePrecision, type PeftConfig, peftRequest } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 
 export interface AdapterShape {
   readonly precision: BasePrecision;
-  /** Ranks that the adapters take in turn. */
-  readonly ranks: readonly number[];
-  readonly targets: LoraConfig['target_modules'];
+  /** Methods as requests give them, all else `"auto"`, which the adapters have in turn. */
+  readonly methods: readonly z.input<typeof peftRequest>[];
   readonly labels: number;
   /** Tokens at which a text is cut. */
   readonly maxLength: number;
@@ -42,21 +42,15 @@ export async function writeAdapters(
   shape: AdapterShape,
 ): Promise<WrittenAdapter[]> {
   const { architecture } = await outlineBaseModel(source);
-  const layers = matchTargets(shape.targets, architecture.linears('mean'));
-  const random = new Random(1, `adapters ${Object.values(shape)}`);
+  const base = { architecture, weightsFolder: source.weightsFolder };
+  const random = new Random(1, `adapters ${JSON.stringify(shape)}`);
   const pool = Float32Array.from({ length: POOL }, () => DEVIATION * random.normal());
-  const draw = (...dims: number[]): Tensor => {
+  const draw = (dims: readonly number[]): Tensor => {
     const length = dims.reduce((a, b) => a * b, 1);
     const start = random.below(POOL - length);
     return { shape: dims, data: pool.subarray(start, start + length) };
   };
-  const plain = (name: string) => name.slice(PEFT_PREFIX.length);
-  const about = {
-    encoder: architecture,
-    modules: layers.map(({ name }) => name),
-    baseModel: source.id,
-    revision: null,
-  };
+  const configs = shape.methods.map((request) => configOf(request, architecture, shape.precision));
   const weft = {
     format: 1 as const,
     labels: Array.from({ length: shape.labels }, (_, i) => `label ${i}`),
@@ -70,17 +64,23 @@ export async function writeAdapters(
   await mkdir(cache, { recursive: true });
   const written: WrittenAdapter[] = [];
   for (let i = 0; i < count; i++) {
-    const r = shape.ranks[i % shape.ranks.length]!;
-    const tensors = new Map<string, Tensor>(
-      layers.flatMap(({ name, inFeatures, outFeatures }) => [
-        [plain(loraTensorName(name, 'A')), draw(r, inFeatures)],
-        [plain(loraTensorName(name, 'B')), draw(outFeatures, r)],
-      ]),
-    );
-    tensors.set(plain(classifierTensorName('weight')), draw(shape.labels, architecture.hiddenSize));
-    tensors.set(plain(classifierTensorName('bias')), draw(shape.labels));
+    const config = configs[i % configs.length]!;
+    const method = methodOf(config);
+    const trained = [
+      ...method.trainables(config, architecture),
+      ...headTrainables(architecture.head, shape.labels),
+    ];
+    const tensors = new Map(trained.map(({ name, shape: dims }) => [name, draw(dims)]));
     const partial = await mkdtemp(join(cache, 'partial-'));
-    const manifest = await writeAdapterFiles(partial, { ...about, method: method(shape, r), tensors, weft });
+    const manifest = await writeAdapterFiles(partial, {
+      encoder: architecture,
+      method: config,
+      modules: method.modules(config, architecture),
+      baseModel: source.id,
+      revision: null,
+      tensors: await savedTensors({ base, config }, tensors),
+      weft,
+    });
     const bundle = createHash('sha256').update(canonicalManifest(manifest)).digest('hex');
     const folder = join(cache, bundle);
     await rm(folder, { recursive: true, force: true });
@@ -90,16 +90,12 @@ export async function writeAdapters(
   return written;
 }
 
-function method({ precision, targets }: AdapterShape, r: number): LoraConfig {
-  return {
-    type: 'lora',
-    r,
-    alpha: 2 * r,
-    dropout: 0,
-    use_rslora: false,
-    use_dora: false,
-    target_modules: targets,
-    pooling: 'mean',
-    base_precision: precision,
-  };
+function configOf(
+  request: AdapterShape['methods'][number],
+  architecture: Architecture,
+  base_precision: BasePrecision,
+): PeftConfig {
+  const parsed = peftRequest.parse(request);
+  const fields = methodOf(parsed).resolve(parsed, architecture);
+  return { ...fields, pooling: 'mean', base_precision } as PeftConfig;
 }

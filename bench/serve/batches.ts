@@ -62,19 +62,22 @@ export async function distinctAgainstOne(bench: Bench, shape: Partial<AdapterSha
   return { value: median(ratios), detail: [`64 adapters ${show(distinct)}`, `one ${show(one)}`] };
 }
 
-/** Runs 32 rows on 32 adapters, half of them of r 64, and the same rows on adapters of r 8. */
-export async function mixedRanks(bench: Bench, shape: Partial<AdapterShape> = {}): Promise<Measured> {
-  const { precision = 'fp32' } = shape;
-  const adapters = await freshAdapters(bench, 64, { ...shape, ranks: [8, 64] });
+/** 32 rows on 32 adapters of several methods in turn, beside the same rows on adapters of the first of them. */
+export async function mixedAgainstFirst(
+  bench: Bench,
+  methods: AdapterShape['methods'],
+  { precision = 'fp32' }: Partial<AdapterShape> = {},
+): Promise<Measured> {
+  const adapters = await freshAdapters(bench, 32 * methods.length, { precision, methods });
   const [mixed] = await startAll(bench, 'weft', setupFor(bench, adapters.slice(0, 32)), [precision]);
-  const narrow = adapters.filter((_, i) => i % 2 === 0);
-  const [uniform] = await startAll(bench, 'weft', setupFor(bench, narrow), [precision]);
+  const first = adapters.filter((_, i) => i % methods.length === 0);
+  const [uniform] = await startAll(bench, 'weft', setupFor(bench, first), [precision]);
   const batches = await batchesOfTexts(bench, { rows: 32, length: 64, adapters: 32 });
   await takeTurns([mixed!, uniform!], batches);
   const ratios = uniform!.times.map((ms, i) => ms / mixed!.times[i]!);
   return {
     value: median(ratios),
-    detail: [`half at r 64 ${show(mixed!)}`, `all at r 8 ${show(uniform!)}`],
+    detail: [`mixed ${show(mixed!)}`, `all as the first ${show(uniform!)}`],
   };
 }
 

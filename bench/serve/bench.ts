@@ -44,10 +44,14 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   };
 }
 
+/** LoRA of a rank on some layers. */
+export function loraOf(r: number, target_modules: string[] | 'all-linear'): AdapterShape['methods'][number] {
+  return { type: 'lora', r, target_modules };
+}
+
 export const USUAL_SHAPE: AdapterShape = {
   precision: 'fp32',
-  ranks: [8],
-  targets: ['query', 'value'],
+  methods: [loraOf(8, ['query', 'value'])],
   labels: 4,
   maxLength: 128,
 };

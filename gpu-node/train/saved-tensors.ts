@@ -2,7 +2,7 @@ import type { PeftConfig } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 import { Graph } from '../graph/builder.ts';
 import { methodOf } from '../methods/index.ts';
-import type { Architecture } from '../models/model.ts';
+import type { Architecture, BaseModel } from '../models/model.ts';
 import { runOnce } from '../runtime/run-once.ts';
 import { floats, tensor } from '../runtime/session.ts';
 import type { TrainingTask } from './graph.ts';
@@ -22,7 +22,10 @@ export function savedShapes(config: PeftConfig, architecture: Architecture): rea
  * The tensors of an adapter's file, by name, from the trained ones: the head unchanged, and the method's own tensors in their stored form.
  */
 export async function savedTensors(
-  { base, config }: Pick<TrainingTask, 'base' | 'config'>,
+  {
+    base,
+    config,
+  }: Pick<TrainingTask, 'config'> & { base: Pick<BaseModel, 'architecture' | 'weightsFolder'> },
   trained: ReadonlyMap<string, Tensor>,
 ): Promise<ReadonlyMap<string, Tensor>> {
   const { architecture, weightsFolder } = base;
