@@ -1,3 +1,4 @@
+import { isMeantByPattern, loraScaling, whereGiven } from '../../shared/methods/lora.ts';
 import type { LoraConfig } from '../../shared/peft-config.ts';
 import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
 import type { Architecture } from '../models/model.ts';
@@ -8,7 +9,7 @@ import type { Trainable } from '../parts/trainable.ts';
 import { vectorNumbers } from '../parts/vectors.ts';
 import { magnitudeTrainable, readScales, scaleToMagnitude } from './dora.ts';
 import { given, type PeftMethod } from './method.ts';
-import { matchTargets } from './targets.ts';
+import { matchTargets, noneOf } from './targets.ts';
 
 /** Twice the rank makes adapters of twice the size, and of the same F1 (docs/experiments.md). */
 const DEFAULT_RANK = 8;
@@ -34,6 +35,10 @@ export const lora: PeftMethod<'lora'> = {
       use_rslora: given(request.use_rslora, false),
       use_dora: given(request.use_dora, false),
       target_modules: given(request.target_modules, DEFAULT_TARGETS),
+      ...whereGiven({
+        rank_pattern: given(request.rank_pattern, {}),
+        alpha_pattern: given(request.alpha_pattern, {}),
+      }),
     };
   },
   learningRate: 1e-3,
@@ -41,18 +46,17 @@ export const lora: PeftMethod<'lora'> = {
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) =>
     layers(config, architecture).flatMap((layer): Trainable[] => [
-      ...matrices(layer, config.r),
+      ...matrices(layer, scalingOf(config, layer).r),
       ...(config.use_dora ? [magnitudeTrainable(layer)] : []),
     ]),
   sites: (config, architecture, parameters, dropout) => {
     const changed = new Set(layers(config, architecture).map(({ name }) => name));
-    const scaling = config.alpha / (config.use_rslora ? Math.sqrt(config.r) : config.r);
     return {
       linear: (call) => {
         if (!changed.has(call.layer.name)) return undefined;
         const a = swapLastAxes(parameters[nameA(call.layer)]!);
         const b = swapLastAxes(parameters[nameB(call.layer)]!);
-        const lowRank = { a, b, scaling };
+        const lowRank = { a, b, scaling: scalingOf(config, call.layer).scaling };
         const scale = config.use_dora ? scaleToMagnitude(call, lowRank, parameters, dropout) : {};
         return { lowRank, dropout, ...scale };
       },
@@ -78,7 +82,25 @@ export const lora: PeftMethod<'lora'> = {
 };
 
 function layers(config: LoraConfig, architecture: Architecture): readonly LinearLayer[] {
-  return matchTargets(config.target_modules, architecture.linears(config.pooling));
+  const matched = matchTargets(config.target_modules, architecture.linears(config.pooling));
+  for (const field of ['rank_pattern', 'alpha_pattern'] as const) {
+    const keys = Object.keys(config[field] ?? {});
+    const unknown = keys.find((key) => !matched.some(({ name }) => isMeantByPattern(key, name)));
+    if (unknown !== undefined) throw noneOf(unknown, matched, field);
+  }
+  return matched;
+}
+
+/** Rank and scaling of a layer, as they are served. */
+function scalingOf(
+  { use_rslora, rank_pattern = {}, alpha_pattern = {}, ...config }: LoraConfig,
+  { name }: LinearLayer,
+) {
+  const { r, alpha } = config;
+  return loraScaling(
+    { r, alpha, rslora: use_rslora, rankPattern: rank_pattern, alphaPattern: alpha_pattern },
+    name,
+  );
 }
 
 /** A ~ U(±1/sqrt(in)), which is PEFT's `kaiming_uniform_(a=sqrt(5))`, and B = 0, so that training starts at the base model. */

@@ -16,13 +16,18 @@ export function matchTargets(
   if (targets === 'all-linear') return layers;
   const matches = (target: string, { name }: LinearLayer) => isMeantBy(target, name);
   const unknown = targets.find((target) => !layers.some((layer) => matches(target, layer)));
-  if (unknown !== undefined) {
-    const kinds = [...new Set(layers.map(({ name }) => name.replace(/^.*\.\d+\./, '')))].join(', ');
-    throw new AppError(
-      'invalid_request',
-      `${field}: ${JSON.stringify(unknown)} is no linear layer of the base model, which has ${kinds}`,
-      { param: `method.${field}` },
-    );
-  }
+  if (unknown !== undefined) throw noneOf(unknown, layers, field);
   return layers.filter((layer) => targets.some((target) => matches(target, layer)));
+}
+
+/** That a name of a field means none of the layers that it could. */
+export function noneOf(name: string, layers: readonly LinearLayer[], field: string): AppError {
+  const kinds = [...new Set(layers.map((layer) => layer.name.replace(/^.*\.\d+\./, '')))].join(', ');
+  const among =
+    field === 'target_modules'
+      ? 'linear layer of the base model, which has'
+      : 'layer that is changed, which are';
+  return new AppError('invalid_request', `${field}: ${JSON.stringify(name)} is no ${among} ${kinds}`, {
+    param: `method.${field}`,
+  });
 }

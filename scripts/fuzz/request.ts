@@ -17,6 +17,7 @@ const METHOD = {
   use_rslora: false,
   use_dora: 'auto',
   target_modules: ['query'],
+  rank_pattern: { query: 2 },
   pooling: 'mean',
   base_precision: 'fp32',
 };

@@ -6,6 +6,32 @@ import { type AdapterFile, type AdapterFormat, byModule, moduleKinds, tensor, te
 import { type BaseShape, type LinearTarget, linearSides } from './places.ts';
 import { fail, shown } from './refusal.ts';
 
+/**
+ * PEFT matches `(.*\.)?(KEY)$` at the start of a module's name. A stranger's regular expression can take for ever, so only what matches in
+ * linear time is a KEY here: names, `.`, `\.`, `\d`, `[…]`, `|`, `^`, `$`, with neither group nor repetition.
+ */
+function patternOf(key: string): RegExp | undefined {
+  if (!/^(?:[A-Za-z0-9_.|^$-]|\\[.d]|\[[A-Za-z0-9_-]+\]){1,256}$/.test(key)) return undefined;
+  try {
+    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
+  } catch {
+    // `[z-a]` passes the test above and is no expression.
+    return undefined;
+  }
+}
+
+const PLAIN_KEY = 'must be a plain module name such as "layer.0.attention.self.query"';
+const MAX_PATTERNS = 64;
+
+/** A value by the name of a module, as PEFT's patterns give one. */
+const byPattern = <T extends z.ZodType>(value: T) =>
+  z
+    .record(
+      z.string().refine((key) => patternOf(key) !== undefined, PLAIN_KEY),
+      value,
+    )
+    .refine((map) => Object.keys(map).length <= MAX_PATTERNS, `at most ${MAX_PATTERNS} names`);
+
 const fields = {
   r: z.int().min(1).max(MAX_RANK),
   alpha: z.number().positive().max(4096),
@@ -16,13 +42,27 @@ const fields = {
   ...common,
 };
 
+/** Modules whose r or alpha is another, by name; the first that matches a module counts. */
+const patterns = {
+  rank_pattern: byPattern(fields.r),
+  alpha_pattern: byPattern(fields.alpha),
+};
+
 /**
  * LoRA (Hu et al. 2021, arXiv:2106.09685): y = Wx + b + s·B·A·dropout(x), s = alpha / r, or alpha / sqrt(r) with
  * `use_rslora` (arXiv:2312.03732). `use_dora` also trains the norm of each output's weights (Liu et al. 2024, arXiv:2402.09353).
  */
-export const loraConfig = z.strictObject({ type: z.literal('lora'), ...fields });
+export const loraConfig = z.strictObject({
+  type: z.literal('lora'),
+  ...fields,
+  rank_pattern: patterns.rank_pattern.optional(),
+  alpha_pattern: patterns.alpha_pattern.optional(),
+});
 export type LoraConfig = z.infer<typeof loraConfig>;
-export const loraRequest = z.strictObject({ type: z.literal('lora').default('lora'), ...orAuto(fields) });
+export const loraRequest = z.strictObject({
+  type: z.literal('lora').default('lora'),
+  ...orAuto({ ...fields, ...patterns }),
+});
 
 /** QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is LoRA over a base model in NF4, and becomes that. */
 export const qloraRequest = loraRequest
@@ -54,8 +94,8 @@ export interface LoraFileConfig {
   /** It has no effect on what the adapter answers, so it is shown where it is sound and not insisted upon. */
   readonly dropout: number;
   /** PEFT's patterns with their value, in the file's order: the first that matches a module counts. */
-  readonly rankPattern: readonly (readonly [RegExp, number])[];
-  readonly alphaPattern: readonly (readonly [RegExp, number])[];
+  readonly rankPattern: Readonly<Record<string, number>>;
+  readonly alphaPattern: Readonly<Record<string, number>>;
 }
 
 const rank = z.int().min(1).max(MAX_RANK);
@@ -97,8 +137,8 @@ export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> =
       rslora: config.use_rslora,
       dora: config.use_dora,
       dropout: config.lora_dropout,
-      rankPattern: patterns(config.rank_pattern, 'rank_pattern', what),
-      alphaPattern: patterns(config.alpha_pattern, 'alpha_pattern', what),
+      rankPattern: plainKeys(config.rank_pattern, 'rank_pattern', what),
+      alphaPattern: plainKeys(config.alpha_pattern, 'alpha_pattern', what),
     };
   },
   tensorsOf: (target) => {
@@ -124,7 +164,7 @@ export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> =
     [`lora_B times lora_A of ${module}, scaled by ${scaling},`, scaling * normOf(b) * normOf(a)],
     ...(magnitude ? [[`lora_magnitude_vector of ${module}`, normOf(magnitude)] as const] : []),
   ],
-  methodOf: ({ r, alpha, dropout, rslora, dora }, targets, family) => ({
+  methodOf: ({ r, alpha, dropout, rslora, dora, rankPattern, alphaPattern }, targets, family) => ({
     type: 'lora',
     r,
     alpha,
@@ -132,9 +172,10 @@ export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> =
     use_rslora: rslora,
     use_dora: dora,
     target_modules: moduleKinds(targets, family),
+    ...whereGiven({ rank_pattern: rankPattern, alpha_pattern: alphaPattern }),
   }),
   write: ({ method, modules }) => ({
-    alpha_pattern: {},
+    alpha_pattern: method.alpha_pattern ?? {},
     bias: 'none',
     fan_in_fan_out: false,
     init_lora_weights: true,
@@ -143,7 +184,7 @@ export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> =
     lora_alpha: method.alpha,
     lora_dropout: method.dropout,
     r: method.r,
-    rank_pattern: {},
+    rank_pattern: method.rank_pattern ?? {},
     target_modules: (method.target_modules === 'all-linear'
       ? [...modules]
       : [...method.target_modules]
@@ -164,9 +205,12 @@ export function magnitudeTensorName(module: string): string {
 }
 
 /** Rank and scaling (alpha / r, or alpha / sqrt(r)) of one module, by its name in transformers' classification model. */
-export function loraScaling(config: LoraFileConfig, module: string): { r: number; scaling: number } {
-  const matching = (pairs: LoraFileConfig['rankPattern']) =>
-    pairs.find(([pattern]) => pattern.test(module))?.[1];
+export function loraScaling(
+  config: Omit<LoraFileConfig, 'dora' | 'dropout'>,
+  module: string,
+): { r: number; scaling: number } {
+  const matching = (map: LoraFileConfig['rankPattern']) =>
+    Object.entries(map).find(([key]) => isMeantByPattern(key, module))?.[1];
   const r = matching(config.rankPattern) ?? config.r;
   const scaledBy = matching(config.alphaPattern) ?? config.alpha;
   return { r, scaling: scaledBy / (config.rslora ? Math.sqrt(r) : r) };
@@ -195,24 +239,20 @@ function describe(module: string, { config, header, what }: AdapterFile<LoraFile
   return { module, r, inFeatures, outFeatures, scaling, a, b, magnitude };
 }
 
-/**
- * PEFT matches `(.*\.)?(KEY)$` at the start of a module's name. A stranger's regular expression can take for ever, so only what
- * matches in linear time is a KEY here: names, `.`, `\.`, `\d`, `[…]`, `|`, `^`, `$`, with neither group nor repetition.
- */
-function modulePattern(key: string, field: string, what: string): RegExp {
-  const linear = /^(?:[A-Za-z0-9_.|^$-]|\\[.d]|\[[A-Za-z0-9_-]+\]){1,256}$/.test(key);
-  try {
-    if (linear) return new RegExp(`^(?:.*\\.)?(?:${key})$`);
-  } catch {
-    // Falls through: `[z-a]` passes the test above and is no expression.
-  }
-  const cut = JSON.stringify(key.slice(0, 120));
-  throw new AppError(
-    'invalid_adapter',
-    `${what}: adapter_config.json: ${field} ${cut} must be a plain module name such as "layer.0.attention.self.query"`,
-  );
+/** Whether a key of a pattern means a module. */
+export function isMeantByPattern(key: string, module: string): boolean {
+  return patternOf(key)?.test(module) ?? false;
 }
 
-function patterns(map: Record<string, number> | null | undefined, field: string, what: string) {
-  return Object.entries(map ?? {}).map(([key, value]) => [modulePattern(key, field, what), value] as const);
+/** A method's patterns, of those that say something. */
+export function whereGiven(maps: Pick<LoraConfig, 'rank_pattern' | 'alpha_pattern'>) {
+  const said = Object.entries(maps).filter(([, map]) => Object.keys(map ?? {}).length > 0);
+  return Object.fromEntries(said) as typeof maps;
+}
+
+function plainKeys(map: Record<string, number> | null | undefined, field: string, what: string) {
+  const strange = Object.keys(map ?? {}).find((key) => patternOf(key) === undefined);
+  if (strange === undefined) return map ?? {};
+  const cut = JSON.stringify(strange.slice(0, 120));
+  throw new AppError('invalid_adapter', `${what}: adapter_config.json: ${field} ${cut} ${PLAIN_KEY}`);
 }

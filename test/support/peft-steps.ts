@@ -23,6 +23,7 @@ export const PEFT_CASES = [
   'cls-bitfit-subset',
   'mean-prefix',
   'cls-prefix-projection',
+  'cls-patterns',
   'mean-road-1',
   'cls-road-2',
   'mean-road-4',

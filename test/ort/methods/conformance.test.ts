@@ -51,6 +51,22 @@ const LORA: readonly LoraConfig[] = (['mean', 'cls', 'mean', 'cls'] satisfies Po
 const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
   LoRA: LORA,
   DoRA: LORA.map((config, i) => ({ ...config, use_dora: i !== 1 })),
+  'LoRA of several ranks': LORA.map((config, i) => ({
+    ...config,
+    use_dora: i === 2,
+    rank_pattern: [
+      { value: 5 },
+      { 'layer.1.output.dense': 3 },
+      { 'attention.output.dense': 2, query: 1 },
+      {},
+    ][i]!,
+    alpha_pattern: [
+      { 'layer.0.attention.self.query': 2 },
+      {},
+      { 'layer.0.output.dense': 3 },
+      { 'pooler.dense': 1 },
+    ][i]!,
+  })),
   '(IA)³': [
     { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
     { target_modules: 'all-linear' as const, feedforward_modules: [] },

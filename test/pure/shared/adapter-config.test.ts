@@ -66,8 +66,8 @@ describe("PEFT's adapter_config.json", () => {
       dropout: 0,
       rslora: false,
       dora: false,
-      rankPattern: [],
-      alphaPattern: [],
+      rankPattern: {},
+      alphaPattern: {},
       baseModel: 'sentence-transformers/all-MiniLM-L6-v2',
     });
   });
