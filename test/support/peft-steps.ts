@@ -108,3 +108,9 @@ export function behindPlaceholders(batch: FixtureBatch, config: PeftConfig): Fix
     ...(batch.token_type_ids && { token_type_ids: before(batch.token_type_ids, () => 0) }),
   };
 }
+
+/**
+ * Names of tensors whose gradient is 0 but for rounding: the bias of a key adds as much to all scores of a query, which the softmax does not
+ * see. Adam makes whole steps of that rounding, so no two libraries' weights agree there.
+ */
+export const WITHOUT_GRADIENT = /\.(?:key|k_lin)\.bias$/;

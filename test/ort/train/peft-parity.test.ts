@@ -5,7 +5,13 @@ import { type Feeds, floats, Session, tensor } from '../../../gpu-node/runtime/s
 import { taskTrainables, trainingGraph } from '../../../gpu-node/train/graph.ts';
 import { AdamW, clipGradients } from '../../../gpu-node/train/optimizers.ts';
 import { linearSchedule } from '../../../gpu-node/train/schedule.ts';
-import { behindPlaceholders, FAMILY_CASES, PEFT_CASES, readPeftCase } from '../../support/peft-steps.ts';
+import {
+  behindPlaceholders,
+  FAMILY_CASES,
+  PEFT_CASES,
+  readPeftCase,
+  WITHOUT_GRADIENT,
+} from '../../support/peft-steps.ts';
 import { maxDifference, openFixture, toTokenBatch, withFolder } from '../../support/tiny-bert.ts';
 
 const largestOf = (elements: Float32Array) => elements.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
@@ -14,12 +20,6 @@ const largestOf = (elements: Float32Array) => elements.reduce((most, x) => Math.
 function relative(actual: Float32Array, expected: Float32Array): number {
   return maxDifference(actual, expected) / Math.max(largestOf(expected), 1e-6);
 }
-
-/**
- * Names of tensors whose gradient is 0 but for rounding: the bias of a key adds as much to all scores of a query, which the softmax does not
- * see. Adam makes whole steps of that rounding, so no two libraries' weights agree there.
- */
-const WITHOUT_GRADIENT = /\.(?:key|k_lin)\.bias$/;
 
 const CASES = [
   ...PEFT_CASES.map((name) => ['tiny-bert', name, 'peft-steps'] as const),
