@@ -209,13 +209,6 @@ describe('POST /v1/adapters', () => {
       'examples',
     ],
     ['a base model no node has', { ...given, base_model: 'gpt-9' }, 404, 'model_not_found', 'base_model'],
-    [
-      'a precision that no node serves the base model in',
-      { ...given, method: { base_precision: 'int8' } },
-      422,
-      'invalid_request',
-      'method.base_precision',
-    ],
     ['an unknown file', { name: 'x', training_file: 'file_nope' }, 404, 'file_not_found', 'training_file'],
     [
       'an unknown validation file',
@@ -227,6 +220,18 @@ describe('POST /v1/adapters', () => {
   ])('refuses %s and leaves nothing behind', async (_, json, status, code, param) => {
     const before = await everything();
     expect(problemOf(await post(json))).toEqual({ status, code, param });
+    expect(await everything()).toEqual(before);
+  });
+
+  it('refuses a precision that no node serves the base model in, and leaves nothing behind', async () => {
+    const { baseModel: base_model } = await new TestNode().register(['fp32']);
+    const before = await everything();
+    const refused = await post({ ...given, base_model, method: { base_precision: 'int8' } });
+    expect(problemOf(refused)).toEqual({
+      status: 422,
+      code: 'invalid_request',
+      param: 'method.base_precision',
+    });
     expect(await everything()).toEqual(before);
   });
 
