@@ -33,6 +33,14 @@ export const app = new OpenAPIHono<AppEnv>({
   },
 });
 
+/** The methods of a path that a route names as it is: `{id}` of another route would take `import` too, and finds nothing of that name. */
+function methodsOf(path: string): string[] | undefined {
+  const named = app.routes.filter((route) => route.path === path && route.method !== 'ALL');
+  const methods = new Set(named.map(({ method }) => method));
+  if (methods.has('GET')) methods.add('HEAD');
+  return methods.size > 0 ? [...methods] : undefined;
+}
+
 app.onError(respondWithError);
 app.notFound((c) => respondWithError(new AppError('not_found', `There is no ${c.req.path}.`), c));
 
@@ -43,7 +51,7 @@ app.use(
   methodNotAllowed({
     app,
     onMethodNotAllowed: (c, methods) => {
-      const allow = methods.join(', ');
+      const allow = (methodsOf(c.req.path) ?? methods).join(', ');
       const message = `${c.req.path} takes ${allow}, not ${c.req.method}.`;
       const response = respondWithError(new AppError('method_not_allowed', message), c);
       response.headers.set('allow', allow);

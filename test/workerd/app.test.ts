@@ -32,4 +32,11 @@ describe('the edge', () => {
     const client = await makeTenant();
     expect(problemOf(await client.call('/v1/nothing'))).toMatchObject({ status: 404, code: 'not_found' });
   });
+
+  it('says of a path that a route names as it is what that route takes, not what a route of any name does', async () => {
+    const client = await makeTenant();
+    const answer = await client.call('/v1/adapters/import', { method: 'PATCH' });
+    expect(problemOf(answer)).toEqual({ status: 405, code: 'method_not_allowed', param: null });
+    expect(answer.headers.get('allow')).toBe('POST');
+  });
 });
