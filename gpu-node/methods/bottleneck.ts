@@ -11,7 +11,7 @@ import {
   bottleneckSites,
   placeName,
 } from '../parts/bottleneck.ts';
-import type { Trainable } from '../parts/trainable.ts';
+import { asLinear, drawn, filled, type Trainable } from '../parts/trainable.ts';
 import { given, type PeftMethod } from './method.ts';
 
 /** As AdapterHub's configurations have it: `seq_bn`, `double_seq_bn` and `par_bn`. */
@@ -88,24 +88,13 @@ function moduleOf({ index, kind }: BottleneckPlace, { family }: Architecture): s
   return `${family.layers}${index}.${family.adapters[kind]}`;
 }
 
-/** `down` is PyTorch's own start of a linear layer, U(±1/sqrt(in)); everything else is 0. */
+/** `down` starts as torch's linear layers do; everything else is 0. */
 function tensorsOf(module: string, width: number, hiddenSize: number): Trainable[] {
   const names = bottleneckTensorNames(module, HUB_NAME);
-  const bound = 1 / Math.sqrt(hiddenSize);
-  const zeros = (name: string, shape: number[]): Trainable => ({
-    name,
-    shape,
-    init: () => new Float32Array(shape.reduce((a, b) => a * b, 1)),
-  });
   return [
-    {
-      name: names.down,
-      shape: [width, hiddenSize],
-      init: (random) =>
-        Float32Array.from({ length: width * hiddenSize }, () => bound * (2 * random.uniform() - 1)),
-    },
-    zeros(names.downBias, [width]),
-    zeros(names.up, [hiddenSize, width]),
-    zeros(names.upBias, [hiddenSize]),
+    drawn(names.down, [width, hiddenSize], asLinear(hiddenSize)),
+    filled(names.downBias, [width], 0),
+    filled(names.up, [hiddenSize, width], 0),
+    filled(names.upBias, [hiddenSize], 0),
   ];
 }

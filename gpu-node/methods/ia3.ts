@@ -3,7 +3,7 @@ import { toFloat32 } from '../../shared/safetensors.ts';
 import type { Architecture } from '../models/model.ts';
 import type { LinearLayer } from '../models/sites.ts';
 import { reshape } from '../ops/index.ts';
-import type { Trainable } from '../parts/trainable.ts';
+import { filled } from '../parts/trainable.ts';
 import { type Vectors, vectorNumbers } from '../parts/vectors.ts';
 import { given, type PeftMethod } from './method.ts';
 import { matchTargets } from './targets.ts';
@@ -31,9 +31,9 @@ export const ia3: PeftMethod<'ia3'> = {
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) => {
     const scalesInput = feedForward(config, architecture);
-    return layers(config, architecture).map((layer): Trainable => {
+    return layers(config, architecture).map((layer) => {
       const shape = scalesInput.has(layer.name) ? [1, layer.inFeatures] : [layer.outFeatures, 1];
-      return { name: nameVector(layer), shape, init: () => new Float32Array(shape[0]! * shape[1]!).fill(1) };
+      return filled(nameVector(layer), shape, 1);
     });
   },
   sites: (config, architecture, parameters) => {

@@ -5,7 +5,7 @@ import type { Architecture } from '../models/model.ts';
 import type { LinearLayer } from '../models/sites.ts';
 import { swapLastAxes } from '../ops/index.ts';
 import { type Factors, lowRankNumbers } from '../parts/low-rank.ts';
-import type { Trainable } from '../parts/trainable.ts';
+import { asLinear, drawn, filled, type Trainable } from '../parts/trainable.ts';
 import { vectorNumbers } from '../parts/vectors.ts';
 import { magnitudeTrainable, readScales, scaleToMagnitude } from './dora.ts';
 import { given, type PeftMethod } from './method.ts';
@@ -103,17 +103,11 @@ function scalingOf(
   );
 }
 
-/** A ~ U(±1/sqrt(in)), which is PEFT's `kaiming_uniform_(a=sqrt(5))`, and B = 0, so that training starts at the base model. */
+/** A starts as torch's linear layers do, and B is 0, so that training starts at the base model. */
 function matrices(layer: LinearLayer, r: number): Trainable[] {
   const { inFeatures, outFeatures } = layer;
-  const bound = 1 / Math.sqrt(inFeatures);
   return [
-    {
-      name: nameA(layer),
-      shape: [r, inFeatures],
-      init: (random) =>
-        Float32Array.from({ length: r * inFeatures }, () => bound * (2 * random.uniform() - 1)),
-    },
-    { name: nameB(layer), shape: [outFeatures, r], init: () => new Float32Array(outFeatures * r) },
+    drawn(nameA(layer), [r, inFeatures], asLinear(inFeatures)),
+    filled(nameB(layer), [outFeatures, r], 0),
   ];
 }

@@ -4,10 +4,10 @@ import type { PrefixTuningConfig } from '../../shared/peft-config.ts';
 import type { Dim, Value } from '../graph/ir.ts';
 import type { Architecture } from '../models/model.ts';
 import { behind, type Dropout, NO_DROPOUT } from '../models/sites.ts';
-import { add, expand, matMul, mul, reshape, split, swapLastAxes, tanh, transpose } from '../ops/index.ts';
+import { expand, linear, mul, reshape, split, swapLastAxes, tanh, transpose } from '../ops/index.ts';
 import { keysValues, prefixNumbers } from '../parts/keys-values.ts';
 import type { Parameters } from '../parts/part.ts';
-import type { DrawnTrainable } from '../parts/trainable.ts';
+import { drawn, linearTrainables, normal } from '../parts/trainable.ts';
 import { given, type PeftMethod } from './method.ts';
 
 /** Names of the projection's tensors, as PEFT calls those of its prompt encoder. */
@@ -33,11 +33,11 @@ export const prefixTuning: PeftMethod<'prefix_tuning'> = {
   modules: () => [],
   trainables: ({ num_virtual_tokens, prefix_projection, encoder_hidden_size }, { hiddenSize, layers }) => {
     const width = 2 * layers * hiddenSize;
-    if (!prefix_projection) return [embedding(PROMPT_TENSOR, [num_virtual_tokens, width])];
+    if (!prefix_projection) return [drawn(PROMPT_TENSOR, [num_virtual_tokens, width], normal)];
     return [
-      embedding(EMBEDDING, [num_virtual_tokens, hiddenSize]),
-      ...linear(HIDDEN, hiddenSize, encoder_hidden_size),
-      ...linear(OUTPUT, encoder_hidden_size, width),
+      drawn(EMBEDDING, [num_virtual_tokens, hiddenSize], normal),
+      ...linearTrainables(HIDDEN, hiddenSize, encoder_hidden_size),
+      ...linearTrainables(OUTPUT, encoder_hidden_size, width),
     ];
   },
   sites: (config, architecture, parameters, dropout) => {
@@ -71,7 +71,7 @@ export const prefixTuning: PeftMethod<'prefix_tuning'> = {
 function prefixOf({ prefix_projection }: PrefixTuningConfig, parameters: Parameters): Value {
   if (!prefix_projection) return parameters[PROMPT_TENSOR]!;
   const apply = (x: Value, name: string) =>
-    add(matMul(x, swapLastAxes(parameters[`${name}.weight`]!)), parameters[`${name}.bias`]!);
+    linear(x, swapLastAxes(parameters[`${name}.weight`]!), parameters[`${name}.bias`]!);
   return apply(tanh(apply(parameters[EMBEDDING]!, HIDDEN)), OUTPUT);
 }
 
@@ -97,27 +97,4 @@ function byLayer(
   return parts.map((part) =>
     transpose(reshape(part, [rows, virtualTokens, heads, hiddenSize / heads]), [0, 2, 1, 3]),
   );
-}
-
-/** As torch starts an embedding: N(0, 1). */
-function embedding(name: string, shape: readonly [number, number]): DrawnTrainable {
-  return {
-    name,
-    shape,
-    init: (random) => Float32Array.from({ length: shape[0] * shape[1] }, () => random.normal()),
-  };
-}
-
-/** As torch starts a linear layer: weight `[out, in]` and bias `[out]`, both U(±1/sqrt(in)). */
-function linear(name: string, inFeatures: number, outFeatures: number): DrawnTrainable[] {
-  const bound = 1 / Math.sqrt(inFeatures);
-  return [[outFeatures, inFeatures], [outFeatures]].map((shape, i) => ({
-    name: `${name}.${i === 0 ? 'weight' : 'bias'}`,
-    shape,
-    init: (random) =>
-      Float32Array.from(
-        { length: shape.reduce((a, b) => a * b, 1) },
-        () => bound * (2 * random.uniform() - 1),
-      ),
-  }));
 }

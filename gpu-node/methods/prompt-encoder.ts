@@ -3,10 +3,8 @@ import type { Value } from '../graph/ir.ts';
 import type { Dropout } from '../models/sites.ts';
 import { linear, mul, relu, swapLastAxes } from '../ops/index.ts';
 import type { Parameters } from '../parts/part.ts';
-import type { DrawnTrainable } from '../parts/trainable.ts';
-import type { Random } from '../random.ts';
+import { asLinear, type DrawnTrainable, drawn, linearTrainables, normal } from '../parts/trainable.ts';
 import { type Direction, lstmLayer } from './lstm.ts';
-import { normals } from './prompt.ts';
 
 /*
  * What P-tuning computes a prompt with while it trains (peft/tuners/p_tuning/model.py): an embedding of the virtual tokens, through three
@@ -23,16 +21,10 @@ type EncoderConfig = Pick<
 >;
 
 export function encoderTrainables(config: EncoderConfig, hidden: number): DrawnTrainable[] {
-  const size = config.num_virtual_tokens * hidden;
   return [
-    { name: EMBEDDING, shape: [config.num_virtual_tokens, hidden], init: (random) => normals(size, random) },
+    drawn(EMBEDDING, [config.num_virtual_tokens, hidden], normal),
     ...(config.encoder === 'lstm' ? lstmTrainables(config, hidden) : []),
-    ...linears(config, hidden).flatMap(({ name, sides: [inFeatures, outFeatures] }) =>
-      uniforms(inFeatures, [
-        [`${name}.weight`, [outFeatures, inFeatures]],
-        [`${name}.bias`, [outFeatures]],
-      ]),
-    ),
+    ...linears(config, hidden).flatMap(({ name, sides }) => linearTrainables(name, ...sides)),
   ];
 }
 
@@ -68,12 +60,14 @@ function lstmTrainables(
   return Array.from({ length: layers }, (_, layer) =>
     DIRECTIONS.flatMap((direction) => {
       const name = lstmNames(layer, direction);
-      return uniforms(size, [
-        [name('weight_ih'), [rows, layer === 0 ? hidden : 2 * size]],
-        [name('weight_hh'), [rows, size]],
-        [name('bias_ih'), [rows]],
-        [name('bias_hh'), [rows]],
-      ]);
+      // Torch draws all of an LSTM as it does a linear layer of so many inputs.
+      const draw = asLinear(size);
+      return [
+        drawn(name('weight_ih'), [rows, layer === 0 ? hidden : 2 * size], draw),
+        drawn(name('weight_hh'), [rows, size], draw),
+        drawn(name('bias_ih'), [rows], draw),
+        drawn(name('bias_hh'), [rows], draw),
+      ];
     }),
   ).flat();
 }
@@ -104,14 +98,4 @@ function lstm(
 
 function lstmNames(layer: number, direction: (typeof DIRECTIONS)[number]) {
   return (tensor: string) => `prompt_encoder.lstm_head.${tensor}_l${layer}${direction}`;
-}
-
-/** Tensors whose elements torch draws from ±1/√of. */
-function uniforms(of: number, tensors: readonly (readonly [string, number[]])[]): DrawnTrainable[] {
-  const bound = 1 / Math.sqrt(of);
-  return tensors.map(([name, shape]) => {
-    const length = shape.reduce((product, dim) => product * dim, 1);
-    const draw = (random: Random) => bound * (2 * random.uniform() - 1);
-    return { name, shape, init: (random) => Float32Array.from({ length }, () => draw(random)) };
-  });
 }

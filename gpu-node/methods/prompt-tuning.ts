@@ -1,11 +1,11 @@
 import { AUTO_VIRTUAL_TOKENS, PROMPT_TENSOR } from '../../shared/methods/prompt-format.ts';
 import type { PromptTuningConfig } from '../../shared/peft-config.ts';
 import type { Architecture, BaseModel } from '../models/model.ts';
-import type { Trainable } from '../parts/trainable.ts';
+import { drawn, normal, type Trainable } from '../parts/trainable.ts';
 import { virtualTokenSites } from '../parts/virtual-tokens.ts';
 import type { Random } from '../random.ts';
 import { given, type PeftMethod } from './method.ts';
-import { normals, servedPrompt } from './prompt.ts';
+import { servedPrompt } from './prompt.ts';
 
 /**
  * Prompt tuning (Lester et al. 2021, arXiv:2104.08691) as HF PEFT has it (peft/tuners/prompt_tuning/model.py): embeddings that stand
@@ -30,7 +30,7 @@ function prompt(
   { hiddenSize, vocabSize, words }: Architecture,
 ): Trainable {
   const tensor = { name: PROMPT_TENSOR, shape: [count, hiddenSize] };
-  if (init === 'random') return { ...tensor, init: (random) => normals(count * hiddenSize, random) };
+  if (init === 'random') return drawn(tensor.name, tensor.shape, normal);
   const tokensFor = (base: BaseModel, random: Random) =>
     init === 'vocabulary'
       ? Int32Array.from({ length: count }, () => random.below(vocabSize))

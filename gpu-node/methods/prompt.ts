@@ -2,7 +2,6 @@ import type { PromptTarget } from '../../shared/methods/prompt-format.ts';
 import type { ServedParts } from '../parts/index.ts';
 import type { TensorBytes } from '../parts/part.ts';
 import { VIRTUAL_TOKENS_PLACE, virtualTokenNumbers } from '../parts/virtual-tokens.ts';
-import type { Random } from '../random.ts';
 
 /** The members of methods whose adapters are a prompt, however it was trained. */
 export const servedPrompt = {
@@ -14,8 +13,3 @@ export const servedPrompt = {
     bytes: TensorBytes,
   ): Promise<ServedParts> => ({ virtualTokens: virtualTokenNumbers(targets[0]!.prompt, bytes) }),
 } as const;
-
-/** Standard normal numbers. */
-export function normals(count: number, random: Random): Float32Array {
-  return Float32Array.from({ length: count }, () => random.normal());
-}

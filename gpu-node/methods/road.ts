@@ -7,7 +7,7 @@ import type { Value } from '../graph/ir.ts';
 import type { Architecture } from '../models/model.ts';
 import type { LinearLayer } from '../models/sites.ts';
 import { concat, cos, mul, neg, reshape, sin, slice, sub } from '../ops/index.ts';
-import type { Trainable } from '../parts/trainable.ts';
+import { filled } from '../parts/trainable.ts';
 import { turnPlace } from '../parts/turn.ts';
 import { type Vectors, vectorNumbers } from '../parts/vectors.ts';
 import { runOnce } from '../runtime/run-once.ts';
@@ -42,12 +42,9 @@ export const road: PeftMethod<'road'> = {
   learningRate: 1e-2,
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) =>
-    layers(config, architecture).flatMap((layer): Trainable[] => {
+    layers(config, architecture).flatMap((layer) => {
       const shape = [roadSize(config.variant, layer.outFeatures)];
-      return [
-        { name: nameTheta(layer), shape, init: () => new Float32Array(shape[0]!) },
-        { name: nameAlpha(layer), shape, init: () => new Float32Array(shape[0]!).fill(1) },
-      ];
+      return [filled(nameTheta(layer), shape, 0), filled(nameAlpha(layer), shape, 1)];
     }),
   sites: (config, architecture, parameters) => {
     const changed = new Set(layers(config, architecture).map(({ name }) => name));

@@ -13,7 +13,7 @@ import {
   stackOf,
   type TensorBytes,
 } from './part.ts';
-import type { Trainable } from './trainable.ts';
+import { drawn, filled, type Trainable } from './trainable.ts';
 
 /** Names of a head layer's tensors in transformers' models: weight `[out, in]`, bias `[out]`. */
 const nameWeight = ({ name }: Pick<HeadLayer, 'name'>) => `${name}.weight`;
@@ -31,13 +31,8 @@ export function headTrainables({ layers, initialDeviation }: Head, labels: numbe
     const { inFeatures } = layer;
     const outFeatures = layer.outFeatures === 'labels' ? labels : layer.outFeatures;
     return [
-      {
-        name: nameWeight(layer),
-        shape: [outFeatures, inFeatures],
-        init: (random) =>
-          Float32Array.from({ length: outFeatures * inFeatures }, () => initialDeviation * random.normal()),
-      },
-      { name: nameBias(layer), shape: [outFeatures], init: () => new Float32Array(outFeatures) },
+      drawn(nameWeight(layer), [outFeatures, inFeatures], (random) => initialDeviation * random.normal()),
+      filled(nameBias(layer), [outFeatures], 0),
     ];
   });
 }

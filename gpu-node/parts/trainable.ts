@@ -21,3 +21,35 @@ export interface DerivedTrainable extends TrainableTensor {
 
 /** A tensor that training changes: one that starts at random or constant, or one that starts from the base model's weights. */
 export type Trainable = DrawnTrainable | DerivedTrainable;
+
+/** A tensor whose elements are drawn one after another, row-major. */
+export function drawn(
+  name: string,
+  shape: readonly number[],
+  draw: (random: Random) => number,
+): DrawnTrainable {
+  const length = shape.reduce((product, dim) => product * dim, 1);
+  return { name, shape, init: (random) => Float32Array.from({ length }, () => draw(random)) };
+}
+
+/** Draws from N(0, 1), as torch starts an embedding. */
+export const normal = (random: Random) => random.normal();
+
+/** Draws from U(±1/sqrt(in)), as torch starts the weight and the bias of a linear layer (`kaiming_uniform_(a=sqrt(5))`). */
+export function asLinear(inFeatures: number): (random: Random) => number {
+  const bound = 1 / Math.sqrt(inFeatures);
+  return (random) => bound * (2 * random.uniform() - 1);
+}
+
+/** The weight `[out, in]` and the bias `[out]` of a linear layer, as torch starts them. */
+export function linearTrainables(name: string, inFeatures: number, outFeatures: number): DrawnTrainable[] {
+  return [
+    drawn(`${name}.weight`, [outFeatures, inFeatures], asLinear(inFeatures)),
+    drawn(`${name}.bias`, [outFeatures], asLinear(inFeatures)),
+  ];
+}
+
+/** A tensor of one value. */
+export function filled(name: string, shape: readonly number[], value: number): DrawnTrainable {
+  return drawn(name, shape, () => value);
+}
