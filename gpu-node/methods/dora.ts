@@ -9,8 +9,8 @@ import { add, detach, div, matMul, mul, neg, reduceSum, sqrt, sub, swapLastAxes 
 import type { Parameters } from '../parts/part.ts';
 import type { DerivedTrainable } from '../parts/trainable.ts';
 import type { Vectors } from '../parts/vectors.ts';
-import { runOnce } from '../runtime/run-once.ts';
-import { type Feeds, floats, tensor } from '../runtime/session.ts';
+import { KnownInputs, runOnce } from '../runtime/run-once.ts';
+import { floats } from '../runtime/session.ts';
 
 /*
  * DoRA (Liu et al. 2024, arXiv:2402.09353) as HF PEFT trains it (peft/tuners/lora/dora.py): with g = m / ‖W + s·a·b‖, one number an
@@ -72,11 +72,8 @@ export async function readScales(
   { weights, weightsFolder }: BaseModel,
 ): Promise<ReadonlyMap<string, Vectors>> {
   const graph = new Graph('magnitudes');
-  const feeds: Record<string, Feeds[string]> = {};
-  const input = (entry: TensorEntry) => {
-    feeds[entry.name] = tensor('float32', entry.shape, floatsOf(entry).slice());
-    return graph.input(entry.name, 'float32', entry.shape);
-  };
+  const known = new KnownInputs(graph);
+  const input = (entry: TensorEntry) => known.add(entry.name, entry.shape, floatsOf(entry).slice());
   const scaled = targets.filter(({ magnitude }) => magnitude !== null);
   for (const { module, a, b, magnitude, scaling } of scaled) {
     const frozen = weights.linear(graph, module);
@@ -85,7 +82,7 @@ export async function readScales(
     graph.output(`${module}.growth`, growth);
     graph.output(`${module}.frozen_bias`, add(frozen.bias, 0));
   }
-  const outputs = scaled.length === 0 ? {} : await runOnce(graph, weightsFolder, feeds);
+  const outputs = scaled.length === 0 ? {} : await runOnce(graph, weightsFolder, known.feeds);
   return new Map(
     scaled.map(({ module }) => {
       const growth = floats(outputs, `${module}.growth`).map(bounded);

@@ -10,8 +10,8 @@ import { concat, cos, mul, neg, reshape, sin, slice, sub } from '../ops/index.ts
 import { filled } from '../parts/trainable.ts';
 import { turnPlace } from '../parts/turn.ts';
 import { type Vectors, vectorNumbers } from '../parts/vectors.ts';
-import { runOnce } from '../runtime/run-once.ts';
-import { type Feeds, floats, tensor } from '../runtime/session.ts';
+import { KnownInputs, runOnce } from '../runtime/run-once.ts';
+import { floats } from '../runtime/session.ts';
 import { given, type PeftMethod } from './method.ts';
 import { matchTargets } from './targets.ts';
 
@@ -69,17 +69,15 @@ export const road: PeftMethod<'road'> = {
   }),
   load: async ({ targets }, bytes, base) => {
     const graph = new Graph('turns');
-    const feeds: Record<string, Feeds[string]> = {};
-    const input = (entry: TensorEntry) => {
-      feeds[entry.name] = tensor('float32', entry.shape, toFloat32(bytes(entry), entry).slice());
-      return graph.input(entry.name, 'float32', entry.shape);
-    };
+    const known = new KnownInputs(graph);
+    const input = (entry: TensorEntry) =>
+      known.add(entry.name, entry.shape, toFloat32(bytes(entry), entry).slice());
     for (const { theta, alpha, ...target } of targets) {
       const { gain, factors } = turning(target, input(theta), input(alpha));
       graph.output(`${target.module}.growth`, sub(gain, 1));
       graph.output(`${target.module}.factors`, factors);
     }
-    const outputs = await runOnce(graph, base.weightsFolder, feeds);
+    const outputs = await runOnce(graph, base.weightsFolder, known.feeds);
     const served = (part: 'growth' | 'factors', place: (target: RoadTarget) => string) => {
       const vectors = targets.map((target): [string, Vectors] => [
         place(target),

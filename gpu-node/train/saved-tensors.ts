@@ -9,13 +9,18 @@ import type { TrainingTask } from './graph.ts';
 
 /** The shapes of what the file of a method holds beside the head. */
 export function savedShapes(config: PeftConfig, architecture: Architecture): readonly (readonly number[])[] {
+  const { own, values } = savedValues(config, architecture);
+  return values?.map(([, { shape }]) => shape as number[]) ?? own.map(({ shape }) => shape);
+}
+
+/** What a method trains, and what it makes of that for its file, in a graph with its trainables for inputs; no values where they are stored as they are. */
+function savedValues(config: PeftConfig, architecture: Architecture) {
   const { saved, trainables } = methodOf(config);
   const own = trainables(config, architecture);
-  if (!saved) return own.map(({ shape }) => shape);
   const graph = new Graph('saved');
+  if (!saved) return { own, graph };
   const parameters = own.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)] as const);
-  const values = Object.values(saved(config, architecture, Object.fromEntries(parameters)));
-  return values.map(({ shape }) => shape as number[]);
+  return { own, graph, values: Object.entries(saved(config, architecture, Object.fromEntries(parameters))) };
 }
 
 /**
@@ -29,12 +34,8 @@ export async function savedTensors(
   trained: ReadonlyMap<string, Tensor>,
 ): Promise<ReadonlyMap<string, Tensor>> {
   const { architecture, weightsFolder } = base;
-  const { saved, trainables } = methodOf(config);
-  if (!saved) return trained;
-  const graph = new Graph('saved');
-  const own = trainables(config, architecture).map(({ name, shape }) => ({ name, shape }));
-  const parameters = own.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)] as const);
-  const values = Object.entries(saved(config, architecture, Object.fromEntries(parameters)));
+  const { own, graph, values } = savedValues(config, architecture);
+  if (!values) return trained;
   // An output needs a name of its own, even if it is an unchanged input.
   for (const [name, value] of values) graph.output(`saved.${name}`, value);
   const feeds = own.map(
