@@ -18,7 +18,7 @@ import { nameOf, type Planned, planned, runAll } from './experiment/run-all.ts';
 import { codeVersion, ResultStore } from './experiment/store.ts';
 import { WeftEngine } from './experiment/weft-engine.ts';
 import { homeFolder } from './home.ts';
-import { peftPython } from './parity/python.ts';
+import { libraryPython } from './parity/libraries.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
@@ -68,7 +68,7 @@ async function experiment(options: Options, signal: AbortSignal): Promise<void> 
   const display = new ProgressDisplay(process.stdout);
   const scratch = await makeScratch(folder);
   const needsPython = plan.some(({ run, result }) => run.engine !== 'weft' && !result);
-  const python = needsPython ? await peftPython(home) : '';
+  const python = needsPython ? await libraryPython('peft', home) : '';
   const engines = {
     weft: new WeftEngine(join(scratch, 'served')),
     peft: new PythonEngine({ python, script: 'peft_peer.py', keeps: false }),

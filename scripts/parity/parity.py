@@ -1,29 +1,20 @@
-"""The Python half of the parity check: HF PEFT, torch and the Rust tokenizers, with a base model's own files.
+"""The Python half of the parity check: a library of adapters, torch and the Rust tokenizers, with a base model's own files.
 
-- Every FOLDER/ours/NAME, an adapter that Weft trained, is loaded in PEFT; difference.json says how far its log
+- Every FOLDER/ours/NAME, an adapter that Weft trained, is loaded in the library; difference.json says how far its log
   probabilities are from those that Weft served (expected.json). Its subfolder `merged`, which Weft merged it into, is
   loaded in transformers; merged-difference.json says the same of that.
-- For each case of FOLDER/plan.json an adapter is trained with PEFT and saved as FOLDER/theirs/NAME, with an
+- For each case of FOLDER/plan.json an adapter is trained with the library and saved as FOLDER/theirs/NAME, with an
   expected.json for Weft to match.
 
-Run by `npm run parity`: python scripts/parity/parity.py FOLDER
+Run by `npm run parity`: python scripts/parity/parity.py peft|adapterhub FOLDER
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
 import torch
-from peft import (
-    IA3Config,
-    LoraConfig,
-    PeftModel,
-    PromptEncoderConfig,
-    PromptTuningConfig,
-    RoadConfig,
-    TaskType,
-    get_peft_model,
-)
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -31,24 +22,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 sys.path.insert(0, str(Path(__file__).parent.parent / "fixtures"))
 from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
 
-CONFIGS = {
-    "LORA": LoraConfig,
-    "IA3": IA3Config,
-    "PROMPT_TUNING": PromptTuningConfig,
-    "P_TUNING": PromptEncoderConfig,
-    "ROAD": RoadConfig,
-}
-
 
 def classifier(base: str, pooling: str, labels: int) -> torch.nn.Module:
     model_type = json.loads((Path(base) / "config.json").read_text())["model_type"]
     model = AutoModelForSequenceClassification if pooling == "cls" else MEAN_CLASSIFIERS[model_type]
     return model.from_pretrained(base, num_labels=labels)
-
-
-def text_tokens(model: PeftModel, max_length: int) -> int:
-    """Virtual tokens are of the tokens that an adapter reads."""
-    return max_length - (getattr(model.active_peft_config, "num_virtual_tokens", None) or 0)
 
 
 def encode(base: str, texts: list[str], max_length: int) -> dict[str, torch.Tensor]:
@@ -82,13 +60,13 @@ def merged_log_probabilities(folder: Path, texts: list[str]) -> torch.Tensor:
     return log_probabilities(model, inputs, weft["temperature"])
 
 
-def check(folder: Path, plan: dict) -> None:
+def check(library, folder: Path, plan: dict) -> None:
     for ours in sorted((folder / "ours").iterdir()):
         weft = json.loads((ours / "weft.json").read_text())
         expected = torch.tensor(json.loads((ours / "expected.json").read_text())["log_probabilities"])
         base = classifier(plan["base"], weft["pooling"], len(weft["labels"]))
-        model = PeftModel.from_pretrained(base, ours)
-        batch = encode(plan["base"], plan["texts"], text_tokens(model, weft["max_length"]))
+        model = library.load(base, ours)
+        batch = encode(plan["base"], plan["texts"], weft["max_length"] - library.virtual_tokens(model))
         actual = log_probabilities(model, batch, weft.get("temperature", 1.0))
         (ours / "difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
         if not (ours / "merged").exists():
@@ -97,29 +75,28 @@ def check(folder: Path, plan: dict) -> None:
         (ours / "merged-difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
 
 
-def save(model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
+def save(library, model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
     """Saves in a precision, and leaves the model with the values that this precision can hold."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.copy_(parameter.to(dtype))
     # In training mode the dropout of a prompt's encoder would be saved.
-    model.eval().save_pretrained(folder)
-    file = folder / "adapter_model.safetensors"
-    tensors = {name: tensor.to(dtype) for name, tensor in load_file(file).items()}
-    save_file(tensors, file, metadata={"format": "pt"})
+    library.save(model.eval(), folder)
+    for file in folder.glob("*.safetensors"):
+        tensors = {name: tensor.to(dtype) for name, tensor in load_file(file).items()}
+        save_file(tensors, file, metadata={"format": "pt"})
 
 
-def train(folder: Path, plan: dict) -> None:
+def train(library, folder: Path, plan: dict) -> None:
     for case in plan["theirs"]:
         torch.manual_seed(7)
         base = classifier(plan["base"], case["pooling"], len(plan["labels"]))
-        config = CONFIGS[case.get("peft_type", "LORA")](task_type=TaskType.SEQ_CLS, **case["config"])
-        model = get_peft_model(base, config).train()
+        model = library.begin(base, case["method"], case["config"]).train()
         for name, parameter in model.named_parameters():
             if case.get("frozen") and case["frozen"] in name:
                 parameter.requires_grad = False
-        max_length = text_tokens(model, case["max_length"])
+        max_length = plan["max_length"] - library.virtual_tokens(model)
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
         rows = plan["rows"]
         for begin in range(0, len(rows), 8):
@@ -130,14 +107,15 @@ def train(folder: Path, plan: dict) -> None:
             optimizer.step()
             optimizer.zero_grad()
         theirs = folder / "theirs" / case["name"]
-        save(model, theirs, getattr(torch, case["dtype"]))
+        save(library, model, theirs, getattr(torch, case["dtype"]))
         result = log_probabilities(model, encode(plan["base"], plan["texts"], max_length))
         (theirs / "expected.json").write_text(json.dumps({"log_probabilities": result.tolist()}))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    root = Path(sys.argv[1])
+    chosen = importlib.import_module(f"of_{sys.argv[1]}")
+    root = Path(sys.argv[2])
     everything = json.loads((root / "plan.json").read_text())
-    check(root, everything)
-    train(root, everything)
+    check(chosen, root, everything)
+    train(chosen, root, everything)

@@ -3,8 +3,6 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const REQUIREMENTS = 'scripts/fixtures/requirements.txt';
-
 /** Environment of a Python with HF's libraries that leaves no files, prints nothing of its own and asks no hub. */
 export const PYTHON_ENVIRONMENT = {
   PYTHONDONTWRITEBYTECODE: '1',
@@ -13,15 +11,6 @@ export const PYTHON_ENVIRONMENT = {
   HF_HUB_DISABLE_PROGRESS_BARS: '1',
   TRANSFORMERS_VERBOSITY: 'error',
 };
-
-/**
- * A Python with torch and HF PEFT: `WEFT_PYTHON`, else a virtual environment under `home`. torch is installed first, so that nothing pulls
- * in another build; pip's own settings (`PIP_FIND_LINKS`, `PIP_EXTRA_INDEX_URL`) say where a build without CUDA lies.
- */
-export async function peftPython(home: string): Promise<string> {
-  if (process.env.WEFT_PYTHON) return process.env.WEFT_PYTHON;
-  return virtualPython(join(home, 'venv'), REQUIREMENTS, /^torch==.*$/m);
-}
 
 /**
  * A Python with the packages of a requirements file. Its folder is made the first time, and again when the file changes. Packages that

@@ -13,6 +13,8 @@ import type { Example } from '../../shared/api/rows.ts';
 import { hyperparametersRequest, type PeftRequest } from '../../shared/peft-config.ts';
 
 const THREADS = 2;
+/** Tokens that the adapters read, those trained here and there. */
+export const MAX_LENGTH = 48;
 const TRAINER = new URL('../../gpu-node/train/main.ts', import.meta.url);
 
 /** A base model with the folder for files made of it. */
@@ -44,21 +46,21 @@ export async function trainHere(
         epochs: 2,
         batch_size: 8,
         learning_rate: 5e-3,
-        max_length: 48,
+        max_length: MAX_LENGTH,
       }),
       auto_precision: 'fp32',
       resolved: null,
       seed: 1,
       output_folder: folder,
       device: 'cpu',
-      threads: THREADS,
+      threads: 1,
     },
     onNews: () => {},
     signal: new AbortController().signal,
   });
 }
 
-/** Adds to PEFT's two files what an import adds. */
+/** Adds to a library's files what an import adds. */
 export async function adopt(
   folder: string,
   weft: Omit<WeftFile, 'format' | 'base_precision' | 'metrics'>,
