@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withPlaceholders } from '../../../gpu-node/data/placeholders.ts';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
 import { transposeMatrix } from '../../../gpu-node/graph/weight-file.ts';
@@ -19,139 +20,12 @@ import { train } from '../../../gpu-node/train/loop.ts';
 import { AdamW } from '../../../gpu-node/train/optimizers.ts';
 import { TrainingRunner } from '../../../gpu-node/train/runner.ts';
 import { virtualTokensOf } from '../../../shared/methods/text-room.ts';
-import {
-  BASE_PRECISIONS,
-  type LoraConfig,
-  type PeftConfig,
-  POOLINGS,
-  type Pooling,
-} from '../../../shared/peft-config.ts';
+import { BASE_PRECISIONS, type LoraConfig, type PeftConfig } from '../../../shared/peft-config.ts';
 import type { Tensor } from '../../../shared/safetensors.ts';
 import { evaluateOnce, readAdapter, saveAdapter } from '../../support/adapters.ts';
+import { LORA_CONFIGS, METHOD_CONFIGS } from '../../support/method-configs.ts';
 import { maxDifference, openTinyBert, TINY_BERT, withFolder } from '../../support/tiny-bert.ts';
 import { examplesOf, TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
-
-const LORA: readonly LoraConfig[] = (['mean', 'cls', 'mean', 'cls'] satisfies Pooling[]).map(
-  (pooling, i) => ({
-    type: 'lora',
-    r: [2, 4, 8, 1][i]!,
-    alpha: 8,
-    dropout: 0,
-    use_rslora: i % 2 === 1,
-    use_dora: false,
-    target_modules: [['query', 'value'], ['key', 'output.dense'], 'all-linear' as const, ['pooler.dense']][
-      i
-    ]!,
-    pooling,
-    base_precision: 'fp32',
-  }),
-);
-
-/** What must hold of every method, each in configurations that must be able to share a batch. */
-const CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
-  LoRA: LORA,
-  DoRA: LORA.map((config, i) => ({ ...config, use_dora: i !== 1 })),
-  'LoRA of several ranks': LORA.map((config, i) => ({
-    ...config,
-    use_dora: i === 2,
-    rank_pattern: [
-      { value: 5 },
-      { 'layer.1.output.dense': 3 },
-      { 'attention.output.dense': 2, query: 1 },
-      {},
-    ][i]!,
-    alpha_pattern: [
-      { 'layer.0.attention.self.query': 2 },
-      {},
-      { 'layer.0.output.dense': 3 },
-      { 'pooler.dense': 1 },
-    ][i]!,
-  })),
-  '(IA)³': [
-    { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
-    { target_modules: 'all-linear' as const, feedforward_modules: [] },
-    { target_modules: ['query', 'intermediate.dense'], feedforward_modules: ['query'] },
-    { target_modules: ['query', 'pooler.dense'], feedforward_modules: ['pooler.dense'] },
-  ].map((fields, i) => ({
-    type: 'ia3' as const,
-    ...fields,
-    pooling: POOLINGS[i % 2]!,
-    base_precision: 'fp32' as const,
-  })),
-  'prefix tuning': [
-    { num_virtual_tokens: 3 },
-    { num_virtual_tokens: 9, prefix_projection: true, encoder_hidden_size: 12 },
-    { num_virtual_tokens: 20, dropout: 0.2 },
-    { num_virtual_tokens: 1, prefix_projection: true, encoder_hidden_size: 4, dropout: 0.1 },
-  ].map((fields, i) => ({
-    type: 'prefix_tuning' as const,
-    prefix_projection: false,
-    encoder_hidden_size: 32,
-    dropout: 0,
-    ...fields,
-    pooling: POOLINGS[i % 2]!,
-    base_precision: 'fp32' as const,
-  })),
-  RoAd: [
-    { variant: 'road_1' as const, group_size: 32, target_modules: 'all-linear' as const },
-    { variant: 'road_2' as const, group_size: 8, target_modules: ['query', 'output.dense'] },
-    { variant: 'road_4' as const, group_size: 16, target_modules: ['key', 'intermediate.dense'] },
-    { variant: 'road_2' as const, group_size: 2, target_modules: ['query', 'pooler.dense'] },
-  ].map((fields, i) => ({
-    type: 'road' as const,
-    ...fields,
-    pooling: POOLINGS[i % 2]!,
-    base_precision: 'fp32' as const,
-  })),
-  BitFit: (['all', 'query_and_intermediate'] as const).flatMap((biases) =>
-    POOLINGS.map((pooling) => ({
-      type: 'bitfit' as const,
-      biases,
-      pooling,
-      base_precision: 'fp32' as const,
-    })),
-  ),
-  bottleneck: (
-    [
-      ['pfeiffer', 'relu', 3, 1],
-      ['pfeiffer', 'gelu', 16, 0.5],
-      ['houlsby', 'swish', 8, 1],
-      ['houlsby', 'tanh', 1, 2],
-      ['parallel', 'relu', 16, 4],
-      ['parallel', 'swish', 5, 1],
-    ] as const
-  ).map(([placement, activation, width, scaling], i) => ({
-    type: 'bottleneck' as const,
-    placement,
-    activation,
-    width,
-    scaling,
-    pooling: POOLINGS[i % 2]!,
-    base_precision: 'fp32' as const,
-  })),
-  'prompt tuning': [
-    { num_virtual_tokens: 3, init: 'random' as const },
-    { num_virtual_tokens: 11, init: 'vocabulary' as const },
-    { num_virtual_tokens: 5, init: { text: 'the quick brown fox' } },
-    { num_virtual_tokens: 1, init: 'random' as const },
-  ].map((fields, i) => ({
-    type: 'prompt_tuning' as const,
-    ...fields,
-    pooling: POOLINGS[i % 2]!,
-    base_precision: 'fp32' as const,
-  })),
-  'P-tuning': [
-    { num_virtual_tokens: 4, encoder: 'mlp' as const, encoder_hidden_size: 16, encoder_num_layers: 2 },
-    { num_virtual_tokens: 9, encoder: 'lstm' as const, encoder_hidden_size: 8, encoder_num_layers: 2 },
-    { num_virtual_tokens: 1, encoder: 'lstm' as const, encoder_hidden_size: 3, encoder_num_layers: 1 },
-  ].map((fields, i) => ({
-    type: 'p_tuning' as const,
-    ...fields,
-    encoder_dropout: 0,
-    pooling: POOLINGS[i % 2]!,
-    base_precision: 'fp32' as const,
-  })),
-};
 
 /** Those whose adapters change the base model from their first step on. */
 const START_ELSEWHERE = new Set(['prefix tuning', 'prompt tuning', 'P-tuning']);
@@ -195,7 +69,7 @@ function open(base: BaseModel): Promise<Forward> {
   return Forward.create({ base, plan, slots: 64, device: 'cpu', threads: 1 });
 }
 
-describe.each(Object.entries(CONFIGS))('%s adapters', (method, configs) => {
+describe.each(Object.entries(METHOD_CONFIGS))('%s adapters', (method, configs) => {
   it.skipIf(START_ELSEWHERE.has(method))('start at the base model', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
@@ -269,7 +143,7 @@ describe('a batch that mixes adapters of all methods', () => {
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
       const forward = await open(base);
-      const configs = Object.values(CONFIGS).flat();
+      const configs = Object.values(METHOD_CONFIGS).flat();
       const names: (string | null)[] = [null];
       for (const [i, config] of configs.entries()) {
         const task = { base, config, labels: 2 + i };
@@ -283,7 +157,7 @@ describe('a batch that mixes adapters of all methods', () => {
         4,
       );
       const rows = order.map((adapter, i) => {
-        const config = adapter === null ? LORA[0]! : configs[Number(adapter.split(' ')[1])]!;
+        const config = adapter === null ? LORA_CONFIGS[0]! : configs[Number(adapter.split(' ')[1])]!;
         return { ...idsFor(config, texts[i]!), adapter };
       });
       const before = forward.runs;
@@ -302,10 +176,10 @@ describe('a session of every part', () => {
   it('gives a row that has none of them what a session of none gives', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
-      const [config] = LORA;
+      const [config] = LORA_CONFIGS;
       const task = { base, config: config!, labels: 3 };
       const { head } = await throughFiles(task, await tensorsOf(task, 6, true), folder);
-      const prefix = { base, config: CONFIGS['prefix tuning']![2]!, labels: 3 };
+      const prefix = { base, config: METHOD_CONFIGS['prefix tuning']![2]!, labels: 3 };
       const beside = await throughFiles(prefix, await tensorsOf(prefix, 7, true), folder);
       const texts = textsOf([9, 4, 40], 8);
       const runOn = async (forward: Forward, others: readonly string[]) => {
@@ -326,49 +200,89 @@ describe('a session of every part', () => {
     }));
 });
 
-describe('a DoRA adapter', () => {
-  it.each(BASE_PRECISIONS)(
-    'learns on a base held in %s, and serves there what training evaluated',
-    (precision) =>
-      withFolder(async (folder) => {
-        const source = { id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder: folder };
-        const base = await openBaseModel(source, precision);
-        const config: LoraConfig = { ...LORA[2]!, dropout: 0.1, use_dora: true, base_precision: precision };
-        const task = { base, config, labels: 2 };
-        const runner = await TrainingRunner.create(task, { seed: 1, device: 'cpu', threads: 1 });
-        const optimizer = new AdamW(runner.parameters, { weightDecay: 0 });
-        const batch = toyExamples(16, 1);
-        const losses: number[] = [];
-        for (let step = 0; step < 12; step++) {
-          const { loss, gradients } = await runner.step(batch);
-          losses.push(loss);
-          optimizer.step(gradients, 1e-2);
-        }
-        await runner.release();
-        expect(losses.at(-1)!).toBeLessThan(0.9 * losses[0]!);
+/** A few steps of training, and what they come to. */
+async function trainedSteps(task: TrainingTask): Promise<{ tensors: Tensors; losses: number[] }> {
+  const runner = await TrainingRunner.create(task, { seed: 1, device: 'cpu', threads: 1 });
+  const optimizer = new AdamW(runner.parameters, { weightDecay: 0 });
+  const batch = toyExamples(16, 1).map((text) => ({ ...text, ...idsFor(task.config, text) }));
+  const losses: number[] = [];
+  for (let step = 0; step < 12; step++) {
+    const { loss, gradients } = await runner.step(batch);
+    losses.push(loss);
+    optimizer.step(gradients, 1e-2);
+  }
+  await runner.release();
+  const tensors = new Map(runner.parameters.map(({ name, shape, data }) => [name, { shape, data }]));
+  return { tensors, losses };
+}
 
-        const tensors = new Map(runner.parameters.map(({ name, shape, data }) => [name, { shape, data }]));
-        const texts = textsOf([9, 4, 12], 5);
-        const forward = await open(base);
-        forward.load('adapter', await throughFiles(task, tensors, folder), config.pooling);
-        const logits = await forward.run(texts.map((text) => ({ ...text, adapter: 'adapter' })));
-        await forward.release();
-        const expected = await evaluateOnce(task, tensors, padToLongest(texts));
-        expect(
-          maxDifference(
-            logits.flatMap((row) => [...row]),
-            expected,
-          ),
-        ).toBeLessThan(1e-5);
-      }),
+const ROUNDED = BASE_PRECISIONS.filter((precision) => precision !== 'fp32');
+
+describe.each(ROUNDED)('on a base model held in %s', (precision) => {
+  const methods = Object.entries(METHOD_CONFIGS).map(([name, configs]) => {
+    const config = configs[2] ?? configs[0]!;
+    const dropout = 'dropout' in config && { dropout: 0.1 };
+    return [name, { ...config, ...dropout, base_precision: precision } as PeftConfig] as const;
+  });
+  let folder: string;
+  let base: BaseModel;
+  let forward: Forward;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'weft-conformance-'));
+    const source = { id: 'tiny-bert', folder: TINY_BERT, sha256: '0'.repeat(64), weightsFolder: folder };
+    base = await openBaseModel(source, precision);
+    forward = await open(base);
+  });
+  afterAll(async () => {
+    await forward.release();
+    await rm(folder, { recursive: true });
+  });
+
+  it.each(methods)('%s adapters learn, and serve what training evaluated', (name, config) =>
+    withFolder(async (files) => {
+      const task = { base, config, labels: 2 };
+      const { tensors, losses } = await trainedSteps(task);
+      expect(losses.at(-1)!).toBeLessThan(0.9 * losses[0]!);
+      forward.load(name, await throughFiles(task, tensors, files), config.pooling);
+      const texts = textsOf([9, 4, 12], 5).map((text) => idsFor(config, text));
+      const logits = await forward.run(texts.map((text) => ({ ...text, adapter: name })));
+      const expected = await evaluateOnce(task, tensors, padToLongest(texts));
+      expect(
+        maxDifference(
+          logits.flatMap((row) => [...row]),
+          expected,
+        ),
+      ).toBeLessThan(1e-5);
+    }),
   );
 
+  it('a batch that mixes them all gives a row what it gets alone', async () => {
+    const texts = textsOf([9, 30, 4, 12, 3, 17], 6);
+    const rows = methods.map(([adapter, config], i) => ({
+      ...idsFor(config, texts[i % texts.length]!),
+      adapter,
+    }));
+    const together = await forward.run(rows);
+    for (const [i, row] of rows.entries()) {
+      const [alone] = await forward.run([row]);
+      expect(maxDifference(together[i]!, alone!), row.adapter).toBeLessThan(1e-5);
+    }
+  });
+});
+
+describe('a DoRA adapter', () => {
   it('answers with the bias alone where the weights that it changes have come to 0', () =>
     withFolder(async (folder) => {
       const base = await openTinyBert(folder);
       const [layer] = base.architecture.linears('mean');
       const r = layer!.inFeatures;
-      const config: LoraConfig = { ...LORA[0]!, r, alpha: r, use_dora: true, target_modules: [layer!.name] };
+      const config: LoraConfig = {
+        ...LORA_CONFIGS[0]!,
+        r,
+        alpha: r,
+        use_dora: true,
+        target_modules: [layer!.name],
+      };
       const task = { base, config, labels: 2 };
       const tensors = await tensorsOf(task, 30, false);
       const graph = new Graph('weights');

@@ -26,9 +26,26 @@ const METHODS: PeftConfig[] = [
     target_modules: ['key', 'value', 'intermediate.dense'],
     feedforward_modules: ['intermediate.dense'],
   },
+  { ...common, type: 'bitfit', biases: 'all' },
+  {
+    ...common,
+    type: 'bottleneck',
+    placement: 'pfeiffer',
+    width: 3,
+    activation: 'relu',
+    scaling: 1,
+  },
+  {
+    ...common,
+    type: 'prefix_tuning',
+    num_virtual_tokens: 5,
+    prefix_projection: false,
+    encoder_hidden_size: 8,
+    dropout: 0,
+  },
 ];
 /** Requests after which an advice that there is reason for has been given, many times over. */
-const MANY = 60;
+const MANY = 40;
 
 interface Text {
   bundle: string;
@@ -60,8 +77,8 @@ async function adapters({ base, shelf }: TinyNode): Promise<string[]> {
 /** Texts of different lengths for each adapter, near enough to share a run, in an order of no pattern. */
 function textsFor(bundles: readonly string[]): Text[] {
   const rows = bundles.flatMap((bundle, i) => [
-    { bundle, text: 'a '.repeat(1 + i) },
-    { bundle, text: 'a '.repeat(bundles.length - i) },
+    { bundle, text: 'a '.repeat(1 + (i % 3)) },
+    { bundle, text: 'a '.repeat(3 - (i % 3)) },
   ]);
   return rows.map((_, i) => rows[(i * 5 + 3) % rows.length]!);
 }
