@@ -35,7 +35,7 @@ function mostTelling(issue: Issue, allowAuto = false): Issue {
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) {
     return allowAuto ? { ...issue, message: `${issue.message}, or "auto"` } : issue;
   }
-  const ofNone = noMember(issue.errors);
+  const ofNone = noMember(issue.errors) ?? noValue(issue.errors);
   if (ofNone) return { ...ofNone, path: [...issue.path, ...ofNone.path] };
   const ofItsType = issue.errors.filter((issues) => !isMismatch(issues, 'invalid_value', 'invalid_type'));
   const members = issue.errors.filter((issues) => !isMismatch(issues, 'invalid_value'));
@@ -57,6 +57,36 @@ function noMember(members: readonly (readonly Issue[])[]): Issue | undefined {
   const values = [...new Set(atField.flatMap((each) => (each?.code === 'invalid_value' ? each.values : [])))];
   const message = `expected one of ${values.map((value) => JSON.stringify(value)).join(', ')}`;
   return { ...first, values, message };
+}
+
+/**
+ * The complaint about a value that is none of the possible ones and of no possible type, with all of them; undefined where no more than one
+ * value is possible.
+ */
+function noValue(members: readonly (readonly Issue[])[]): Issue | undefined {
+  const each = withoutUnions(members);
+  if (!each.every((issues) => isMismatch(issues, 'invalid_value', 'invalid_type'))) return undefined;
+  const issues = each.flat();
+  const values = new Set(issues.flatMap((issue) => (issue.code === 'invalid_value' ? issue.values : [])));
+  const types = new Set(issues.flatMap((issue) => (issue.code === 'invalid_type' ? [issue.expected] : [])));
+  if (values.size < 2) return undefined;
+  const possible = [...[...values].map((value) => JSON.stringify(value)), ...types];
+  return {
+    code: 'invalid_value',
+    path: [],
+    values: [...values],
+    message: `expected one of ${possible.join(', ')}`,
+  };
+}
+
+/** The members of a union, with those of a member that is a union itself in its place. */
+function withoutUnions(members: readonly (readonly Issue[])[]): (readonly Issue[])[] {
+  return members.flatMap((issues) => {
+    const [issue] = issues;
+    return issue?.code === 'invalid_union' && isMismatch(issues, 'invalid_union')
+      ? withoutUnions(issue.errors)
+      : [issues];
+  });
 }
 
 /** True if a union's member complains only that the whole value is another one, or of another type. */

@@ -76,6 +76,24 @@ describe('invalidRequest', () => {
     });
   });
 
+  it('names the values that there are beside one that there is not', () => {
+    const said = (method: object) => complaint(createAdapter, { ...given, method });
+    expect(said({ type: 'bottleneck', placement: 'between' })).toEqual({
+      param: 'method.placement',
+      message: 'method.placement: expected one of "auto", "pfeiffer", "houlsby", "parallel"',
+    });
+    expect(said({ type: 'prompt_tuning', init: 'zeros' })).toEqual({
+      param: 'method.init',
+      message: 'method.init: expected one of "auto", "random", "vocabulary", object',
+    });
+    expect(said({ type: 'lora', target_modules: 'all' }).message).toBe(
+      'method.target_modules: expected one of "auto", "all-linear", array',
+    );
+    expect(said({ type: 'lora', pooling: 3 }).message).toBe(
+      'method.pooling: expected one of "auto", "mean", "cls"',
+    );
+  });
+
   it('chooses the form of a classification that was meant', () => {
     expect(complaint(classifyRequest, { model: 'a', input: ['x', ''] }).param).toBe('input.1');
     expect(complaint(classifyRequest, { model: 'a', input: [] }).param).toBe('input');
