@@ -1,3 +1,6 @@
+import { withPlaceholders } from '../../gpu-node/data/placeholders.ts';
+import { placeholdersOf } from '../../gpu-node/methods/index.ts';
+import { virtualTokensOf } from '../../shared/methods/text-room.ts';
 import { type LoraConfig, type PeftConfig, POOLINGS, type Pooling } from '../../shared/peft-config.ts';
 
 export const LORA_CONFIGS: readonly LoraConfig[] = (['mean', 'cls', 'mean', 'cls'] satisfies Pooling[]).map(
@@ -121,3 +124,8 @@ export const METHOD_CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
     base_precision: 'fp32' as const,
   })),
 };
+
+/** The ids of a text as a node and training make them for an adapter of a method. */
+export function idsFor(config: PeftConfig, { ids }: { ids: Int32Array }): { ids: Int32Array } {
+  return { ids: withPlaceholders(placeholdersOf(config, virtualTokensOf(config)), ids) };
+}

@@ -2,10 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { withPlaceholders } from '../../../gpu-node/data/placeholders.ts';
 import { Graph } from '../../../gpu-node/graph/builder.ts';
 import { transposeMatrix } from '../../../gpu-node/graph/weight-file.ts';
-import { placeholdersOf } from '../../../gpu-node/methods/index.ts';
 import { padToLongest } from '../../../gpu-node/models/inputs.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { openBaseModel } from '../../../gpu-node/models/open-base-model.ts';
@@ -19,21 +17,15 @@ import { initialParameters } from '../../../gpu-node/train/initial-parameters.ts
 import { train } from '../../../gpu-node/train/loop.ts';
 import { AdamW } from '../../../gpu-node/train/optimizers.ts';
 import { TrainingRunner } from '../../../gpu-node/train/runner.ts';
-import { virtualTokensOf } from '../../../shared/methods/text-room.ts';
 import { BASE_PRECISIONS, type LoraConfig, type PeftConfig } from '../../../shared/peft-config.ts';
 import type { Tensor } from '../../../shared/safetensors.ts';
 import { evaluateOnce, readAdapter, saveAdapter } from '../../support/adapters.ts';
-import { LORA_CONFIGS, METHOD_CONFIGS } from '../../support/method-configs.ts';
+import { idsFor, LORA_CONFIGS, METHOD_CONFIGS } from '../../support/method-configs.ts';
 import { maxDifference, openTinyBert, TINY_BERT, withFolder } from '../../support/tiny-bert.ts';
 import { examplesOf, TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
 
 /** Those whose adapters change the base model from their first step on. */
 const START_ELSEWHERE = new Set(['prefix tuning', 'prompt tuning', 'P-tuning']);
-
-/** The ids of a text as a node and training make them for an adapter of a method. */
-function idsFor(config: PeftConfig, { ids }: { ids: Int32Array }): { ids: Int32Array } {
-  return { ids: withPlaceholders(placeholdersOf(config, virtualTokensOf(config)), ids) };
-}
 
 /** Texts of random tokens, of these lengths. */
 function textsOf(lengths: readonly number[], seed: number): { ids: Int32Array }[] {
