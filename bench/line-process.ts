@@ -62,6 +62,7 @@ export class LineProcess<Ready = unknown> {
 
 async function nextOf<T>(lines: AsyncIterator<string>, command: string): Promise<T> {
   const { value, done } = await lines.next();
-  if (done) throw new Error(`${command} ended; WEFT_PYTHON must have torch, transformers and peft`);
+  if (done)
+    throw new Error(`${command} ended; a peer's Python must have torch, transformers and its library`);
   return JSON.parse(value) as T;
 }

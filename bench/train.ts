@@ -1,7 +1,7 @@
 /**
  * Trains with Weft and with HF PEFT on torch in turn, so that all meet the same machine: the same base model, first
  * weights, optimizer and texts, each side in a process of its own. HF PEFT runs as its users run it (`model.train()`
- * turns on the base model's own dropout), in fp32 and under bf16 autocast; the faster of the two is its best.
+ * turns on the base model's own dropout), in fp32, and under bf16 autocast where a few steps show that to be faster.
  *
  *     WEFT_PYTHON=.venv/bin/python node bench/train.ts [--data FOLDER] [--epoch] [--base ID|FOLDER] [--precision fp32]
  *                                       [--steps 15] [--rows 32] [--length 64] [--threads 2] [--r 8] [--slice 8]
@@ -24,9 +24,11 @@ import type { TrainingExample } from '../gpu-node/train/parts.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
 import { numberOptions } from '../scripts/number-options.ts';
+import { basePrecision } from '../shared/peft-config.ts';
 import { batchesOfTexts, randomBatches, shuffledBatches, tokenizedTexts } from './batches.ts';
+import { fastestPrecision } from './fastest.ts';
 import { median, quartiles, sum } from './statistics.ts';
-import { type Step, TrainerProcess } from './trainer-process.ts';
+import { type Step, TrainerProcess, type TrainerSetup } from './trainer-process.ts';
 
 /** Uncounted steps at the start of each side, which allocate. */
 const WARMUP = 3;
@@ -73,25 +75,39 @@ const located = await locateBaseModel(values.base, { home, log: createLog(proces
 const source = { ...located, weightsFolder: `${home}/weights` };
 const work = await (epoch ? epochWork() : fixedWork());
 
-const setup = {
+const config = {
+  type: 'lora' as const,
+  target_modules: ['query', 'value'],
+  r,
+  alpha: 2 * r,
+  dropout: epoch ? 0.1 : 0,
+  use_rslora: false,
+  use_dora: false,
+  pooling: 'mean' as const,
+  base_precision: basePrecision.parse(precision),
+};
+const setup: TrainerSetup = {
   base: source,
+  config,
   threads,
   labels: work.labels,
-  r,
   learningRate: 5e-4,
   clip: 1,
-  adapterDropout: 0,
   baseDropout: true,
 };
-const ours = { ...setup, precision, adapterDropout: epoch ? 0.1 : 0 };
-const weft = await start(`weft ${precision}`, 'weft', ours, work.ours);
-const peft = { ...setup, parameters: weft.trainer.parameters! };
-const peers = [
-  await start('hf peft fp32', 'peft', { ...peft, precision: 'fp32' }, work.theirs),
-  await start('hf peft bf16', 'peft', { ...peft, precision: 'bf16' }, work.theirs),
-];
-const same = { ...peft, precision: 'fp32', baseDropout: false };
-if (!epoch) peers.push(await start('hf peft fp32, no dropout', 'peft', same, work.theirs));
+const weft = await start(`weft ${precision}`, 'weft', setup, work.ours);
+const peft: TrainerSetup = { ...setup, precision: 'fp32', parameters: weft.trainer.parameters! };
+const peers = [await start('hf peft fp32', 'torch', peft, work.theirs)];
+const fastest = await fastestPrecision('hf peft', ['fp32', 'bf16'], async (each) => {
+  const trainer = await TrainerProcess.start('torch', values.python, { ...peft, precision: each });
+  const run = async () => (await trainer.step(work.theirs[0]!)).ms;
+  return { run, stop: () => trainer.stop() };
+});
+if (fastest !== 'fp32') {
+  peers.push(await start(`hf peft ${fastest}`, 'torch', { ...peft, precision: fastest }, work.theirs));
+}
+const same = { ...peft, baseDropout: false };
+if (!epoch) peers.push(await start('hf peft fp32, no dropout', 'torch', same, work.theirs));
 const sides = [weft, ...peers];
 
 console.log(
@@ -141,8 +157,8 @@ async function epochWork() {
 
 async function start(
   name: string,
-  kind: 'weft' | 'peft',
-  options: Parameters<typeof TrainerProcess.start>[2],
+  kind: 'weft' | 'torch',
+  options: TrainerSetup,
   batches: readonly TrainingExample[][],
 ): Promise<Side> {
   const trainer = await TrainerProcess.start(kind, values.python, options);

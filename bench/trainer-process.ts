@@ -1,19 +1,21 @@
 import { join } from 'node:path';
 import type { BaseModelSource } from '../gpu-node/models/open-base-model.ts';
 import type { TrainingExample } from '../gpu-node/train/parts.ts';
+import type { PeftConfig } from '../shared/peft-config.ts';
 import { LineProcess } from './line-process.ts';
+
+export type PeerPrecision = 'fp32' | 'bf16';
 
 export interface TrainerSetup {
   readonly base: BaseModelSource;
-  /** Weft: the frozen base model's, as `base_precision`; HF PEFT: `fp32`, or `bf16` for autocast. */
-  readonly precision: string;
+  /** What is trained. Only Weft heeds its dropout and its `base_precision`. */
+  readonly config: PeftConfig;
+  /** Of a peer: `fp32`, or `bf16` for autocast. */
+  readonly precision?: PeerPrecision;
   readonly threads: number;
   readonly labels: number;
-  readonly r: number;
   readonly learningRate: number;
   readonly clip: number;
-  /** Probability that an element of an adapter's input is zeroed. */
-  readonly adapterDropout: number;
   /** True if the base model's own dropout is on, as its config.json and `model.train()` have it. Weft has none. */
   readonly baseDropout: boolean;
   /** First values of the trained tensors, by name in transformers' classification model. Weft draws and reports them. */
@@ -22,7 +24,7 @@ export interface TrainerSetup {
 
 export interface Step {
   readonly loss: number;
-  /** Milliseconds from a batch to updated weights, measured in the trainer; HF PEFT's batch is padded before. */
+  /** Milliseconds from a batch to updated weights, measured in the trainer; a peer's batch is padded before. */
   readonly ms: number;
   /** Processor time of all threads, in milliseconds. */
   readonly cpuMs: number;
@@ -33,10 +35,13 @@ interface Ready {
   readonly parameters?: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Command lines of Weft and of HF PEFT. Both speak one protocol of one JSON line each way: a setup, then a batch for each step. */
+/**
+ * Command lines of Weft and of the libraries on torch, HF PEFT's or AdapterHub's as the Python has it. All speak one protocol of one JSON line
+ * each way: a setup, then a batch for each step.
+ */
 const COMMANDS = {
   weft: () => [process.execPath, join(import.meta.dirname, 'weft-trainer.ts')],
-  peft: (python: string) => [python, join(import.meta.dirname, 'peers/peft_trainer.py')],
+  torch: (python: string) => [python, join(import.meta.dirname, 'peers/torch_trainer.py')],
 } satisfies Record<string, (python: string) => string[]>;
 
 /** A trainer that makes one step when told to, and idles otherwise. */

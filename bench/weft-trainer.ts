@@ -1,37 +1,22 @@
-/** Weft's side of bench/train.ts: reads a setup line, then a batch a line; answers each with time and loss. */
+/** Weft's side of the benchmarks of training: reads a setup line, then a batch a line; answers each with time and loss. */
 import { createInterface } from 'node:readline';
+import { withPlaceholders } from '../gpu-node/data/placeholders.ts';
+import { placeholdersOf } from '../gpu-node/methods/index.ts';
 import { openBaseModel } from '../gpu-node/models/open-base-model.ts';
 import { RUNTIME_VERSION } from '../gpu-node/runtime/session.ts';
 import { AdamW, clipGradients } from '../gpu-node/train/optimizers.ts';
 import type { TrainingExample } from '../gpu-node/train/parts.ts';
 import { TrainingRunner } from '../gpu-node/train/runner.ts';
-import { basePrecision } from '../shared/peft-config.ts';
+import { virtualTokensOf } from '../shared/methods/text-room.ts';
 import type { Step, TrainerSetup } from './trainer-process.ts';
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const setup = JSON.parse((await lines.next()).value ?? '') as TrainerSetup;
-const precision = basePrecision.parse(setup.precision);
-const { r, labels, threads, learningRate, clip } = setup;
+const { config, labels, threads, learningRate, clip } = setup;
+const placeholders = placeholdersOf(config, virtualTokensOf(config));
 
-const base = await openBaseModel(setup.base, precision);
-const runner = await TrainingRunner.create(
-  {
-    base,
-    config: {
-      type: 'lora',
-      target_modules: ['query', 'value'],
-      r,
-      alpha: 2 * r,
-      dropout: setup.adapterDropout,
-      use_rslora: false,
-      use_dora: false,
-      pooling: 'mean',
-      base_precision: precision,
-    },
-    labels,
-  },
-  { seed: 1, device: 'cpu', threads },
-);
+const base = await openBaseModel(setup.base, config.base_precision);
+const runner = await TrainingRunner.create({ base, config, labels }, { seed: 1, device: 'cpu', threads });
 const optimizer = new AdamW(runner.parameters, { weightDecay: 0.01 });
 answer({
   versions: `node ${process.version}, onnxruntime ${RUNTIME_VERSION}`,
@@ -43,7 +28,11 @@ for await (const line of { [Symbol.asyncIterator]: () => lines }) {
 answer({ peakMiB: process.resourceUsage().maxRSS / 1024 });
 await runner.release();
 
-async function step(batch: readonly TrainingExample[]): Promise<Step> {
+async function step(texts: readonly TrainingExample[]): Promise<Step> {
+  const batch = texts.map(({ ids, label }) => ({
+    ids: withPlaceholders(placeholders, Int32Array.from(ids)),
+    label,
+  }));
   const cpu = process.cpuUsage();
   const start = performance.now();
   const { loss, gradients } = await runner.step(batch);

@@ -1,5 +1,6 @@
 /** Figures on batches alone, without a server: from token ids to logits. */
 import { loadTokenizer } from '../../gpu-node/data/tokenizer.ts';
+import { fastestPrecision } from '../fastest.ts';
 import { installTransformersJs } from '../peers/install.ts';
 import { median, quartiles } from '../statistics.ts';
 import type { AdapterShape, WrittenAdapter } from './adapters.ts';
@@ -10,14 +11,41 @@ import type { Measured } from './figure.ts';
 /** Uncounted runs at the start of each side: they allocate, and the first loads every adapter. */
 const WARMUP = 3;
 
-/** Runs 32 rows on 32 adapters, of texts cut at `length` tokens; measures Weft's speed as a multiple of HF PEFT's best. */
+/** Runs 32 rows on 32 adapters, of texts cut at `length` tokens; measures Weft's speed as a multiple of HF PEFT's, each in its fastest precision. */
 export async function againstPeft(bench: Bench, length: number): Promise<Measured> {
   const setup = setupFor(bench, await freshAdapters(bench, 32));
-  const ours = await startAll(bench, 'weft', setup, ['fp32', 'int8']);
-  const peers = await startAll(bench, 'peft', setup, ['fp32', 'autocast', 'bf16']);
+  const [ours] = await startAll(bench, 'weft', setup, [await fastestOf(bench, 'weft', setup, length)]);
+  const [peer] = await startAll(bench, 'peft', setup, [await fastestOf(bench, 'peft', setup, length)]);
   const batches = await batchesOfTexts(bench, { rows: 32, length, adapters: 32 });
-  const difference = await takeTurns([...ours, ...peers], batches, [ours[0]!, peers[0]!]);
-  return compared(ours, peers, `logits in fp32 differ by at most ${difference.toExponential(1)}`);
+  await takeTurns([ours!, peer!], batches);
+  const alike = [
+    ...(await startAll(bench, 'weft', setup, ['fp32'])),
+    ...(await startAll(bench, 'peft', setup, ['fp32'])),
+  ];
+  const difference = await takeTurns(alike, batches.slice(0, 1), alike);
+  return compared([ours!], [peer!], `logits in fp32 differ by at most ${difference.toExponential(1)}`);
+}
+
+/** Precisions that a side has. */
+const PRECISIONS = {
+  weft: ['fp32', 'int8'],
+  peft: ['fp32', 'autocast', 'bf16'],
+  'transformers.js': ['fp32', 'q8'],
+} as const;
+
+/** The precision in which a side is fastest on batches of 32 rows. */
+export async function fastestOf(
+  bench: Bench,
+  kind: keyof typeof PRECISIONS,
+  setup: Setup,
+  length: number,
+): Promise<string> {
+  const adapters = setup.adapters.length;
+  const [batch] = await batchesOfTexts({ ...bench, rounds: 1 }, { rows: 32, length, adapters });
+  return fastestPrecision(kind, PRECISIONS[kind], async (precision) => {
+    const [side] = await startAll(bench, kind, setup, [precision]);
+    return { run: async () => (await side!.run(batch!)).ms, stop: () => side!.stop() };
+  });
 }
 
 /** Runs the same batch, 64 tokens, and encoder and pooling alone; measures the bare base model's time over Weft's. */
@@ -81,9 +109,12 @@ export async function mixedAgainstFirst(
   };
 }
 
-type Setup = Omit<BatchSetup, 'precision'>;
+export type Setup = Omit<BatchSetup, 'precision'>;
 
-function setupFor({ source: base, threads, peers }: Bench, adapters: readonly WrittenAdapter[]): Setup {
+export function setupFor(
+  { source: base, threads, peers }: Bench,
+  adapters: readonly WrittenAdapter[],
+): Setup {
   return { base, threads, peers, adapters: adapters.map(({ folder }) => folder) };
 }
 

@@ -1,7 +1,9 @@
 /** Figures on requests a second through whole servers, with one text a request. */
 import { Random } from '../../gpu-node/random.ts';
+import { installTransformersJs } from '../peers/install.ts';
 import { median, quartiles } from '../statistics.ts';
 import type { WrittenAdapter } from './adapters.ts';
+import { fastestOf, setupFor } from './batches.ts';
 import { type Bench, freshAdapters } from './bench.ts';
 import { Daemon, LITTLE_MEMORY, type Served } from './daemon.ts';
 import type { Measured } from './figure.ts';
@@ -10,45 +12,42 @@ import { PeerServer } from './peer-server.ts';
 import type { TaskText } from './texts.ts';
 
 const CONNECTIONS = 64;
+/** Tokens at which the texts are cut by which a peer's precision is chosen. */
+const TEXT_TOKENS = 64;
 /** Requests of one side's turn. */
 const TURN = 256;
 /** Uncounted turns at the start, in which sessions are built and adapters loaded. */
 const WARMUP = 1;
 
-/**
- * Sends texts of all tasks, with an adapter each; measures requests a second as a multiple of the PEFT server's. That holds the model in
- * bf16, in which its batches are fastest.
- */
+/** Sends texts of all tasks, with an adapter each; measures requests a second as a multiple of the PEFT server's. */
 export async function againstPeftServer(bench: Bench): Promise<Measured> {
-  return againstServers(bench, 'peft', ['bf16'], bench.texts.tasks);
+  return againstServers(bench, 'peft', bench.texts.tasks);
 }
 
 /** Measures the same on one adapter, against a transformers.js server. */
 export async function againstTransformersJsServer(bench: Bench): Promise<Measured> {
-  return againstServers(bench, 'transformers.js', ['fp32', 'q8'], 1);
+  return againstServers(bench, 'transformers.js', 1);
 }
 
+/** The peer holds its model in the precision in which its batches are fastest. */
 async function againstServers(
   bench: Bench,
   kind: Parameters<typeof PeerServer.start>[0],
-  precisions: readonly string[],
   tasks: number,
 ): Promise<Measured> {
   const adapters = await freshAdapters(bench, tasks, { precision: 'int8' });
+  const model = kind === 'transformers.js' ? await installTransformersJs(bench, adapters[0]!) : undefined;
+  const setup = { ...setupFor(bench, adapters), ...(model && { model }) };
+  const precision = await fastestOf(bench, kind, setup, TEXT_TOKENS);
   await using stack = new AsyncDisposableStack();
   const ours = new Side('weft int8', stack.use(await Daemon.start(bench)));
-  const peers: Side[] = [];
-  const versions = new Set<string>();
-  for (const precision of precisions) {
-    const server = stack.use(await PeerServer.start(kind, precision, bench, adapters));
-    peers.push(new Side(server.name, server));
-    versions.add(server.versions);
-  }
+  const server = stack.use(await PeerServer.start(kind, precision, bench, adapters));
+  const peer = new Side(server.name, server);
   const load = stack.use(await LoadProcess.start());
   const ofTask = ({ task }: TaskText) => adapters[task % adapters.length]!;
   for (let round = 0; round < bench.rounds + WARMUP; round++) {
     const texts = bench.texts.take(TURN);
-    const sides = [ours, ...peers];
+    const sides = [ours, peer];
     for (const side of round % 2 ? sides : sides.toReversed()) {
       await side.turn(
         load,
@@ -57,9 +56,8 @@ async function againstServers(
       );
     }
   }
-  const best = peers.reduce((a, b) => (median(a.rates) >= median(b.rates) ? a : b));
-  const ratios = ours.rates.map((rate, i) => rate / best.rates[i]!);
-  return { value: median(ratios), detail: [...[ours, ...peers].map(String), ...versions] };
+  const ratios = ours.rates.map((rate, i) => rate / peer.rates[i]!);
+  return { value: median(ratios), detail: [String(ours), String(peer), server.versions] };
 }
 
 /**
