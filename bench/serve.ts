@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { RUNTIME_VERSION } from '../gpu-node/runtime/session.ts';
 import { numberOptions } from '../scripts/number-options.ts';
 import { openBench } from './serve/bench.ts';
-import { isMet } from './serve/figure.ts';
+import { verdict } from './serve/figure.ts';
 import { FIGURES } from './serve/figures.ts';
 
 const { values } = parseArgs({
@@ -46,12 +46,7 @@ console.log(
 );
 for (const figure of FIGURES.filter(({ name }) => wanted.includes(name))) {
   const { value, detail } = await figure.measure(bench);
-  const [word, aim] =
-    'atLeast' in figure.aim ? ['at least', figure.aim.atLeast] : ['at most', figure.aim.atMost];
   const unit = figure.unit ? ` ${figure.unit}` : '';
-  const verdict = isMet(figure, value) ? 'met' : 'missed';
-  console.log(
-    `${figure.name.padEnd(24)}${value.toFixed(2)}${unit} (${word} ${aim}${unit}: ${verdict})  ${figure.what}`,
-  );
+  console.log(`${figure.name.padEnd(24)}${value.toFixed(2)}${unit}${verdict(figure, value)}  ${figure.what}`);
   for (const line of detail) console.log(`${' '.repeat(24)}${line}`);
 }

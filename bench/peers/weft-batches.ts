@@ -1,6 +1,7 @@
 /** Weft's side of the batch benchmarks: reads a setup line, then a batch a line; answers each with its time and logits. */
 import { createInterface } from 'node:readline';
-import { planOf } from '../../gpu-node/methods/index.ts';
+import { withPlaceholders } from '../../gpu-node/data/placeholders.ts';
+import { placeholdersOf, planOf } from '../../gpu-node/methods/index.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { RUNTIME_VERSION } from '../../gpu-node/runtime/session.ts';
@@ -13,8 +14,10 @@ import { lanesOf } from '../../gpu-node/serve/lanes.ts';
 import { unionOf } from '../../gpu-node/serve/plans.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { readBundleFiles } from '../../gpu-node/weights/bundle-files.ts';
+import { virtualTokensIn } from '../../shared/methods/text-room.ts';
 import { basePrecision } from '../../shared/peft-config.ts';
 import type { BatchAnswer, BatchRow, BatchSetup } from '../serve/batch-runner.ts';
+import { median } from '../statistics.ts';
 import type { BareHandlers, BareWorkerData } from './bare-worker.ts';
 
 const FORWARD = new URL('../../gpu-node/serve/forward-worker.ts', import.meta.url);
@@ -29,11 +32,19 @@ const precision = basePrecision.parse(setup.precision);
 const lanes = lanesOf('cpu', setup.threads);
 /** Widths of the rows that each adapter gets. */
 const widths: (readonly number[])[] = [];
+/** Placeholders before the ids of each adapter's rows. */
+const placeholders: number[] = [];
+/** How long each adapter took to be loaded. */
+const loads: number[] = [];
 const runs = await (setup.adapters.length > 0 ? mixed() : bare());
-answer({ versions: `node ${process.version}, onnxruntime ${RUNTIME_VERSION}` });
+const versions = `node ${process.version}, onnxruntime ${RUNTIME_VERSION}`;
+answer({ versions, ...(loads.length > 0 && { loadMs: median(loads) }) });
 for await (const line of { [Symbol.asyncIterator]: () => lines }) {
   const rows = (JSON.parse(line) as BatchRow[]).map(
-    ({ ids, adapter }): ForwardRow => ({ ids: Int32Array.from(ids), adapter: String(adapter) }),
+    ({ ids, adapter }): ForwardRow => ({
+      ids: withPlaceholders(placeholders[adapter] ?? 0, Int32Array.from(ids)),
+      adapter: String(adapter),
+    }),
   );
   const start = performance.now();
   const logits = await runAll(rows);
@@ -76,7 +87,12 @@ async function mixed(): Promise<Run[]> {
   const outline = await outlineBaseModel(setup.base);
   const memory = new AdapterMemory(ADAPTER_BYTES);
   const base = adapterBase(setup.base, outline);
-  const files = setup.adapters.map((folder) => readAdapterFiles(readBundleFiles(folder), base, folder));
+  const files = setup.adapters.map((folder) => {
+    const start = performance.now();
+    const read = readAdapterFiles(readBundleFiles(folder), base, folder);
+    loads.push(performance.now() - start);
+    return read;
+  });
   const plans = files.map(({ description }) => planOf(description, outline.architecture, 'mean'));
   const data: ForwardWorkerData = {
     base: setup.base,
@@ -89,10 +105,14 @@ async function mixed(): Promise<Run[]> {
     threads: lanes.threads,
   };
   const workers = startWorkers<ForwardHandlers>(FORWARD, data);
+  await Promise.all(workers.map((worker) => worker.call('ready', null)));
   for (const [i, { description, weights }] of files.entries()) {
+    const start = performance.now();
     const stored = memory.store(weights)!;
     const loaded = { handle: String(i), description, pooling: 'mean' as const, weights: stored };
     [widths[i] = []] = await Promise.all(workers.map((worker) => worker.call('load', loaded)));
+    loads[i]! += performance.now() - start;
+    placeholders[i] = placeholdersOf({ type: description.method }, virtualTokensIn(description));
   }
   return workers.map((worker) => async (rows) => (await worker.call('run', rows)).logits);
 }

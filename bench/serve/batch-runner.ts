@@ -33,16 +33,24 @@ export interface BatchAnswer {
   readonly logits: readonly (readonly number[])[];
 }
 
+interface Ready {
+  readonly versions: string;
+  readonly loadMs?: number;
+}
+
 export class BatchRunner {
   readonly name: string;
   readonly versions: string;
   readonly times: number[] = [];
-  readonly #process: LineProcess<{ versions: string }>;
+  /** Median time that an adapter took to be read, checked and put into the memory of all lanes; of Weft with adapters alone. */
+  readonly loadMs: number | undefined;
+  readonly #process: LineProcess<Ready>;
 
-  private constructor(name: string, process: LineProcess<{ versions: string }>) {
+  private constructor(name: string, process: LineProcess<Ready>) {
     this.name = name;
     this.#process = process;
     this.versions = process.ready.versions;
+    this.loadMs = process.ready.loadMs;
   }
 
   static async start(kind: keyof typeof RUNNERS, python: string, setup: BatchSetup): Promise<BatchRunner> {

@@ -1,8 +1,10 @@
 /** Figures on batches alone, without a server: from token ids to logits. */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { loadTokenizer } from '../../gpu-node/data/tokenizer.ts';
 import { fastestPrecision } from '../fastest.ts';
 import { installTransformersJs } from '../peers/install.ts';
-import { median, quartiles } from '../statistics.ts';
+import { median, quartiles, sum } from '../statistics.ts';
 import type { AdapterShape, WrittenAdapter } from './adapters.ts';
 import { type BatchRow, BatchRunner, type BatchSetup } from './batch-runner.ts';
 import { type Bench, freshAdapters } from './bench.ts';
@@ -56,6 +58,33 @@ export async function againstBareBase(bench: Bench, shape: Partial<AdapterShape>
   const bare = await startAll(bench, 'weft', { ...setup, adapters: [] }, [precision]);
   await takeTurns([...ours, ...bare], await batchesOfTexts(bench, { rows: 32, length: 64, adapters: 32 }));
   return compared(ours, bare);
+}
+
+/**
+ * What each method costs alone: 32 rows on 32 adapters of it in int8, 64 tokens, beside the bare base model; its adapter's bytes, and how long one
+ * takes to be loaded. Measures the bare base model's time over the dearest method's.
+ */
+export async function costOfMethods(bench: Bench, methods: AdapterShape['methods']): Promise<Measured> {
+  const costs: { ratio: number; line: string }[] = [];
+  for (const method of methods) {
+    const adapters = await freshAdapters(bench, 32, { precision: 'int8', methods: [method] });
+    const setup = setupFor(bench, adapters);
+    const [side] = await startAll(bench, 'weft', setup, ['int8']);
+    const [bare] = await startAll(bench, 'weft', { ...setup, adapters: [] }, ['int8']);
+    await takeTurns([side!, bare!], await batchesOfTexts(bench, { rows: 32, length: 64, adapters: 32 }));
+    const ratio = median(side!.times.map((ms, i) => bare!.times[i]! / ms));
+    const name = 'use_dora' in method ? 'dora' : (method.type ?? 'auto');
+    const times = `${show(side!)} beside ${show(bare!)}`;
+    const load = `${side!.loadMs!.toFixed(1)} ms to load`;
+    const bytes = `${(await bytesOf(adapters[0]!.folder)).toLocaleString('en')} bytes`;
+    costs.push({ ratio, line: `${name.padEnd(14)} ${ratio.toFixed(2)}  ${times}, ${bytes}, ${load}` });
+  }
+  return { value: Math.min(...costs.map(({ ratio }) => ratio)), detail: costs.map(({ line }) => line) };
+}
+
+async function bytesOf(folder: string): Promise<number> {
+  const files = await readdir(folder);
+  return sum(await Promise.all(files.map(async (file) => (await stat(join(folder, file))).size)));
 }
 
 /** Runs one adapter in fp32 on rows of one length; measures Weft's speed as a multiple of transformers.js's. */

@@ -3,6 +3,7 @@ import {
   againstBareBase,
   againstPeft,
   againstTransformersJs,
+  costOfMethods,
   distinctAgainstOne,
   mixedAgainstFirst,
 } from './batches.ts';
@@ -23,6 +24,15 @@ const METHODS: AdapterShape['methods'] = [
   { type: 'bitfit' },
   { type: 'bottleneck' },
   { type: 'prefix_tuning' },
+];
+
+/** Each that shares runs with others, as `"auto"` makes it. */
+const EVERY_METHOD: AdapterShape['methods'] = [
+  ...METHODS,
+  { type: 'lora', use_dora: true },
+  { type: 'road' },
+  { type: 'prompt_tuning' },
+  { type: 'p_tuning' },
 ];
 
 /** Every figure, in the order of measurement. */
@@ -80,6 +90,11 @@ export const FIGURES: readonly Figure[] = [
     what: '32 rows on 32 adapters of five methods, times as fast as on LoRA alone',
     aim: { atLeast: 0.9 },
     measure: (bench) => mixedAgainstFirst(bench, METHODS),
+  },
+  {
+    name: 'cost',
+    what: 'rows of one method in int8, times as fast as the bare base model: the dearest method',
+    measure: (bench) => costOfMethods(bench, EVERY_METHOD),
   },
   {
     name: 'transformers-js',
