@@ -28,6 +28,7 @@ export const ia3: PeftMethod<'ia3'> = {
     feedforward_modules: given(request.feedforward_modules, [output]),
   }),
   learningRate: 1e-2,
+  toShrink: { field: 'target_modules', way: 'name fewer target_modules' },
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) => {
     const scalesInput = feedForward(config, architecture);

@@ -27,8 +27,8 @@ export interface PeftMethod<M extends MethodType> {
    * @throws AppError `invalid_request`, at the field, for what the base model has no place for
    */
   modules(config: ConfigOf<M>, architecture: Architecture): readonly string[];
-  /** Which field decides how large its file is, and what to do where that is too large; absent where no file can be. */
-  readonly toShrink?: { readonly field: string; readonly way: string };
+  /** Which field decides how large its file is, and what to do where that is too large. */
+  readonly toShrink: { readonly field: string; readonly way: string };
   /** Everything it trains beside the head. */
   trainables(config: ConfigOf<M>, architecture: Architecture): readonly Trainable[];
   /** The changed places of a training or evaluation graph; `parameters` holds the trainables. */

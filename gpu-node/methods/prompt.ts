@@ -5,6 +5,7 @@ import { VIRTUAL_TOKENS_PLACE, virtualTokenNumbers } from '../parts/virtual-toke
 
 /** The members of methods whose adapters are a prompt, however it was trained. */
 export const servedPrompt = {
+  toShrink: { field: 'num_virtual_tokens', way: 'lower method.num_virtual_tokens' },
   modules: () => [],
   placeholders: true,
   plan: () => ({ virtualTokens: [VIRTUAL_TOKENS_PLACE] }),

@@ -40,6 +40,7 @@ export const road: PeftMethod<'road'> = {
     };
   },
   learningRate: 1e-2,
+  toShrink: { field: 'target_modules', way: 'name fewer target_modules' },
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) =>
     layers(config, architecture).flatMap((layer) => {

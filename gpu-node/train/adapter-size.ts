@@ -1,4 +1,4 @@
-import { LAYOUTS, type LayoutName, MAX_FILE_BYTES } from '../../shared/adapter-format.ts';
+import { LAYOUTS, type LayoutName, MAX_FILE_BYTES, weightsFilesOf } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { MethodType } from '../../shared/methods/index.ts';
 import type { PeftMethod } from '../methods/method.ts';
@@ -7,6 +7,9 @@ import type { PeftMethod } from '../methods/method.ts';
 const HEADER_ENTRY_BYTES = 256;
 
 type Shapes = readonly (readonly number[])[];
+
+/** Where it is the head that is too large. */
+const SMALLER_HEAD = { param: 'base_model', way: 'train fewer labels, or a smaller base model' };
 
 /**
  * Checks before training that an adapter with tensors of these shapes can be stored.
@@ -17,27 +20,20 @@ export function requireStorable(
   shapes: { readonly own: Shapes; readonly head: Shapes },
   toShrink: PeftMethod<MethodType>['toShrink'],
 ): void {
-  const { weights, head } = LAYOUTS[layout];
-  const files =
-    weights === head
-      ? [[weights, [...shapes.own, ...shapes.head]]]
-      : [
-          [weights, shapes.own],
-          [head, shapes.head],
-        ];
-  for (const [file, inIt] of files as [keyof typeof MAX_FILE_BYTES, Shapes][]) {
+  const files = LAYOUTS[layout];
+  for (const file of weightsFilesOf(layout)) {
+    const own = file === files.weights ? bytesOf(shapes.own) : 0;
+    const head = file === files.head ? bytesOf(shapes.head) : 0;
     const most = MAX_FILE_BYTES[file];
-    const bytes = inIt.reduce((sum, shape) => sum + bytesOf(shape), 0);
-    if (bytes <= most) continue;
-    const size = `${Math.ceil(bytes / 2 ** 20)} MiB, at most ${most / 2 ** 20} are stored`;
-    throw new AppError(
-      'invalid_request',
-      `the adapter would have ${size}${toShrink ? `: ${toShrink.way}` : ''}`,
-      toShrink ? { param: `method.${toShrink.field}` } : {},
-    );
+    if (own + head <= most) continue;
+    const size = `${Math.ceil((own + head) / 2 ** 20)} MiB, at most ${most / 2 ** 20} are stored`;
+    const { param, way } =
+      head > own ? SMALLER_HEAD : { param: `method.${toShrink.field}`, way: toShrink.way };
+    throw new AppError('invalid_request', `the adapter would have ${size}: ${way}`, { param });
   }
 }
 
-function bytesOf(shape: readonly number[]): number {
-  return HEADER_ENTRY_BYTES + Float32Array.BYTES_PER_ELEMENT * shape.reduce((a, b) => a * b, 1);
+function bytesOf(shapes: Shapes): number {
+  const numbers = shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return HEADER_ENTRY_BYTES * shapes.length + Float32Array.BYTES_PER_ELEMENT * numbers;
 }

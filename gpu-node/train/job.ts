@@ -204,18 +204,17 @@ function trainedShapes(method: PeftConfig, architecture: Architecture, labels: n
   return [...methodOf(method).trainables(method, architecture), ...head].map(({ shape }) => shape);
 }
 
-/** What a whole model costs is said, and refused where there is not the memory, before anything is spent on it. */
+/** Where there is not the memory a job is refused before anything is spent on it; what a whole model costs is said. */
 function announceCost(
   { method, labels }: ResolvedTraining,
   { architecture }: BaseModelOutline,
   spec: TrainingSpec,
   onEvent: JobHooks['onEvent'],
 ): void {
-  if (!methodOf(method).wholeModel) return;
   const lanes = lanesFor({ architecture, precision: method.base_precision }, spec);
   const cost = modelCost(trainedShapes(method, architecture, labels.length), lanes);
   requireMemory(cost);
-  onEvent(costEvent(cost));
+  if (methodOf(method).wholeModel) onEvent(costEvent(cost));
 }
 
 /** Weights in the order of the labels; a label that is not mentioned weighs 1. */

@@ -6,10 +6,10 @@ const COPIES = 7;
 /** What each lane has of its own: the values that it is handed, and the gradients of a run, their sum, and that as it is sent. */
 const COPIES_PER_LANE = 4;
 
-/** What it takes to train every weight of a model, in bytes. */
+/** What it takes to train some weights, in bytes. */
 export interface ModelCost {
   readonly parameters: number;
-  /** Of the file that comes of it. */
+  /** Of a file that holds them all. */
   readonly file: number;
   /** Memory of the training, without what a run computes of its texts. */
   readonly memory: number;
@@ -29,11 +29,11 @@ export function requireMemory(
   available: number = process.availableMemory(),
 ): void {
   if (memory <= available) return;
-  const message = `training all ${parameters} weights of the base model takes some ${mebibytes(memory)} of memory (weights, gradients, moments, averages), this node has ${mebibytes(available)} free: train a smaller base model, or another method`;
+  const message = `training ${parameters} weights takes some ${mebibytes(memory)} of memory (weights, gradients, moments, averages), this node has ${mebibytes(available)} free: train a smaller base model, or another or a smaller method`;
   throw new AppError('no_capacity', message);
 }
 
-/** Said before the first step. */
+/** What a whole model costs, said before the first step. */
 export function costEvent({ parameters, file, memory }: ModelCost): TrainingEvent {
   return {
     level: 'info',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type JobHooks, runJob } from '../../../gpu-node/train/job.ts';
 import type { TrainingEvent, TrainingSpec } from '../../../gpu-node/train/protocol.ts';
 import { readAdapterFiles } from '../../../gpu-node/weights/adapter-file.ts';
@@ -11,6 +11,7 @@ import type { Example } from '../../../shared/api/rows.ts';
 import { MAX_LABELS } from '../../../shared/api/rows.ts';
 import { areTooLong } from '../../../shared/label-limits.ts';
 import { packedMetrics, packMetrics, unpackMetrics } from '../../../shared/packed-metrics.ts';
+import { hyperparametersRequest, peftRequest } from '../../../shared/peft-config.ts';
 import { withFolder } from '../../support/tiny-bert.ts';
 import { toyTexts, writeTrainingSpec } from '../../support/toy-task.ts';
 
@@ -209,6 +210,24 @@ describe('a training job', () => {
     ],
   ])('refuses %s', async (_, job, message) => {
     await expect(run(job)).rejects.toThrow(message);
+  });
+
+  it('refuses a network that the prompt is trained through, where a node lacks the memory for it', async () => {
+    const memory = vi.spyOn(process, 'availableMemory').mockReturnValue(1024 * 1024);
+    const pTuning = (encoder_hidden_size: number): Job => ({
+      changes: () => ({
+        method: peftRequest.parse({ type: 'p_tuning', encoder_hidden_size }),
+        hyperparameters: hyperparametersRequest.parse({ epochs: 1 }),
+      }),
+    });
+    await expect(run(pTuning(1024))).rejects.toMatchObject({
+      code: 'no_capacity',
+      message: expect.stringMatching(
+        /^training 1116\d{3} weights takes some \d+ MiB of memory .* 1 MiB free/,
+      ),
+    });
+    await expect(run(pTuning(8))).resolves.toBeDefined();
+    memory.mockRestore();
   });
 
   it('stops where it is told to before it trains', async () => {
