@@ -161,6 +161,7 @@ export function viewAdapter({ adapter, job, abridged }: AdapterRow): Adapter {
     labels: adapter.labels ?? job?.resolved?.labels ?? null,
     metrics: adapter.metrics && { validation: unpackMetrics(adapter.metrics.validation) },
     size_bytes: weights?.reduce((sum, { bytes }) => sum + bytes, 0) ?? null,
+    trained_parameters: job?.resolved?.trained_parameters ?? null,
     // The file that a method's tensors are in is the first by name.
     sha256: weights?.sort((a, b) => (a.name < b.name ? -1 : 1))[0]?.sha256 ?? null,
     files: adapter.manifest?.toSorted((a, b) => (a.name < b.name ? -1 : 1)) ?? null,

@@ -14,7 +14,7 @@ export type JobRow = typeof jobs.$inferSelect;
 export const listedJobs = {
   ...getTableColumns(jobs),
   hyperparameters: unlessLong(jobs.hyperparameters, sql`'{}'`),
-  resolved: unlessLong(jobs.resolved, sql`json_object('method', json(${jobs.resolved} -> '$.method'))`),
+  resolved: unlessLong(jobs.resolved, sql`json_remove(${jobs.resolved}, '$.hyperparameters', '$.labels')`),
 };
 
 /** Finds a tenant's job. */

@@ -196,7 +196,12 @@ function resolve(
     method,
     hyperparameters: resolveHyperparameters(spec.hyperparameters, method, facts),
     labels: [...labels],
+    trained_parameters: numbersIn(trainedShapes(method, architecture, labels.length)),
   };
+}
+
+function numbersIn(shapes: readonly (readonly number[])[]): number {
+  return shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0);
 }
 
 function trainedShapes(method: PeftConfig, architecture: Architecture, labels: number) {

@@ -65,6 +65,8 @@ export const adapter = z.object({
   labels: z.array(label).nullable(),
   metrics: z.object({ validation: validationMetrics }).nullable(),
   size_bytes: z.int().nullable(),
+  /** How many numbers are trained, the classifier's among them; null until an attempt has begun, and of an import. */
+  trained_parameters: z.int().nullable(),
   sha256: sha256Hex.nullable(),
   /** What it consists of, by name; null until it is ready. */
   files: z.array(manifestEntry).nullable(),

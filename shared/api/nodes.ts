@@ -90,6 +90,8 @@ export const resolvedTraining = z.strictObject({
   method: peftConfig,
   hyperparameters,
   labels: z.array(label).min(2).max(MAX_LABELS),
+  /** How many numbers are trained, the head's among them; what was told before nodes said it lacks this. */
+  trained_parameters: z.int().positive().optional(),
 });
 export type ResolvedTraining = z.infer<typeof resolvedTraining>;
 

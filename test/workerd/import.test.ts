@@ -123,6 +123,7 @@ describe('POST /v1/adapters/import', () => {
       job_id: null,
       metrics: null,
       size_bytes: weights.byteLength,
+      trained_parameters: null,
       sha256: await sha256Of(weights),
     });
     expect((await client.call('/v1/adapters/first')).body).toEqual({ ...body, resident: [] });

@@ -209,7 +209,12 @@ describe('a lapsed lease', () => {
     const other = { ...RESOLVED, method: { ...RESOLVED.method, r: 16 } };
     await node.beat([{ ...running(second), resolved: other }]);
     const { body } = await client.call('/v1/adapters/auto');
-    expect(body).toMatchObject({ method: { r: 8 }, hyperparameters: { epochs: 3 }, labels: ['ham', 'spam'] });
+    expect(body).toMatchObject({
+      method: { r: 8 },
+      hyperparameters: { epochs: 3 },
+      labels: ['ham', 'spam'],
+      trained_parameters: RESOLVED.trained_parameters,
+    });
   });
 });
 
@@ -231,6 +236,7 @@ describe('completing', () => {
       status: 'ready',
       labels: RESOLVED.labels,
       size_bytes: weights.bytes,
+      trained_parameters: RESOLVED.trained_parameters,
       sha256: weights.sha256,
       metrics: null,
     });
@@ -320,6 +326,7 @@ describe('completing', () => {
       id: 'many@1',
       abridged: true,
       labels: null,
+      trained_parameters: RESOLVED.trained_parameters,
       metrics: { validation: { f1: 1, per_label: {}, confusion_matrix: [] } },
     });
     expect(JSON.stringify(list.body).length).toBeLessThan(4096);

@@ -12,6 +12,7 @@ import { MAX_LABELS } from '../../../shared/api/rows.ts';
 import { areTooLong } from '../../../shared/label-limits.ts';
 import { packedMetrics, packMetrics, unpackMetrics } from '../../../shared/packed-metrics.ts';
 import { hyperparametersRequest, peftRequest } from '../../../shared/peft-config.ts';
+import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../../shared/safetensors.ts';
 import { withFolder } from '../../support/tiny-bert.ts';
 import { toyTexts, writeTrainingSpec } from '../../support/toy-task.ts';
 
@@ -84,6 +85,13 @@ describe('a training job', () => {
       ).toBe(sha256);
     }
     expect(done.resolved).toEqual(resolved);
+    const weights = files['adapter_model.safetensors'];
+    const header = parseHeader(weights, weights.length, {
+      file: 'weights',
+      maxHeaderBytes: ADAPTER_HEADER_BYTES,
+    });
+    const saved = [...readTensors(weights, header).values()];
+    expect(resolved!.trained_parameters).toBe(saved.reduce((sum, { data }) => sum + data.length, 0));
     expect(done.metrics!.validation.examples).toBe(12);
     expect(done.trained_tokens).toBeGreaterThan(48 * 5);
   });

@@ -131,6 +131,7 @@ export const RESOLVED: ResolvedTraining = {
     class_weights: 'none',
   },
   labels: ['ham', 'spam'],
+  trained_parameters: 1234,
 };
 
 /** The three files of an adapter that was trained under a lease; those of another seed differ. */
