@@ -5,7 +5,7 @@ import {
   type TrainingResult,
   trainInProcess,
 } from '../../gpu-node/daemon/train-process.ts';
-import { ADAPTER_WEIGHTS_FILE } from '../../shared/adapter-format.ts';
+import { WEIGHTS_FILES } from '../../shared/adapter-format.ts';
 import { computeMetrics } from '../../shared/metrics.ts';
 import { countParameters } from './base.ts';
 import { requestOf } from './configurations.ts';
@@ -43,13 +43,15 @@ export class WeftEngine implements Engine {
     const start = performance.now();
     const done = await trainInProcess({ entry: TRAINER, spec: specOf(job), onNews, signal: job.signal });
     const training_seconds = (performance.now() - start) / 1000;
+    const weights = done.manifest.filter(({ name }) => WEIGHTS_FILES.has(name));
+    const parameters = await Promise.all(weights.map(({ name }) => countParameters(join(job.folder, name))));
     return {
       resolved: done.resolved,
       ...(await this.#test(job, done)),
       epochs,
       losses: losses.points,
-      trainable_parameters: await countParameters(join(job.folder, ADAPTER_WEIGHTS_FILE)),
-      adapter_bytes: done.manifest.find(({ name }) => name === ADAPTER_WEIGHTS_FILE)!.bytes,
+      trainable_parameters: parameters.reduce((sum, count) => sum + count, 0),
+      adapter_bytes: weights.reduce((sum, { bytes }) => sum + bytes, 0),
       trained_tokens: done.trained_tokens,
       training_seconds,
       tokens_per_second: rate,
