@@ -3,6 +3,7 @@
  * the machine's peak, which is the rate of one large product in the same process.
  *
  *     node bench/profile.ts [--serving] [--base ID|FOLDER] [--precision fp32] [--runs 20] [--rows 4] [--length 64] [--threads 1] [--r 8]
+ *                           [--targets query,value|all-linear]
  *
  * The shape is one run's: a training step of 32 x 64 tokens makes eight runs of 4 x 64, each on one thread (16 of 2 x 64 in int8). Each
  * served row has an adapter of its own.
@@ -34,7 +35,6 @@ import { median, sum } from './statistics.ts';
 /** Rows and columns of the product whose best rate counts as the peak. */
 const PEAK_SIZE = 2048;
 const LABELS = 4;
-const TARGETS = ['query', 'value'];
 /** Adapters that a served run might mix. */
 const SLOTS = 64;
 
@@ -60,10 +60,12 @@ const { values } = parseArgs({
     length: { type: 'string', default: '64' },
     threads: { type: 'string', default: '1' },
     r: { type: 'string', default: '8' },
+    targets: { type: 'string', default: 'query,value' },
   },
 });
 const { runs, rows, length, threads, r } = numberOptions(values, ['runs', 'rows', 'length', 'threads', 'r']);
 
+const targets = values.targets === 'all-linear' ? ('all-linear' as const) : values.targets.split(',');
 const random = new Random(1, 'profile');
 const peak = await peakRate();
 const nodes = await profile();
@@ -147,7 +149,7 @@ async function training(base: BaseModel, precision: BasePrecision): Promise<{ gr
     base,
     config: {
       type: 'lora' as const,
-      target_modules: TARGETS,
+      target_modules: targets,
       r,
       alpha: 2 * r,
       dropout: 0,
@@ -167,7 +169,7 @@ async function training(base: BaseModel, precision: BasePrecision): Promise<{ gr
 
 /** Makes a serving graph with adapters of zeros, which take as long as any. */
 function serving(base: BaseModel): { graph: Graph; feeds: Feeds } {
-  const layers = matchTargets(TARGETS, base.architecture.linears('mean'));
+  const layers = matchTargets(targets, base.architecture.linears('mean'));
   const { graph, stacks } = servingGraph(base, { lowRank: layers.map(({ name }) => name) });
   const slots = Int32Array.from({ length: rows }, (_, row) => 1 + (row % SLOTS));
   const feeds: Record<string, Feeds[string]> = {};
