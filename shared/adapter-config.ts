@@ -3,6 +3,7 @@ import { ADAPTER_CONFIG_FILE } from './adapter-format.ts';
 import { AppError } from './errors.ts';
 import type { AnyConfigInput, FileConfig, MethodType } from './methods/index.ts';
 import { fileTypes, formatOf, methodOfFile } from './methods/index.ts';
+import { parseWith, requireKnown } from './methods/settings.ts';
 
 /** What an adapter's files of settings say, which decides how an adapter's tensors are applied. */
 export type AdapterConfig = {
@@ -37,13 +38,6 @@ const WITHOUT_EFFECT = [
   'target_modules',
 ];
 
-/** True if a key of the file that no rule mentions could have an effect. */
-function isSet(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length > 0;
-  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
-  return value !== null && value !== false && value !== undefined;
-}
-
 /**
  * Reads an `adapter_config.json`. `what` names the adapter in messages, e.g. `adapter spam@3`. Throws `invalid_adapter`, naming the key,
  * where the configuration cannot be served.
@@ -74,22 +68,6 @@ export function parseJson(text: string, file: string): unknown {
   } catch (cause) {
     throw new AppError('invalid_adapter', `${file} is not JSON`, { cause });
   }
-}
-
-/** @throws {AppError} `invalid_adapter`, naming the key */
-export function parseWith<S extends z.ZodType>(schema: S, json: unknown, file: string): z.infer<S> {
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue?.path.length ? `${issue.path.join('.').slice(0, 120)}: ` : '';
-  throw new AppError('invalid_adapter', `${file}: ${where}${issue?.message}`);
-}
-
-/** Refuses a key that is set and not among those that are known. @throws {AppError} `invalid_adapter`, naming the key */
-export function requireKnown(config: Record<string, unknown>, known: readonly string[], file: string): void {
-  const unknown = Object.keys(config).find((key) => !known.includes(key) && isSet(config[key]));
-  if (unknown === undefined) return;
-  throw new AppError('invalid_adapter', `${file}: ${JSON.stringify(unknown.slice(0, 120))} is not supported`);
 }
 
 /** The text of `adapter_config.json`: every key of PEFT's own file, sorted, indented by 2. */

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { type AdapterConfig, jsonText, parseJson, parseWith, requireKnown } from './adapter-config.ts';
+import { type AdapterConfig, jsonText, parseJson } from './adapter-config.ts';
 import { ADAPTER_CONFIG_FILE, HEAD_CONFIG_FILE, type WeftFile } from './adapter-format.ts';
 import type { EncoderSizes } from './methods/format.ts';
 import { type AnyConfigInput, fileTypes, formatOf, methodOfFile } from './methods/index.ts';
 import { fail, shown } from './methods/refusal.ts';
+import { parseWith, requireKnown } from './methods/settings.ts';
 import type { Pooling } from './peft-config.ts';
 
 /*
@@ -12,8 +13,6 @@ import type { Pooling } from './peft-config.ts';
  */
 
 const VERSION = 'adapters.1.2.0';
-/** What an adapter that Weft trained is called in AdapterHub's files. */
-export const HUB_NAME = 'weft';
 
 const adapterFile = z.looseObject({
   config: z.looseObject({ architecture: z.string().nullish() }),
@@ -32,6 +31,9 @@ const headFile = z.looseObject({
       'only the head of a …ForSequenceClassification of transformers is served',
     ),
 });
+
+/** What an adapter that Weft trained is called in AdapterHub's files. */
+export const HUB_NAME = 'weft';
 
 /** Reads both. Throws `invalid_adapter`, naming file and key, for what is not served. */
 export function parseHubConfigs(

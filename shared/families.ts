@@ -28,6 +28,8 @@ export interface Family {
   readonly embeddingsNorm: string;
   /** What holds AdapterHub's adapters of a half within a layer. */
   readonly adapters: Readonly<Record<SublayerKind, string>>;
+  /** What holds AdapterHub's prefix, and the gate of one, within a layer, and what it calls the prefix. */
+  readonly prefixes: { readonly attention: string; readonly location: string };
   /** The linear layer that `cls` pooling goes through, where the encoder has one. */
   readonly pooler?: string;
   /** Linear layers of the classification head, from the pooled text to the logits. Every method trains and saves them all. */
@@ -45,6 +47,7 @@ const BERT_LINEARS = {
 
 const BERT_NORMS = { attention: 'attention.output.LayerNorm', output: 'output.LayerNorm' } as const;
 const BERT_ADAPTERS = { attention: 'attention.output', output: 'output' } as const;
+const BERT_PREFIXES = { attention: 'attention.self', location: 'self_prefix' } as const;
 
 export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
   bert: {
@@ -56,6 +59,7 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     norms: BERT_NORMS,
     embeddingsNorm: 'bert.embeddings.LayerNorm',
     adapters: BERT_ADAPTERS,
+    prefixes: BERT_PREFIXES,
     pooler: 'bert.pooler.dense',
     head: ['classifier'],
   },
@@ -68,6 +72,7 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     norms: BERT_NORMS,
     embeddingsNorm: 'roberta.embeddings.LayerNorm',
     adapters: BERT_ADAPTERS,
+    prefixes: BERT_PREFIXES,
     head: ['classifier.dense', 'classifier.out_proj'],
   },
   distilbert: {
@@ -86,6 +91,7 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
     norms: { attention: 'sa_layer_norm', output: 'output_layer_norm' },
     embeddingsNorm: 'distilbert.embeddings.LayerNorm',
     adapters: { attention: 'attention_adapters', output: 'output_adapters' },
+    prefixes: { attention: 'attention', location: 'self' },
     head: ['pre_classifier', 'classifier'],
   },
 };

@@ -5,6 +5,7 @@ import { common, MAX_SEQUENCE_LENGTH, MIN_TEXT_TOKENS, orAuto } from './methods/
 import { fullConfig, fullRequest } from './methods/full.ts';
 import { ia3Config, ia3Request } from './methods/ia3.ts';
 import { loraConfig, loraRequest, qloraRequest } from './methods/lora.ts';
+import { mamConfig, mamRequest } from './methods/mam.ts';
 import { pTuningConfig, pTuningRequest } from './methods/p-tuning.ts';
 import { prefixTuningConfig, prefixTuningRequest } from './methods/prefix-tuning.ts';
 import { promptTuningConfig, promptTuningRequest } from './methods/prompt-tuning.ts';
@@ -16,6 +17,7 @@ export * from './methods/fields.ts';
 export type { FullConfig } from './methods/full.ts';
 export type { Ia3Config } from './methods/ia3.ts';
 export type { LoraConfig } from './methods/lora.ts';
+export type { MamConfig } from './methods/mam.ts';
 export type { PTuningConfig } from './methods/p-tuning.ts';
 export type { PrefixTuningConfig } from './methods/prefix-tuning.ts';
 export type { PromptTuningConfig } from './methods/prompt-tuning.ts';
@@ -32,6 +34,7 @@ export const peftConfig = z.discriminatedUnion('type', [
   prefixTuningConfig,
   fullConfig,
   bottleneckConfig,
+  mamConfig,
 ]);
 export type PeftConfig = z.infer<typeof peftConfig>;
 
@@ -67,6 +70,7 @@ export const peftRequest = z.discriminatedUnion(
     roadRequest,
     fullRequest,
     bottleneckRequest,
+    mamRequest,
   ],
   {
     unionFallback: true,

@@ -10,6 +10,7 @@ import { bottleneck } from './bottleneck.ts';
 import { full } from './full.ts';
 import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
+import { mam } from './mam.ts';
 import type { PeftMethod } from './method.ts';
 import { pTuning } from './p-tuning.ts';
 import { prefixTuning } from './prefix-tuning.ts';
@@ -23,6 +24,7 @@ const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
   bitfit,
   road,
   bottleneck,
+  mam,
   prompt_tuning: promptTuning,
   p_tuning: pTuning,
   prefix_tuning: prefixTuning,

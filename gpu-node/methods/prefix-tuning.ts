@@ -3,7 +3,7 @@ import { AUTO_VIRTUAL_TOKENS, PROMPT_TENSOR } from '../../shared/methods/prompt-
 import type { PrefixTuningConfig } from '../../shared/peft-config.ts';
 import type { Dim, Value } from '../graph/ir.ts';
 import type { Architecture } from '../models/model.ts';
-import { behind, type Dropout, NO_DROPOUT } from '../models/sites.ts';
+import { behind, type Dropout, NO_DROPOUT, type Sites } from '../models/sites.ts';
 import { expand, linear, mul, reshape, split, swapLastAxes, tanh, transpose } from '../ops/index.ts';
 import { keysValues, prefixNumbers } from '../parts/keys-values.ts';
 import type { Parameters } from '../parts/part.ts';
@@ -40,35 +40,46 @@ export const prefixTuning: PeftMethod<'prefix_tuning'> = {
       ...linearTrainables(OUTPUT, encoder_hidden_size, width),
     ];
   },
-  sites: (config, architecture, parameters, dropout) => {
-    const { num_virtual_tokens } = config;
-    const prefix = prefixOf(config, parameters);
-    return {
-      positions: (call) => behind(call, num_virtual_tokens),
-      attention: ({ index, keys: own }) => {
-        const batch = own.shape[0]!;
-        const rows =
-          dropout === NO_DROPOUT
-            ? ([prefix, 1] as const)
-            : ([dropOut(prefix, dropout, batch), batch] as const);
-        const all = byLayer(...rows, num_virtual_tokens, architecture);
-        const shape = [batch, architecture.heads, num_virtual_tokens, own.shape[3]!];
-        const [keys, values] = all.slice(2 * index, 2 * index + 2).map((each) => expand(each, shape));
-        const bias = expand(own.graph.scalar(0), [batch, 1, 1, num_virtual_tokens]);
-        return [{ keys: keys!, values: values!, bias }];
-      },
-    };
-  },
+  sites: (config, ...rest) => ({
+    positions: (call) => behind(call, config.num_virtual_tokens),
+    ...prefixSites(config, ...rest),
+  }),
   dropout: ({ dropout }) => dropout,
   saved: (config, _architecture, parameters) => ({ [PROMPT_TENSOR]: prefixOf(config, parameters) }),
   plan: (_description, architecture) => ({ keysValues: keysValues.places(architecture, 'mean') }),
-  load: async ({ targets: [target], family }, bytes) => ({
-    keysValues: prefixNumbers(target!.prompt, bytes, FAMILIES[family]),
-  }),
+  load: async ({ targets: [target], family }, bytes) => {
+    const { prompt: entry } = target!;
+    const virtualTokens = entry.shape[0]!;
+    const prefix = { entry, virtualTokens, shift: virtualTokens };
+    return { keysValues: prefixNumbers(prefix, bytes, FAMILIES[family]) };
+  },
 };
 
+/** A prefix in training and evaluation, which leaves the positions as they are. */
+export function prefixSites(
+  config: PrefixTuningConfig,
+  architecture: Architecture,
+  parameters: Parameters,
+  dropout: Dropout,
+): Sites {
+  const { num_virtual_tokens } = config;
+  const prefix = prefixOf(config, parameters);
+  return {
+    attention: ({ index, keys: own }) => {
+      const batch = own.shape[0]!;
+      const rows =
+        dropout === NO_DROPOUT ? ([prefix, 1] as const) : ([dropOut(prefix, dropout, batch), batch] as const);
+      const all = byLayer(...rows, num_virtual_tokens, architecture);
+      const shape = [batch, architecture.heads, num_virtual_tokens, own.shape[3]!];
+      const [keys, values] = all.slice(2 * index, 2 * index + 2).map((each) => expand(each, shape));
+      const bias = expand(own.graph.scalar(0), [batch, 1, 1, num_virtual_tokens]);
+      return [{ keys: keys!, values: values!, bias }];
+    },
+  };
+}
+
 /** `[virtual tokens, 2 * layers * hidden]`. */
-function prefixOf({ prefix_projection }: PrefixTuningConfig, parameters: Parameters): Value {
+export function prefixOf({ prefix_projection }: PrefixTuningConfig, parameters: Parameters): Value {
   if (!prefix_projection) return parameters[PROMPT_TENSOR]!;
   const apply = (x: Value, name: string) =>
     linear(x, swapLastAxes(parameters[`${name}.weight`]!), parameters[`${name}.bias`]!);

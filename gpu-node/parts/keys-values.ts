@@ -42,14 +42,27 @@ function maskDead(live: Value): Value {
   return reshape(mul(sub(live, 1), MASKED), [batch!, 1, 1, prefix!]);
 }
 
-/** A prefix: `entry` is `[virtual tokens, 2 * layers * hidden]`, keys of the first layer, its values, and so on. */
-export function prefixNumbers(entry: TensorEntry, bytes: TensorBytes, family: Family): PartNumbers {
-  const [virtualTokens, width] = entry.shape as [number, number];
+/** A prefix in an adapter's file. */
+export interface ServedPrefix {
+  /** Row-major `[virtual tokens, 2 * layers * hidden]`: keys of the first layer, its values, and so on. */
+  readonly entry: TensorEntry;
+  readonly virtualTokens: number;
+  /** By how much it moves the positions of the text. */
+  readonly shift: number;
+}
+
+/** A prefix, read each time that a slot is filled. */
+export function prefixNumbers(
+  { entry, virtualTokens, shift }: ServedPrefix,
+  bytes: TensorBytes,
+  family: Family,
+): PartNumbers {
+  const width = entry.shape.reduce((a, b) => a * b, 1) / virtualTokens;
   return {
     size: virtualTokens,
     fill: ({ place, tensor, shape }, size, slot) => {
       if (tensor === 'live') return slot.fill(1, 0, virtualTokens);
-      if (tensor === 'shift') return slot.fill(virtualTokens);
+      if (tensor === 'shift') return slot.fill(shift);
       const [heads, , features] = shape as [number, typeof SIZE, number];
       const layer = Number.parseInt(place.slice(family.layers.length), 10);
       const begin = (2 * layer + Number(tensor === 'values')) * heads * features;

@@ -1,18 +1,21 @@
 import type { BaseModelOutline } from '../../gpu-node/models/open-base-model.ts';
 import type { LinearLayer } from '../../gpu-node/models/sites.ts';
 import { ADAPTER_CONFIG_FILE, type BundleFile, type WeftFile } from '../../shared/adapter-format.ts';
+import { HUB_NAME } from '../../shared/adapterhub-config.ts';
 import { configFileTexts } from '../../shared/config-files.ts';
 import {
   ACTIVATIONS,
   bottleneckTensorNames,
   PLACED_IN,
   PLACEMENTS,
+  type Placement,
 } from '../../shared/methods/bottleneck.ts';
 import { tensorName } from '../../shared/methods/format.ts';
+import { hubPrefixName } from '../../shared/methods/hub-prefix.ts';
 import { formatOf, type MethodType } from '../../shared/methods/index.ts';
 import { loraTensorName, magnitudeTensorName } from '../../shared/methods/lora.ts';
 import { PROMPT_TENSOR } from '../../shared/methods/prompt-format.ts';
-import type { BottleneckConfig, Pooling } from '../../shared/peft-config.ts';
+import type { MamConfig, PeftConfig, Pooling } from '../../shared/peft-config.ts';
 import type { Choices } from './choices.ts';
 
 /** What an adapter is made for. */
@@ -149,32 +152,73 @@ export const METHODS: readonly Draw[] = [
     return { type, tensors: [[PROMPT_TENSOR, [count, width]]], configs: [settings(id, config)] };
   },
   ({ id, pooling, architecture }, choices) => {
+    const placement = choices.pick(PLACEMENTS);
+    const config = { type: 'bottleneck' as const, placement, ...drawnBottleneck(choices) };
+    const tensors = bottlenecks(placement, config.width, architecture, choices);
+    return ofAdapterHub(id, { ...config, pooling, base_precision: 'fp32' }, architecture, tensors);
+  },
+  ({ id, pooling, architecture }, choices) => {
     const { family, hiddenSize, layers } = architecture;
-    const config: BottleneckConfig = {
-      type: 'bottleneck',
-      placement: choices.pick(PLACEMENTS),
-      width: choices.between(1, 5),
-      activation: choices.pick(ACTIVATIONS),
-      scaling: choices.usually([1, 4, 1e-9, 1e6, 1e300, 0, -1]),
+    const count = choices.usually([2, 1, 30, 505]);
+    const own = drawnBottleneck(choices);
+    const config: MamConfig = {
+      type: 'mam',
+      num_virtual_tokens: count,
+      prefix_projection: choices.rarely(2),
+      encoder_hidden_size: choices.usually([4, 1024, 1025]),
+      dropout: 0,
+      ...own,
       pooling,
       base_precision: 'fp32',
     };
-    const tensors = Array.from({ length: choices.fault(20) ? layers + 1 : layers }, (_, index) =>
-      PLACED_IN[config.placement].flatMap((kind): Shapes => {
-        const module = `${family.layers}${index}.${family.adapters[kind]}`;
-        const names = bottleneckTensorNames(module, choices.usually(['weft', 'x', '']));
-        const width = choices.fault(20) ? config.width + 1 : config.width;
-        return [
-          [names.down, [width, hiddenSize]],
-          [names.downBias, [config.width]],
-          [names.up, [hiddenSize, config.width]],
-          [names.upBias, [hiddenSize]],
-        ];
-      }),
-    ).flat();
-    const input = { method: config, encoder: architecture, modules: [], baseModel: id, revision: null };
-    const weft = { labels: ['a', 'b'], pooling } as unknown as WeftFile;
-    const texts = configFileTexts(input, weft);
-    return { type: config.type, tensors, configs: texts.map(([file, text]) => [file, JSON.parse(text)]) };
+    const size = count * 2 * layers * hiddenSize + (choices.fault(20) ? 1 : 0);
+    const tensors: Shapes = [
+      [hubPrefixName(family, choices.usually([HUB_NAME, 'x'])), [size]],
+      ...bottlenecks('parallel', own.width, architecture, choices),
+    ];
+    return ofAdapterHub(id, config, architecture, tensors);
   },
 ];
+
+function drawnBottleneck(choices: Choices) {
+  return {
+    width: choices.between(1, 5),
+    activation: choices.pick(ACTIVATIONS),
+    scaling: choices.usually([1, 4, 1e-9, 1e6, 1e300, 0, -1]),
+  };
+}
+
+/** The tensors of a bottleneck in every layer. */
+function bottlenecks(
+  placement: Placement,
+  wide: number,
+  { family, hiddenSize, layers }: Subject['architecture'],
+  choices: Choices,
+): Shapes {
+  return Array.from({ length: choices.fault(20) ? layers + 1 : layers }, (_, index) =>
+    PLACED_IN[placement].flatMap((kind): Shapes => {
+      const module = `${family.layers}${index}.${family.adapters[kind]}`;
+      const names = bottleneckTensorNames(module, choices.usually([HUB_NAME, 'x', '']));
+      const width = choices.fault(20) ? wide + 1 : wide;
+      return [
+        [names.down, [width, hiddenSize]],
+        [names.downBias, [wide]],
+        [names.up, [hiddenSize, wide]],
+        [names.upBias, [hiddenSize]],
+      ];
+    }),
+  ).flat();
+}
+
+/** With the files of settings of AdapterHub's layout. */
+function ofAdapterHub(
+  id: string,
+  method: PeftConfig,
+  architecture: Subject['architecture'],
+  tensors: Shapes,
+): Drawn {
+  const input = { method, encoder: architecture, modules: [], baseModel: id, revision: null };
+  const weft = { labels: ['a', 'b'], pooling: method.pooling } as unknown as WeftFile;
+  const texts = configFileTexts(input, weft);
+  return { type: method.type, tensors, configs: texts.map(([file, text]) => [file, JSON.parse(text)]) };
+}

@@ -21,13 +21,12 @@ export const PLACED_IN: Readonly<Record<Placement, readonly SublayerKind[]>> = {
 
 const MAX_WIDTH = 1024;
 
-const fields = {
-  placement: z.enum(PLACEMENTS),
+export const bottleneckFields = {
   width: z.int().min(1).max(MAX_WIDTH),
   activation: z.enum(ACTIVATIONS),
   scaling: z.number().positive().max(1000),
-  ...common,
 };
+const fields = { placement: z.enum(PLACEMENTS), ...bottleneckFields, ...common };
 
 /**
  * Bottleneck adapters (Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2021, arXiv:2005.00247; He et al. 2022, arXiv:2110.04366): at the

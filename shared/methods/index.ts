@@ -6,6 +6,7 @@ import type { AdapterFormat, ConfigInput } from './format.ts';
 import { type FullTarget, fullFormat } from './full.ts';
 import { type Ia3Target, ia3Format } from './ia3.ts';
 import { type LoraFileConfig, type LoraTarget, loraFormat } from './lora.ts';
+import { type MamFileConfig, type MamTarget, mamFormat } from './mam.ts';
 import { type PTuningFileConfig, pTuningFormat } from './p-tuning.ts';
 import { type PrefixFileConfig, prefixTuningFormat } from './prefix-tuning.ts';
 import type { PromptTarget } from './prompt-format.ts';
@@ -23,6 +24,7 @@ interface Files {
   road: { config: RoadFileConfig; target: RoadTarget };
   full: { config: object; target: FullTarget };
   bottleneck: { config: BottleneckFileConfig; target: BottleneckTarget };
+  mam: { config: MamFileConfig; target: MamTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -42,6 +44,7 @@ const FORMATS: {
   prefix_tuning: prefixTuningFormat,
   full: fullFormat,
   bottleneck: bottleneckFormat,
+  mam: mamFormat,
 };
 
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];

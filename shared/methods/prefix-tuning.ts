@@ -12,15 +12,15 @@ import {
 } from './prompt-format.ts';
 
 /** Widest that the projection of a prefix may be. */
-const MAX_PROJECTION = 1024;
+export const MAX_PROJECTION = 1024;
 
-const fields = {
+export const prefixFields = {
   num_virtual_tokens: virtualTokens,
   prefix_projection: z.boolean(),
   encoder_hidden_size: z.int().min(1).max(MAX_PROJECTION),
   dropout: z.number().min(0).max(0.9),
-  ...common,
 };
+const fields = { ...prefixFields, ...common };
 
 /**
  * Prefix tuning (Li and Liang 2021, arXiv:2101.00190): keys and values that stand before the text's own in every layer. With

@@ -9,9 +9,9 @@ import { AUTO_VIRTUAL_TOKENS } from './prompt-format.ts';
  * Virtual tokens take positions of the base model from the text, and count in `max_length`: a text has what they leave.
  */
 
-/** How many virtual tokens a method has. */
+/** How many virtual tokens a method has that take positions; AdapterHub's prefixes take none. */
 export function virtualTokensOf(method: PeftConfig | PeftRequest): number {
-  if (!('num_virtual_tokens' in method)) return 0;
+  if (!('num_virtual_tokens' in method) || !formatOf(method.type).virtualTokens) return 0;
   const { num_virtual_tokens: count } = method;
   return count === 'auto' ? AUTO_VIRTUAL_TOKENS : count;
 }

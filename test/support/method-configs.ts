@@ -101,6 +101,20 @@ export const METHOD_CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
     pooling: POOLINGS[i % 2]!,
     base_precision: 'fp32' as const,
   })),
+  'Mix-And-Match': [
+    { num_virtual_tokens: 4, prefix_projection: false, width: 5, activation: 'relu' as const },
+    { num_virtual_tokens: 9, encoder_hidden_size: 6, width: 16, activation: 'tanh' as const, scaling: 0.5 },
+    { num_virtual_tokens: 1, encoder_hidden_size: 3, dropout: 0.2, width: 1, activation: 'gelu' as const },
+  ].map((fields, i) => ({
+    type: 'mam' as const,
+    prefix_projection: true,
+    encoder_hidden_size: 8,
+    dropout: 0,
+    scaling: 4,
+    ...fields,
+    pooling: POOLINGS[i % 2]!,
+    base_precision: 'fp32' as const,
+  })),
   'prompt tuning': [
     { num_virtual_tokens: 3, init: 'random' as const },
     { num_virtual_tokens: 11, init: 'vocabulary' as const },

@@ -8,7 +8,7 @@ import { type PeftConfig, peftConfig } from '../../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/safetensors.ts';
 import type { FixtureBatch } from './tiny-bert.ts';
 
-/** The cases of `test/fixtures/peft-steps`, which scripts/fixtures/peft_steps.py writes, the last three adapterhub_steps.py. */
+/** The cases of `test/fixtures/peft-steps`, which scripts/fixtures/peft_steps.py writes, the last ones adapterhub_steps.py. */
 export const PEFT_CASES = [
   'cls-query-value',
   'mean-query-value',
@@ -34,6 +34,8 @@ export const PEFT_CASES = [
   'cls-pfeiffer',
   'mean-houlsby',
   'cls-parallel',
+  'cls-mam',
+  'mean-mam-flat',
 ] as const;
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */

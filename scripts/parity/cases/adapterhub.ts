@@ -2,7 +2,7 @@ import { peftRequest } from '../../../shared/peft-config.ts';
 import type { Cases } from './case.ts';
 
 /** Bottlenecks of each placement. */
-export const BOTTLENECKS: Cases = {
+const BOTTLENECKS: Cases = {
   ours: {
     'cls-pfeiffer': peftRequest.parse({ type: 'bottleneck', pooling: 'cls', width: 5 }),
     'mean-houlsby': peftRequest.parse({
@@ -42,4 +42,40 @@ export const BOTTLENECKS: Cases = {
       config: { non_linearity: 'tanh' },
     },
   ],
+};
+
+/** Unions, whose members `config` names. */
+const UNIONS: Cases = {
+  ours: {
+    'cls-mam': peftRequest.parse({ type: 'mam', pooling: 'cls', num_virtual_tokens: 5, width: 6 }),
+    'mean-mam': peftRequest.parse({
+      type: 'mam',
+      pooling: 'mean',
+      num_virtual_tokens: 3,
+      prefix_projection: false,
+      dropout: 0.1,
+      activation: 'swish',
+    }),
+  },
+  theirs: [
+    {
+      name: 'mean-mam',
+      pooling: 'mean',
+      dtype: 'float32',
+      method: 'mam',
+      config: { prefix_tuning: { prefix_length: 7, bottleneck_size: 12 }, par_bn: { reduction_factor: 3 } },
+    },
+    {
+      name: 'cls-mam-flat',
+      pooling: 'cls',
+      dtype: 'bfloat16',
+      method: 'mam',
+      config: { prefix_tuning_flat: { prefix_length: 4 }, par_bn: { scaling: 2.0, leave_out: [1] } },
+    },
+  ],
+};
+
+export const ADAPTERHUB: Cases = {
+  ours: { ...BOTTLENECKS.ours, ...UNIONS.ours },
+  theirs: [...BOTTLENECKS.theirs, ...UNIONS.theirs],
 };
