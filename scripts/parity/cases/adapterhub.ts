@@ -70,7 +70,7 @@ const UNIONS: Cases = {
       pooling: 'cls',
       dtype: 'bfloat16',
       method: 'mam',
-      config: { prefix_tuning_flat: { prefix_length: 4 }, par_bn: { scaling: 2.0, leave_out: [1] } },
+      config: { prefix_tuning_flat: { prefix_length: 4 }, par_bn: { scaling: 2.5, leave_out: [1] } },
     },
   ],
 };
