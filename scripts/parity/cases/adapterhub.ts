@@ -2,7 +2,7 @@ import { peftRequest } from '../../../shared/peft-config.ts';
 import type { Cases } from './case.ts';
 
 /** Bottlenecks of each placement. */
-const BOTTLENECKS: Cases = {
+export const BOTTLENECKS: Cases = {
   ours: {
     'cls-pfeiffer': peftRequest.parse({ type: 'bottleneck', pooling: 'cls', width: 5 }),
     'mean-houlsby': peftRequest.parse({
