@@ -1,4 +1,6 @@
+import { globSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withPlaceholders } from '../../gpu-node/data/placeholders.ts';
 import { placeholdersOf } from '../../gpu-node/methods/index.ts';
@@ -8,49 +10,18 @@ import { type PeftConfig, peftConfig } from '../../shared/peft-config.ts';
 import { ADAPTER_HEADER_BYTES, parseHeader, readTensors } from '../../shared/safetensors.ts';
 import type { FixtureBatch } from './tiny-bert.ts';
 
-/** The cases of `test/fixtures/peft-steps`, which scripts/fixtures/peft_steps.py writes, the last ones adapterhub_steps.py. */
-export const PEFT_CASES = [
-  'cls-query-value',
-  'mean-query-value',
-  'cls-all-linear',
-  'mean-all-linear',
-  'mean-query-value-dora',
-  'cls-all-linear-dora',
-  'mean-ia3',
-  'cls-ia3',
-  'mean-bitfit',
-  'cls-bitfit',
-  'cls-bitfit-subset',
-  'mean-prefix',
-  'cls-prefix-projection',
-  'cls-patterns',
-  'mean-road-1',
-  'cls-road-2',
-  'mean-road-4',
-  'cls-prompt-tuning',
-  'mean-p-tuning-mlp',
-  'cls-p-tuning-lstm',
-  'cls-full',
-  'cls-pfeiffer',
-  'mean-houlsby',
-  'cls-parallel',
-  'cls-mam',
-  'mean-mam-flat',
-] as const;
+const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
+
+/** The cases of `test/fixtures/peft-steps`, on tiny-bert, which scripts/fixtures/peft_steps.py and adapterhub_steps.py write. */
+export const PEFT_CASES = readdirSync(join(FIXTURES, 'peft-steps')).sort();
 
 /** Those that scripts/fixtures/families.py writes, by the base model's fixture. */
-export const FAMILY_CASES = [
-  ['tiny-roberta', 'cls-query-value'],
-  ['tiny-roberta', 'mean-all-linear'],
-  ['tiny-roberta', 'cls-bitfit'],
-  ['tiny-roberta', 'cls-prefix'],
-  ['tiny-roberta', 'mean-road-2'],
-  ['tiny-distilbert', 'mean-query-value'],
-  ['tiny-distilbert', 'cls-all-linear'],
-  ['tiny-distilbert', 'mean-bitfit'],
-  ['tiny-distilbert', 'cls-road-1'],
-  ['tiny-distilbert', 'mean-full'],
-] as const;
+export const FAMILY_CASES = globSync('*/steps/*', { cwd: FIXTURES })
+  .sort()
+  .map((path) => {
+    const [model, , name] = path.split(sep);
+    return [model!, name!] as const;
+  });
 
 export interface PeftCase {
   config: PeftConfig;
@@ -71,8 +42,7 @@ export interface PeftCase {
 
 /** Reads a case of a folder of `test/fixtures`. */
 export async function readPeftCase(name: string, from = 'peft-steps'): Promise<PeftCase> {
-  const path = (file: string) =>
-    fileURLToPath(new URL(`../fixtures/${from}/${name}/${file}`, import.meta.url));
+  const path = (file: string) => join(FIXTURES, from, name, file);
   const given = JSON.parse(await readFile(path('case.json'), 'utf8'));
   const { type = 'lora' } = given;
   const fields = Object.keys(peftConfig.options.find(({ shape }) => shape.type.value === type)!.shape);

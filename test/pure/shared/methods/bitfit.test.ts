@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { checkContents } from '../../../../shared/adapter-check.ts';
 import { adapterConfigJson, parseAdapterConfig } from '../../../../shared/adapter-config.ts';
 import { checkAgainstBase, classifierTensorName } from '../../../../shared/adapter-description.ts';
 import { FAMILIES } from '../../../../shared/families.ts';
@@ -7,11 +6,9 @@ import { tensorName } from '../../../../shared/methods/format.ts';
 import { formatOf } from '../../../../shared/methods/index.ts';
 import { loraTensorName } from '../../../../shared/methods/lora.ts';
 import type { BitfitConfig } from '../../../../shared/peft-config.ts';
-import { writeSafetensors } from '../../../../shared/safetensors.ts';
-import { scanWeights } from '../../../../shared/weights-scan.ts';
+import { describeFiles, type FileTensors, WHAT } from '../../../support/describe-files.ts';
 import { bertOf } from '../../../support/encoders.ts';
 
-const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
 const ENCODER = bertOf(8);
 const LAYER = 'bert.encoder.layer.0';
@@ -39,7 +36,7 @@ const FROM_PEFT = {
 };
 
 /** Shapes, and what fills them; PEFT also writes copies of the head's bias. */
-const TENSORS: Readonly<Record<string, [number[], number]>> = {
+const TENSORS: FileTensors = {
   [WRAPPED]: [[8], 1],
   [A]: [[1, 8], 0.5],
   [B]: [[8, 1], 0],
@@ -52,18 +49,8 @@ const TENSORS: Readonly<Record<string, [number[], number]>> = {
   [tensorName('classifier.modules_to_save', 'bias')]: [[3], 1],
 };
 
-type Changes = Readonly<Record<string, [number[], number] | null>>;
-
-function describeFile(changes: Changes = {}, config: object = {}) {
-  const tensors = Object.entries({ ...TENSORS, ...changes }).flatMap(([name, given]) => {
-    if (given === null) return [];
-    const [shape, value] = given;
-    const size = shape.reduce((a, b) => a * b, 1);
-    return [[name, { shape, data: new Float32Array(size).fill(value) }] as const];
-  });
-  const file = writeSafetensors(new Map(tensors));
-  const scanned = scanWeights(file, { file: WHAT, maxHeaderBytes: 1e6 });
-  return checkContents(parseAdapterConfig(JSON.stringify({ ...FROM_PEFT, ...config }), WHAT), scanned, WHAT);
+function describeFile(changes: FileTensors = {}, config: object = {}) {
+  return describeFiles({ ...FROM_PEFT, ...config }, { ...TENSORS, ...changes });
 }
 
 describe("biases in PEFT's form of LoRA", () => {
@@ -81,13 +68,14 @@ describe("biases in PEFT's form of LoRA", () => {
 
   it('are shown as all, or as the subset that they are', () => {
     const { bert } = FAMILIES;
-    const shown = (changes: Changes) => formatOf('bitfit').methodOf({}, describeFile(changes).targets, bert);
+    const shown = (changes: FileTensors) =>
+      formatOf('bitfit').methodOf({}, describeFile(changes).targets, bert);
     expect(shown({})).toEqual({ type: 'bitfit', biases: 'all' });
     const subset = { [NORM]: null, [bias('bert.embeddings.LayerNorm')]: null };
     expect(shown(subset)).toEqual({ type: 'bitfit', biases: 'query_and_intermediate' });
   });
 
-  it.each<[string, Changes, object, string]>([
+  it.each<[string, FileTensors, object, string]>([
     [
       'matrices of LoRA that change something',
       { [B]: [[8, 1], 1e-3] },
@@ -122,7 +110,7 @@ describe("biases in PEFT's form of LoRA", () => {
     expect(checked).toThrow(message);
   });
 
-  it.each<[string, Changes, string]>([
+  it.each<[string, FileTensors, string]>([
     ['another width', { [WRAPPED]: [[16], 1] }, `bias of ${QUERY} is [16], the base model needs [8]`],
     ['a narrower norm', { [NORM]: [[4], 1] }, 'output.LayerNorm is [4], the base model needs [8]'],
     [

@@ -1,16 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { adapterConfigJson, parseAdapterConfig } from '../../../../shared/adapter-config.ts';
-import {
-  checkAgainstBase,
-  classifierTensorName,
-  describeAdapter,
-} from '../../../../shared/adapter-description.ts';
+import { checkAgainstBase, classifierTensorName } from '../../../../shared/adapter-description.ts';
 import { tensorName } from '../../../../shared/methods/format.ts';
 import type { Ia3Config } from '../../../../shared/peft-config.ts';
-import { parseHeader, writeSafetensors } from '../../../../shared/safetensors.ts';
+import { describeFiles, WHAT, zeros } from '../../../support/describe-files.ts';
 import { bertOf } from '../../../support/encoders.ts';
 
-const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
 
 /** What PEFT 0.21.2 wrote for `IA3Config(task_type="SEQ_CLS")` on BERT. */
@@ -39,13 +34,7 @@ const SHAPES: Readonly<Record<string, number[]>> = {
 };
 
 function describeFile(shapes: Readonly<Record<string, number[] | null>>, config: object = {}) {
-  const tensors = Object.entries({ ...SHAPES, ...shapes }).flatMap(([name, shape]) => {
-    if (shape === null) return [];
-    return [[name, { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }] as const];
-  });
-  const file = writeSafetensors(new Map(tensors));
-  const header = parseHeader(file, file.byteLength, { file: WHAT, maxHeaderBytes: 1e6 });
-  return describeAdapter(parseAdapterConfig(JSON.stringify({ ...FROM_PEFT, ...config }), WHAT), header, WHAT);
+  return describeFiles({ ...FROM_PEFT, ...config }, zeros({ ...SHAPES, ...shapes }));
 }
 
 describe("an (IA)³ adapter of PEFT's", () => {

@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { parseAdapterConfig } from '../../../../shared/adapter-config.ts';
-import { checkAgainstBase, describeAdapter } from '../../../../shared/adapter-description.ts';
+import { checkAgainstBase } from '../../../../shared/adapter-description.ts';
 import { peftRequest } from '../../../../shared/peft-config.ts';
-import { parseHeader, writeSafetensors } from '../../../../shared/safetensors.ts';
+import { describeFiles, WHAT, zeros } from '../../../support/describe-files.ts';
 
-const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
 
 /** What PEFT 0.21.2 wrote for `PrefixTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=4, prefix_projection=True)` on BERT. */
@@ -33,12 +31,7 @@ const SHAPES = {
 };
 
 function describeFile(shapes: Readonly<Record<string, number[]>> = {}, config: object = {}) {
-  const tensors = Object.entries({ ...SHAPES, ...shapes }).map(([name, shape]) => {
-    return [name, { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }] as const;
-  });
-  const file = writeSafetensors(new Map(tensors));
-  const header = parseHeader(file, file.byteLength, { file: WHAT, maxHeaderBytes: 1e6 });
-  return describeAdapter(parseAdapterConfig(JSON.stringify({ ...FROM_PEFT, ...config }), WHAT), header, WHAT);
+  return describeFiles({ ...FROM_PEFT, ...config }, zeros({ ...SHAPES, ...shapes }));
 }
 
 describe("a prefix of PEFT's", () => {

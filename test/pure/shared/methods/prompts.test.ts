@@ -1,15 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { checkContents, checkFits } from '../../../../shared/adapter-check.ts';
+import { checkFits } from '../../../../shared/adapter-check.ts';
 import { adapterConfigJson, parseAdapterConfig } from '../../../../shared/adapter-config.ts';
 import { AppError } from '../../../../shared/errors.ts';
 import { formatOf } from '../../../../shared/methods/index.ts';
 import { requireTextRoom } from '../../../../shared/methods/text-room.ts';
 import { type PeftConfig, peftRequest } from '../../../../shared/peft-config.ts';
-import { writeSafetensors } from '../../../../shared/safetensors.ts';
-import { scanWeights } from '../../../../shared/weights-scan.ts';
+import { describeFiles, type FileTensors, WHAT } from '../../../support/describe-files.ts';
 import { bertOf } from '../../../support/encoders.ts';
-
-const WHAT = 'adapter spam@3';
 
 /** What PEFT 0.21.2 wrote for four virtual tokens on a BERT of two layers of width 8. */
 const FROM_PEFT = {
@@ -43,22 +40,14 @@ const P_TUNING = {
   encoder_reparameterization_type: 'LSTM',
 };
 
-const TENSORS: Readonly<Record<string, [number[], number]>> = {
+const TENSORS: FileTensors = {
   prompt_embeddings: [[4, 8], 0.5],
   'base_model.classifier.weight': [[3, 8], 0.1],
   'base_model.classifier.bias': [[3], 0],
 };
 
-function describeFile(config: object, changes: Readonly<Record<string, [number[], number] | null>> = {}) {
-  const tensors = Object.entries({ ...TENSORS, ...changes }).flatMap(([name, given]) => {
-    if (!given) return [];
-    const [shape, value] = given;
-    const size = shape.reduce((a, b) => a * b, 1);
-    return [[name, { shape, data: new Float32Array(size).fill(value) }] as const];
-  });
-  const file = writeSafetensors(new Map(tensors));
-  const scanned = scanWeights(file, { file: WHAT, maxHeaderBytes: 1e6 });
-  return checkContents(parseAdapterConfig(JSON.stringify(config), WHAT), scanned, WHAT);
+function describeFile(config: object, changes: FileTensors = {}) {
+  return describeFiles(config, { ...TENSORS, ...changes });
 }
 
 const base = (max_length: number, hidden_size = 8) => ({

@@ -1,16 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { checkContents } from '../../../../shared/adapter-check.ts';
 import { adapterConfigJson, parseAdapterConfig } from '../../../../shared/adapter-config.ts';
 import { checkAgainstBase, classifierTensorName } from '../../../../shared/adapter-description.ts';
 import { FAMILIES } from '../../../../shared/families.ts';
 import { tensorName } from '../../../../shared/methods/format.ts';
 import { formatOf } from '../../../../shared/methods/index.ts';
 import type { RoadConfig } from '../../../../shared/peft-config.ts';
-import { writeSafetensors } from '../../../../shared/safetensors.ts';
-import { scanWeights } from '../../../../shared/weights-scan.ts';
+import { describeFiles, WHAT, zeros } from '../../../support/describe-files.ts';
 import { bertOf } from '../../../support/encoders.ts';
 
-const WHAT = 'adapter spam@3';
 const BASE = { family: 'bert' as const, hidden_size: 8, num_layers: 2, intermediate_size: 32 };
 const KEY = 'bert.encoder.layer.0.attention.self.key';
 const THETA = tensorName(KEY, 'road_theta');
@@ -40,15 +37,13 @@ const SHAPES: Shapes = {
   [classifierTensorName('bias')]: [3],
 };
 
-function describeFile(shapes: Shapes = {}, config: object = {}, value = 0) {
-  const tensors = Object.entries({ ...SHAPES, ...shapes }).flatMap(([name, shape]) => {
-    if (shape === null) return [];
-    const size = shape.reduce((a, b) => a * b, 1);
-    return [[name, { shape, data: new Float32Array(size).fill(value) }] as const];
-  });
-  const scanned = scanWeights(writeSafetensors(new Map(tensors)), { file: WHAT, maxHeaderBytes: 1e6 });
-  const text = JSON.stringify({ ...FROM_PEFT, ...config });
-  return checkContents(parseAdapterConfig(text, WHAT), scanned, WHAT);
+/** All numbers of which are far too large. */
+const HUGE = Object.fromEntries(
+  Object.entries(SHAPES).map(([name, shape]) => [name, [shape!, 1e6] as const]),
+);
+
+function describeFile(shapes: Shapes = {}, config: object = {}) {
+  return describeFiles({ ...FROM_PEFT, ...config }, zeros({ ...SHAPES, ...shapes }));
 }
 
 describe("a RoAd adapter of PEFT's", () => {
@@ -89,7 +84,9 @@ describe("a RoAd adapter of PEFT's", () => {
   });
 
   it('is refused where a number is huge', () => {
-    expect(() => describeFile({}, {}, 1e6)).toThrow(`road_alpha of ${KEY}, twice, has a norm of 4.00e+6`);
+    expect(() => describeFiles(FROM_PEFT, HUGE)).toThrow(
+      `road_alpha of ${KEY}, twice, has a norm of 4.00e+6`,
+    );
   });
 
   it('is refused on a base model of another width', () => {
