@@ -1,4 +1,4 @@
-import { and, desc, eq, or, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, exists, or, type SQL, sql } from 'drizzle-orm';
 import type { AdapterBase } from '../../shared/adapter-check.ts';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { PackedMetrics } from '../../shared/packed-metrics.ts';
@@ -71,6 +71,9 @@ export async function insertImported(
   const keys = manifest.map((entry) => prefix + entry.name);
   const stored = sql`(SELECT count(*) FROM ${objects} WHERE sha256 IS NOT NULL
     AND key IN (SELECT value FROM json_each(${JSON.stringify(keys)})))`;
+  // The prefix is this import's alone.
+  const isThis = and(eq(adapters.tenant, tenant), eq(adapters.name, name), eq(adapters.prefix, prefix));
+  const isInserted = exists(db.select().from(adapters).where(isThis));
   const { inserted } = await batch(db, {
     name: db
       .insert(adapterNames)
@@ -90,9 +93,9 @@ export async function insertImported(
         AND ${isPending(change)}
       RETURNING version`,
     ),
-    objects: claimObjects(db, keys),
+    objects: claimObjects(db, keys, isInserted),
     // Equal files give an equal bundle, so an old tombstone would make nodes drop an adapter that is imported again.
-    tombstone: db.delete(deletions).where(eq(deletions.bundle, bundle)),
+    tombstone: db.delete(deletions).where(and(eq(deletions.bundle, bundle), isInserted)),
   });
   if (!inserted[0])
     throw new Error(

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNotNull, lte, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { objects } from './schema.ts';
 
@@ -32,9 +32,12 @@ export async function finishObject(
     .where(eq(objects.key, key));
 }
 
-/** A statement for a batch: it keeps these objects from now on. */
-export function claimObjects(db: Db, keys: string[]) {
-  return db.update(objects).set({ expiresAt: null }).where(inArray(objects.key, keys));
+/** A statement for a batch: it keeps these objects from now on, where `condition` holds. */
+export function claimObjects(db: Db, keys: string[], condition?: SQL) {
+  return db
+    .update(objects)
+    .set({ expiresAt: null })
+    .where(and(inArray(objects.key, keys), condition));
 }
 
 /** Makes an upload that failed due for the next sweep, unless it has been claimed. */
