@@ -3,7 +3,7 @@
  * are `"auto"`'s, on the same base model, first weights, optimizer and batches of random tokens, without dropout in the adapter.
  *
  *     WEFT_PYTHON=.venv/bin/python node bench/train-methods.ts [--only lora,dora] [--base ID|FOLDER] [--steps 10] [--rows 32]
- *                                                             [--length 64] [--threads 2] [--adapters-python PATH]
+ *                                                             [--length 64] [--threads 2] [--adapterhub-python PATH]
  *
  * The library runs as its users run it, in fp32: HF PEFT, for bottlenecks AdapterHub's, which needs a Python of its own
  * (scripts/fixtures/adapterhub-requirements.txt). Once more it runs without the base model's dropout, where it does Weft's work exactly and must
@@ -48,7 +48,7 @@ const { values } = parseArgs({
     length: { type: 'string', default: '64' },
     threads: { type: 'string', default: '2' },
     python: { type: 'string', default: process.env.WEFT_PYTHON ?? 'python3' },
-    'adapters-python': { type: 'string', default: process.env.WEFT_ADAPTERS_PYTHON },
+    'adapterhub-python': { type: 'string', default: process.env.WEFT_ADAPTERHUB_PYTHON },
   },
 });
 const only = values.only.split(',');
@@ -97,7 +97,7 @@ async function measure(request: z.input<typeof peftRequest>): Promise<string[]> 
   };
   const ours = await start('weft', process.execPath, setup);
   const sides = [ours];
-  const python = config.type === 'bottleneck' ? values['adapters-python'] : values.python;
+  const python = config.type === 'bottleneck' ? values['adapterhub-python'] : values.python;
   if (python !== undefined) {
     const peer: TrainerSetup = { ...setup, precision: 'fp32', parameters: ours.trainer.parameters! };
     for (const baseDropout of [true, false])
