@@ -30,7 +30,7 @@ export interface AdaptersOptions {
 }
 
 /** An adapter in memory, with everything that rows and sessions need of it. */
-export interface LoadedAdapter extends Resident {
+export interface ResidentAdapter extends Resident {
   readonly description: AdapterDescription;
   readonly pooling: Pooling;
   readonly weights: StoredBytes;
@@ -46,7 +46,7 @@ export interface LoadedAdapter extends Resident {
 
 /** An adapter with a place in sessions. It stays there and in memory until it is released. */
 export interface SeatedAdapter extends Seat {
-  readonly adapter: LoadedAdapter;
+  readonly adapter: ResidentAdapter;
 }
 
 /**
@@ -56,7 +56,7 @@ export interface SeatedAdapter extends Seat {
  */
 export class Adapters {
   readonly #options: AdaptersOptions;
-  readonly #residents: Residents<LoadedAdapter>;
+  readonly #residents: Residents<ResidentAdapter>;
   readonly #warmer: Warmer;
   readonly #loading = new Map<string, Promise<void>>();
   readonly #descriptions = new SharedValues<AdapterDescription>();
@@ -93,7 +93,7 @@ export class Adapters {
   }
 
   /** An adapter in memory. */
-  get(bundle: string): LoadedAdapter | undefined {
+  get(bundle: string): ResidentAdapter | undefined {
     return this.#residents.get(bundle);
   }
 
@@ -164,7 +164,7 @@ export class Adapters {
   }
 
   /** Seats a pinned adapter. It stays in memory until its sessions have read it, even if the caller leaves earlier. */
-  async #seated({ resident, release }: Pin<LoadedAdapter>, signal: AbortSignal): Promise<SeatedAdapter> {
+  async #seated({ resident, release }: Pin<ResidentAdapter>, signal: AbortSignal): Promise<SeatedAdapter> {
     const { bundle, handle, description, pooling, weights, sort } = resident;
     const seating = this.#options.pool.seat({ handle, description, pooling, weights }, sort).then(
       (seat) => ({
