@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { MAX_LINE_BYTES } from '../../shared/api/datasets.ts';
-import { type Example, readRow } from '../../shared/api/rows.ts';
+import { type Example, MAX_ROW_CHARS, readRow } from '../../shared/api/rows.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Random } from '../random.ts';
 
@@ -23,7 +22,7 @@ async function* readLines(path: string): AsyncGenerator<string> {
   for await (const chunk of createReadStream(path, { encoding: 'utf8' })) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
-    if (rest.length > MAX_LINE_BYTES) throw invalid(`a line is longer than ${MAX_LINE_BYTES} bytes`);
+    if (rest.length > MAX_ROW_CHARS) throw invalid(`a line is longer than ${MAX_ROW_CHARS} characters`);
     yield* lines;
   }
   yield rest;

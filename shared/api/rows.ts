@@ -3,6 +3,9 @@ import { z } from 'zod';
 export const MAX_LABELS = 1000;
 export const MAX_LABEL_CHARS = 256;
 export const MAX_TEXT_CHARS = 1_000_000;
+/** Most characters of a row as a line of JSONL, which may escape each of them sixfold. */
+export const MAX_ROW_CHARS =
+  6 * (MAX_TEXT_CHARS + MAX_LABEL_CHARS) + JSON.stringify({ text: '', label: '' }).length;
 
 /** One labelled text, as training reads it. */
 export interface Example {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readExamples, sortLabels, stratifiedSplit, validationRows } from '../../../gpu-node/data/dataset.ts';
 import { Random } from '../../../gpu-node/random.ts';
+import { MAX_LABEL_CHARS, MAX_TEXT_CHARS, readRow } from '../../../shared/api/rows.ts';
 
 describe('reading a dataset', () => {
   let path: string;
@@ -42,8 +43,14 @@ describe('reading a dataset', () => {
     await expect(read(text)).rejects.toThrow(expect.objectContaining({ code: 'invalid_dataset' }));
   });
 
+  it('takes the longest row there may be, also where each of its characters is escaped', async () => {
+    const row = { text: '\u0001'.repeat(MAX_TEXT_CHARS), label: `a${'\u0001'.repeat(MAX_LABEL_CHARS - 1)}` };
+    expect(readRow(row)).toMatchObject({ value: row });
+    expect(await read(`${JSON.stringify(row)}\n`)).toEqual([row]);
+  });
+
   it('gives up on a line without end', async () => {
-    await expect(read('x'.repeat(5 * 1024 * 1024))).rejects.toThrow('a line is longer than');
+    await expect(read('x'.repeat(7 * 1024 * 1024))).rejects.toThrow('a line is longer than');
   });
 });
 
