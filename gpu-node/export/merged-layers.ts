@@ -1,5 +1,6 @@
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
+import { elementCount } from '../graph/shapes.ts';
 import type { BaseModel } from '../models/model.ts';
 import { changedLinear, changedNorm, type LinearLayer, type Sites } from '../models/sites.ts';
 import { expand, swapLastAxes } from '../ops/index.ts';
@@ -90,7 +91,7 @@ function planAt(plan: Plan, place: string): Plan {
 /** One adapter's tensor of a stack. */
 function slotOf(stack: Stack, numbers: PartNumbers): { shape: number[]; data: Float32Array } {
   const shape = stack.shape.map((dim) => (dim === SIZE ? numbers.size : dim));
-  const data = new Float32Array(shape.reduce((product, dim) => product * dim, 1));
+  const data = new Float32Array(elementCount(shape));
   numbers.fill(stack, numbers.size, data);
   return { shape, data };
 }

@@ -1,6 +1,7 @@
 import type { AdapterDescription } from '../../shared/adapter-description.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import { layOutSafetensors, type SafetensorsLayout, toFloat32 } from '../../shared/safetensors.ts';
+import { elementCount } from '../graph/shapes.ts';
 import { loadAdapter, planOf } from '../methods/index.ts';
 import type { BaseModel } from '../models/model.ts';
 import type { BaseTensors } from '../models/open-base-model.ts';
@@ -60,7 +61,7 @@ async function* chunksOf({ head, names }: SafetensorsLayout, sources: ReadonlyMa
 function baseSources(pooling: Pooling, { found, read }: BaseTensors): [string, Source][] {
   const used = found.filter(({ spec }) => pooling === 'cls' || !spec.optional);
   return used.map(({ spec: { name, shape }, entry }) => {
-    const size = shape.reduce((product, dim) => product * dim, 1);
+    const size = elementCount(shape);
     const elements = async function* () {
       for (let from = 0; from < size; from += PIECE) {
         yield await read(entry, from, Math.min(size, from + PIECE));

@@ -2,6 +2,7 @@ import { FAMILIES } from '../../shared/families.ts';
 import { AUTO_VIRTUAL_TOKENS, PROMPT_TENSOR } from '../../shared/methods/prompt-format.ts';
 import type { PrefixTuningConfig } from '../../shared/peft-config.ts';
 import type { Dim, Value } from '../graph/ir.ts';
+import { elementCount } from '../graph/shapes.ts';
 import type { Architecture } from '../models/model.ts';
 import { behind, type Dropout, NO_DROPOUT, type Sites } from '../models/sites.ts';
 import { expand, linear, mul, reshape, split, swapLastAxes, tanh, transpose } from '../ops/index.ts';
@@ -88,7 +89,7 @@ export function prefixOf({ prefix_projection }: PrefixTuningConfig, parameters: 
 
 /** `[batch, virtual tokens * 2 * layers * hidden]`, of each text with elements of its own zeroed. */
 function dropOut(prefix: Value, dropout: Dropout, batch: Dim): Value {
-  const features = (prefix.shape as number[]).reduce((a, b) => a * b, 1);
+  const features = elementCount(prefix.shape);
   return mul(dropout.mask(expand(reshape(prefix, [1, features]), [batch, features])), dropout.scale);
 }
 

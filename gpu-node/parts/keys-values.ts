@@ -1,6 +1,7 @@
 import type { Family } from '../../shared/families.ts';
 import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
 import type { Value } from '../graph/ir.ts';
+import { elementCount } from '../graph/shapes.ts';
 import { MASKED } from '../models/encoder.ts';
 import { behind } from '../models/sites.ts';
 import { cast, mul, reshape, sub } from '../ops/index.ts';
@@ -57,7 +58,7 @@ export function prefixNumbers(
   bytes: TensorBytes,
   family: Family,
 ): PartNumbers {
-  const width = entry.shape.reduce((a, b) => a * b, 1) / virtualTokens;
+  const width = elementCount(entry.shape) / virtualTokens;
   return {
     size: virtualTokens,
     fill: ({ place, tensor, shape }, size, slot) => {

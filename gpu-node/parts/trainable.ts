@@ -1,5 +1,6 @@
 import type { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
+import { elementCount } from '../graph/shapes.ts';
 import type { BaseModel } from '../models/model.ts';
 import type { Random } from '../random.ts';
 
@@ -28,7 +29,7 @@ export function drawn(
   shape: readonly number[],
   draw: (random: Random) => number,
 ): DrawnTrainable {
-  const length = shape.reduce((product, dim) => product * dim, 1);
+  const length = elementCount(shape);
   return { name, shape, init: (random) => Float32Array.from({ length }, () => draw(random)) };
 }
 

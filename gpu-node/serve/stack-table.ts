@@ -1,3 +1,4 @@
+import { elementCount } from '../graph/shapes.ts';
 import { type PartNumbers, SIZE, type Stack } from '../parts/part.ts';
 import { type Feeds, tensor } from '../runtime/session.ts';
 import { type Placement, SlotTable } from './slots.ts';
@@ -102,5 +103,5 @@ function shapeOf({ shape }: Stack, size: number): number[] {
 }
 
 function elementsOf(stack: Stack, size: number): number {
-  return shapeOf(stack, size).reduce((product, dim) => product * dim, 1);
+  return elementCount(shapeOf(stack, size));
 }

@@ -1,6 +1,7 @@
 import { LAYOUTS, type LayoutName, MAX_FILE_BYTES, weightsFilesOf } from '../../shared/adapter-format.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { MethodType } from '../../shared/methods/index.ts';
+import { elementCount } from '../graph/shapes.ts';
 import type { PeftMethod } from '../methods/method.ts';
 
 /** Most bytes of a tensor's entry in a file's header: name, type, shape and offsets. */
@@ -34,6 +35,6 @@ export function requireStorable(
 }
 
 function bytesOf(shapes: Shapes): number {
-  const numbers = shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const numbers = shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
   return HEADER_ENTRY_BYTES * shapes.length + Float32Array.BYTES_PER_ELEMENT * numbers;
 }

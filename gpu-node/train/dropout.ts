@@ -1,4 +1,5 @@
 import type { Dim } from '../graph/ir.ts';
+import { elementCount } from '../graph/shapes.ts';
 import type { Random } from '../random.ts';
 import { type Feeds, tensor } from '../runtime/session.ts';
 import type { DropoutMask } from './graph.ts';
@@ -30,7 +31,7 @@ export class DropoutMasks {
     const sizes: Readonly<Record<Dim, number>> = { batch: rows, seq: length };
     const feeds = this.#masks.map(({ name, shape: dims }) => {
       const shape = dims.map((dim) => (typeof dim === 'number' ? dim : sizes[dim]!));
-      const size = shape.reduce((product, dim) => product * dim, 1);
+      const size = elementCount(shape);
       return [name, tensor('bool', shape, this.#fill(name, size, random))] as const;
     });
     return Object.fromEntries(feeds);

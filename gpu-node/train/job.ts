@@ -13,6 +13,7 @@ import { StoredExamples } from '../data/examples.ts';
 import { TokenFile } from '../data/token-file.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import { writingInto } from '../disk-full.ts';
+import { elementCount } from '../graph/shapes.ts';
 import { methodOf, placeholdersOf } from '../methods/index.ts';
 import type { Architecture } from '../models/model.ts';
 import { type BaseModelOutline, openBaseModel, outlineBaseModel } from '../models/open-base-model.ts';
@@ -201,7 +202,7 @@ function resolve(
 }
 
 function numbersIn(shapes: readonly (readonly number[])[]): number {
-  return shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
 }
 
 function trainedShapes(method: PeftConfig, architecture: Architecture, labels: number) {

@@ -1,4 +1,5 @@
 import { AppError } from '../../shared/errors.ts';
+import { elementCount } from '../graph/shapes.ts';
 import type { TrainingEvent } from './protocol.ts';
 
 /** Of every weight: its value, that at the start and in the kept epoch, its average, Adam's two moments and the gradient. */
@@ -18,7 +19,7 @@ export interface ModelCost {
 /** @param shapes of all tensors @param lanes threads that compute gradients */
 export function modelCost(shapes: Iterable<readonly number[]>, lanes: number): ModelCost {
   let parameters = 0;
-  for (const shape of shapes) parameters += shape.reduce((product, dim) => product * dim, 1);
+  for (const shape of shapes) parameters += elementCount(shape);
   const file = Float32Array.BYTES_PER_ELEMENT * parameters;
   return { parameters, file, memory: file * (COPIES + COPIES_PER_LANE * lanes) };
 }
