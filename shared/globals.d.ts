@@ -7,5 +7,16 @@ declare class TextEncoder {
 }
 declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
-  decode(input?: Uint8Array): string;
+  decode(input?: Uint8Array, options?: { stream?: boolean }): string;
+}
+declare class ReadableStream<T> {
+  constructor(source: {
+    pull(controller: { enqueue(chunk: T): void; close(): void }): Promise<void>;
+    cancel(): Promise<void>;
+  });
+  pipeThrough<U>(through: DecompressionStream): ReadableStream<U>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<T>;
+}
+declare class DecompressionStream {
+  constructor(format: 'gzip');
 }

@@ -1,8 +1,9 @@
 import type { MiddlewareHandler } from 'hono';
 import { createMiddleware } from 'hono/factory';
+import { collectBytes } from '../../shared/bytes.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { AppEnv } from '../http/app-env.ts';
-import { collectBytes, requestBytes } from '../upload/bytes.ts';
+import { requestBytes } from '../upload/request-bytes.ts';
 
 export const MAX_JSON_BYTES = 1024 * 1024;
 

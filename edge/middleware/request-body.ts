@@ -1,7 +1,7 @@
 import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../shared/errors.ts';
 import type { AppEnv } from '../http/app-env.ts';
-import { gunzip } from '../upload/bytes.ts';
+import { gunzipBody } from '../upload/request-bytes.ts';
 
 /** Content codings that the edge reads (RFC 9110, section 8.4.1). */
 const CODINGS = ['gzip', 'identity'];
@@ -23,7 +23,7 @@ export const plainBody = createMiddleware<AppEnv>(async (c, next) => {
     c.req.raw = new Request(raw, { headers });
   } else {
     headers.delete('content-length');
-    c.req.raw = new Request(raw, { headers, body: gunzip(raw.body) });
+    c.req.raw = new Request(raw, { headers, body: gunzipBody(raw.body) });
   }
   await next();
 });

@@ -14,9 +14,9 @@ import { importFields } from '../adapters/import-request.ts';
 import { findAdapter, viewAdapter } from '../db/adapters.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { form, json, named } from '../http/responses.ts';
-import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_IMPORT_BYTES } from '../upload/receive-adapter.ts';
+import { requestBytes } from '../upload/request-bytes.ts';
 
 const IMPORT_FILES = {
   [ADAPTER_CONFIG_FILE]: { description: "PEFT's or AdapterHub's configuration of the adapter" },

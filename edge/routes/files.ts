@@ -20,9 +20,9 @@ import { form, json, named } from '../http/responses.ts';
 import { deleteObjects } from '../objects/delete-objects.ts';
 import { fileKey } from '../objects/object-keys.ts';
 import { ObjectWriter, serveObject } from '../objects/storage.ts';
-import { requestBytes } from '../upload/bytes.ts';
 import { boundaryOf } from '../upload/multipart.ts';
 import { MAX_BODY_BYTES, receiveDataset, tooLargeUpload } from '../upload/receive-dataset.ts';
+import { requestBytes } from '../upload/request-bytes.ts';
 
 const File = named('File', file);
 const params = z.object({ id: z.string() });

@@ -6,6 +6,7 @@ import {
   leaseCheckpoint,
   MAX_CHECKPOINT_BYTES,
 } from '../../shared/api/nodes.ts';
+import { limitBytes } from '../../shared/bytes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import { findBundle } from '../db/adapters.ts';
@@ -18,7 +19,7 @@ import { leasedJob, leaseLost } from '../jobs/leased-job.ts';
 import { deleteObjects } from '../objects/delete-objects.ts';
 import { attemptPrefix, checkpointKey } from '../objects/object-keys.ts';
 import { putStream, serveObject } from '../objects/storage.ts';
-import { limitBytes, requestBytes } from '../upload/bytes.ts';
+import { requestBytes } from '../upload/request-bytes.ts';
 
 const token = z.object({ [LEASE_TOKEN_HEADER]: z.string() });
 const binary = { description: 'The bytes', content: { 'application/octet-stream': { schema: z.any() } } };

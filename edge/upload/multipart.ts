@@ -1,5 +1,5 @@
+import { collectBytes } from '../../shared/bytes.ts';
 import { AppError } from '../../shared/errors.ts';
-import { collectBytes } from './bytes.ts';
 import { parseDisposition } from './disposition.ts';
 
 const CR = 0x0d;

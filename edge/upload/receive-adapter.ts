@@ -9,12 +9,12 @@ import {
   WEFT_FILE,
   WEIGHTS_FILES,
 } from '../../shared/adapter-format.ts';
+import { limitBytes } from '../../shared/bytes.ts';
+import type { ByteSink } from '../../shared/dataset/dataset.ts';
 import { AppError } from '../../shared/errors.ts';
 import { ADAPTER_HEADER_BYTES } from '../../shared/safetensors.ts';
 import { type ScannedWeights, WeightsScan } from '../../shared/weights-scan.ts';
 import { unknownField } from '../invalid-request.ts';
-import { limitBytes } from './bytes.ts';
-import type { ByteSink } from './dataset.ts';
 import { type Part, readBytes, readField, readParts } from './multipart.ts';
 
 const FIELDS = ['name', 'labels', 'base_model', 'base_precision', 'pooling', 'max_length'] as const;

@@ -1,11 +1,11 @@
 import { type InvalidRows, invalidRows, MAX_UPLOAD_BYTES } from '../../shared/api/datasets.ts';
+import { limitBytes } from '../../shared/bytes.ts';
+import { type ByteSink, type IngestedDataset, ingestDataset, settle } from '../../shared/dataset/dataset.ts';
+import type { DatasetSummary } from '../../shared/dataset/row-check.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unknownField } from '../invalid-request.ts';
-import { limitBytes } from './bytes.ts';
-import { type ByteSink, type IngestedDataset, ingestDataset, settle } from './dataset.ts';
 import { displayName } from './disposition.ts';
 import { type Part, readField, readParts } from './multipart.ts';
-import type { DatasetSummary } from './row-check.ts';
 
 /** Bytes for the fields, headers and delimiters around the file. */
 const AROUND_FILE_BYTES = 64 * 1024;

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { describeForServing, parseImport } from '../../edge/adapters/import-request.ts';
 import type { ImportBase } from '../../edge/base-models.ts';
-import { joinBytes } from '../../edge/upload/bytes.ts';
 import { receiveAdapter } from '../../edge/upload/receive-adapter.ts';
 import { adapterBase } from '../../gpu-node/models/adapter-base.ts';
 import { type BaseModelOutline, outlineBaseModel } from '../../gpu-node/models/open-base-model.ts';
 import { readAdapterFiles } from '../../gpu-node/weights/adapter-file.ts';
 import { readMetrics } from '../../shared/adapter-check.ts';
 import { type BundleFile, LAYOUTS, WEFT_FILE } from '../../shared/adapter-format.ts';
+import { joinBytes } from '../../shared/bytes.ts';
 import { formatOf } from '../../shared/methods/index.ts';
 import type { Pooling } from '../../shared/peft-config.ts';
 import { BOUNDARY, multipartBody, type TestPart } from '../../test/support/multipart-body.ts';

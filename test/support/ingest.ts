@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { ingestDataset, settle } from '../../edge/upload/dataset.ts';
-import type { DatasetSummary } from '../../edge/upload/row-check.ts';
 import type { InvalidRows } from '../../shared/api/datasets.ts';
+import { ingestDataset, settle } from '../../shared/dataset/dataset.ts';
+import type { DatasetSummary } from '../../shared/dataset/row-check.ts';
 import type { AppError } from '../../shared/errors.ts';
 import { concat, cut } from './multipart-body.ts';
 

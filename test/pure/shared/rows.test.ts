@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { invalidRequest } from '../../../edge/invalid-request.ts';
-import { ingestDataset, settle } from '../../../edge/upload/dataset.ts';
 import { readExamples } from '../../../gpu-node/data/dataset.ts';
 import { weftFile } from '../../../shared/adapter-format.ts';
 import { createAdapter } from '../../../shared/api/adapters.ts';
+import { ingestDataset, settle } from '../../../shared/dataset/dataset.ts';
 import { concat } from '../../support/multipart-body.ts';
 
 const GOOD = '{"text":"first","label":"a"}';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { requestBytes } from '../../../edge/upload/bytes.ts';
 import { boundaryOf, readBytes, readField, readParts } from '../../../edge/upload/multipart.ts';
+import { requestBytes } from '../../../edge/upload/request-bytes.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { BOUNDARY, CONTENT_TYPE, cut, multipartBody, type TestPart } from '../../support/multipart-body.ts';
 

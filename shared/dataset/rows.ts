@@ -1,4 +1,4 @@
-import { joinBytes } from './bytes.ts';
+import { joinBytes } from '../bytes.ts';
 
 /** A row of the file, not yet checked, or the fault of one. `line` counts from 1, a header included. */
 export type RawRow = { line: number; row: unknown } | BadRow;

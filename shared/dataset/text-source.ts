@@ -1,4 +1,4 @@
-import { joinBytes } from './bytes.ts';
+import { joinBytes } from '../bytes.ts';
 import { refuseFile, refuseOtherKinds, SIGNATURE_BYTES } from './file-kinds.ts';
 
 const encoder = new TextEncoder();

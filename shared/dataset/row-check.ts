@@ -1,8 +1,8 @@
-import { MAX_LINE_ERRORS, type Skipped } from '../../shared/api/datasets.ts';
-import { MAX_LABELS, readRow } from '../../shared/api/rows.ts';
-import type { LineError } from '../../shared/errors.ts';
-import { labelBytes, MAX_LABELS_BYTES } from '../../shared/label-limits.ts';
-import { describeAlike, lookAlikes, showLabel } from '../../shared/look-alike.ts';
+import { MAX_LINE_ERRORS, type Skipped } from '../api/datasets.ts';
+import { MAX_LABELS, readRow } from '../api/rows.ts';
+import type { LineError } from '../errors.ts';
+import { labelBytes, MAX_LABELS_BYTES } from '../label-limits.ts';
+import { describeAlike, lookAlikes, showLabel } from '../look-alike.ts';
 import { RepeatCounter } from './repeats.ts';
 import type { BadRow, RawRow } from './rows.ts';
 

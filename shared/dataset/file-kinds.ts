@@ -1,4 +1,4 @@
-import { AppError } from '../../shared/errors.ts';
+import { AppError } from '../errors.ts';
 
 /** First bytes that suffice to tell a file's kind. */
 export const SIGNATURE_BYTES = 512;

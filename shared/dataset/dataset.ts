@@ -1,6 +1,6 @@
-import { type InvalidRows, MAX_DATASET_BYTES, MAX_LINE_BYTES } from '../../shared/api/datasets.ts';
-import { AppError } from '../../shared/errors.ts';
-import { joinBytes } from './bytes.ts';
+import { type InvalidRows, MAX_DATASET_BYTES, MAX_LINE_BYTES } from '../api/datasets.ts';
+import { joinBytes } from '../bytes.ts';
+import { AppError } from '../errors.ts';
 import { CsvParser } from './csv-rows.ts';
 import { refuseFile } from './file-kinds.ts';
 import { JsonlParser } from './jsonl-rows.ts';

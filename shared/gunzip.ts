@@ -1,0 +1,35 @@
+/**
+ * Compressed bytes that are unpacked at once. They grow about a thousandfold at most, so this bounds how far a file made to burst exceeds
+ * the limit of its reader.
+ */
+const SLICE_BYTES = 2048;
+
+/** Unpacks gzip while it is read. Throws what `broken` makes where the bytes break off or are no gzip. */
+export async function* gunzip(
+  chunks: AsyncIterable<Uint8Array>,
+  broken: (cause: unknown) => Error,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* streamOf(sliced(chunks)).pipeThrough<Uint8Array>(new DecompressionStream('gzip'));
+  } catch (cause) {
+    throw broken(cause);
+  }
+}
+
+/** A stream that is pulled from a generator, and ends it when it is cancelled. */
+export function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull: async (controller) => {
+      const { done, value } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: async () => void (await chunks.return(undefined)),
+  });
+}
+
+async function* sliced(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) yield chunk.subarray(at, at + SLICE_BYTES);
+  }
+}
