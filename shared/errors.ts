@@ -6,6 +6,7 @@ export const ERROR_STATUS = {
   invalid_api_key: 401,
   not_found: 404,
   adapter_not_found: 404,
+  alias_not_found: 404,
   file_not_found: 404,
   job_not_found: 404,
   model_not_found: 404,
@@ -15,6 +16,11 @@ export const ERROR_STATUS = {
   /** This code stays between node and edge; the edge then resolves the name again. */
   adapter_stale: 409,
   file_in_use: 409,
+  /** An alias names the version. */
+  adapter_in_use: 409,
+  too_many_aliases: 409,
+  /** The alias named no other version before. */
+  nothing_to_roll_back: 409,
   idempotency_conflict: 409,
   lease_lost: 409,
   job_finished: 409,
@@ -52,6 +58,9 @@ const MAY_SUCCEED_AGAIN: Readonly<Record<CodesOf<408 | 409 | 429 | 500 | 502 | 5
   // The rows have to be resolved anew, which makes them another request.
   adapter_stale: false,
   file_in_use: false,
+  adapter_in_use: false,
+  too_many_aliases: false,
+  nothing_to_roll_back: false,
   idempotency_conflict: false,
   lease_lost: false,
   job_finished: false,

@@ -3,6 +3,7 @@ import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import { deleteAdapters } from '../db/adapter-deletion.ts';
 import { findAdapter } from '../db/adapters.ts';
+import { findAliasesOn } from '../db/aliases.ts';
 import type { Db } from '../db/client.ts';
 import { liveNodes } from '../db/nodes.ts';
 import type { Env } from '../env.ts';
@@ -13,6 +14,7 @@ import { deleteObjects } from '../objects/delete-objects.ts';
 /**
  * Deletes a version, or all versions of a name, from the database, the object store and the nodes. When this returns, no
  * node answers for it any more. Returns whether there was anything to delete.
+ * @throws {AppError} `adapter_in_use` where an alias names it
  */
 export async function removeAdapter(
   env: Env,
@@ -24,11 +26,13 @@ export async function removeAdapter(
   const exists = async () =>
     adapterRef.safeParse(ref).success && (await findAdapter(db, tenant, ref)) !== undefined;
   if (!(await exists())) return false;
+  await refuseNamed(db, tenant, ref);
   const { name } = parseAdapterRef(ref);
   const deleted = await changeName(client, db, tenant, name, ({ seq }) =>
     deleteAdapters(db, tenant, ref, seq, unixNow()),
   );
   if (!deleted) {
+    await refuseNamed(db, tenant, ref);
     // Another deletion was faster, or the nodes took so long to tell that the change was given up.
     if (await exists()) {
       throw new AppError('no_capacity', `${ref} could not be deleted now; try again.`, { retryAfter: 2 });
@@ -38,6 +42,18 @@ export async function removeAdapter(
   const { keys, bundles } = deleted;
   await Promise.all([deleteObjects(env, db, keys), evictEverywhere(db, client, bundles)]);
   return true;
+}
+
+/** @throws {AppError} `adapter_in_use` where an alias names the version, or any version of a bare name */
+async function refuseNamed(db: Db, tenant: string, ref: string): Promise<void> {
+  const [named] = await findAliasesOn(db, tenant, ref);
+  if (!named) return;
+  const { name, alias, version } = named;
+  const path = `/v1/adapters/${name}/aliases/${alias}`;
+  throw new AppError(
+    'adapter_in_use',
+    `${name}@${alias} names ${name}@${version}: point it elsewhere (PUT ${path}) or delete it (DELETE ${path}) first.`,
+  );
 }
 
 /** Frees the nodes' copies. A node that this call does not reach learns of it from its next heartbeat. */

@@ -1,10 +1,12 @@
-import { and, sql } from 'drizzle-orm';
+import { and, not, sql } from 'drizzle-orm';
 import { BUNDLE_FILES } from '../../shared/adapter-format.ts';
+import { parseAdapterRef } from '../../shared/api/common.ts';
 import { matching } from './adapters.ts';
+import { aliasesOn, forgetHistory } from './aliases.ts';
 import { isPending } from './changes.ts';
 import { batch, type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
-import { adapters, deletions, jobs, objects } from './schema.ts';
+import { adapterAliases, adapters, deletions, jobs, objects } from './schema.ts';
 import { noteVacancies } from './vacancies.ts';
 
 export interface DeletedAdapters {
@@ -16,8 +18,8 @@ export interface DeletedAdapters {
 
 /**
  * Deletes a version, or all versions of a name, in one transaction: running jobs are cancelled, stored files become due for deletion, and
- * nodes will be told of each bundle that no other adapter has. Returns undefined where there was nothing to delete, or `change` is no
- * longer pending.
+ * nodes will be told of each bundle that no other adapter has. Returns undefined where there was nothing to delete, an alias names what
+ * there is, or `change` is no longer pending.
  */
 export async function deleteAdapters(
   db: Db,
@@ -26,7 +28,8 @@ export async function deleteAdapters(
   change: number,
   now: number,
 ): Promise<DeletedAdapters | undefined> {
-  const doomed = and(matching(tenant, ref), isPending(change))!;
+  const isNamed = sql`EXISTS (SELECT 1 FROM ${adapterAliases} WHERE ${aliasesOn(tenant, ref)})`;
+  const doomed = and(matching(tenant, ref), isPending(change), not(isNamed))!;
   const theirs = sql`${jobs.id} IN (SELECT job_id FROM ${adapters} WHERE ${doomed})
     AND ${jobs.status} IN ('queued', 'running')`;
   const places = sql`SELECT tenant, name || '@' || version AS id, seq FROM ${adapters} WHERE ${doomed}`;
@@ -47,6 +50,7 @@ export async function deleteAdapters(
       WHERE ${doomed} AND ${adapters.prefix} IS NOT NULL)`,
     ),
     gone: db.delete(adapters).where(doomed).returning({ bundle: adapters.bundle, prefix: adapters.prefix }),
+    history: forgetHistory(db, tenant, parseAdapterRef(ref).name),
     // Another adapter may have the same content and so the same bundle; then nodes keep it.
     shared: statement(
       db,

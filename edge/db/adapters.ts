@@ -5,6 +5,7 @@ import { parseAdapterRef } from '../../shared/api/common.ts';
 import { ADAPTER_STATUS_OF_JOB, type AdapterStatus, JOB_STATUSES } from '../../shared/job-state.ts';
 import { MAX_STORED_MATRIX_BYTES } from '../../shared/label-limits.ts';
 import { type PackedMetrics, unpackMetrics } from '../../shared/packed-metrics.ts';
+import { aliased } from './aliases.ts';
 import { head } from './changes.ts';
 import type { Db } from './client.ts';
 import { listedJobs } from './jobs.ts';
@@ -45,10 +46,11 @@ export async function findAdapter(db: Db, tenant: string, ref: string): Promise<
   return rows[0];
 }
 
-/** Matches one version, or all versions of a bare name. */
+/** Matches one version, also by an alias, or all versions of a bare name. */
 export function matching(tenant: string, ref: string): SQL {
-  const { name, version } = parseAdapterRef(ref);
-  const ofVersion = version === undefined ? undefined : eq(adapters.version, version);
+  const { name, version, alias } = parseAdapterRef(ref);
+  const one = alias === undefined ? version : aliased(sql`${tenant}`, sql`${name}`, sql`${alias}`);
+  const ofVersion = one === undefined ? undefined : eq(adapters.version, one);
   return and(eq(adapters.tenant, tenant), eq(adapters.name, name), ofVersion)!;
 }
 
@@ -120,9 +122,12 @@ export async function findServable(db: Db, tenant: string, refs: string[]): Prom
     FROM json_each(${wanted}) AS r
     -- CROSS keeps the order of the tables: the planner would rather walk all of the tenant's adapters.
     CROSS JOIN ${adapters} AS a ON a.tenant = ${tenant} AND a.name = r.value ->> 'name'
-      AND a.version = coalesce(r.value ->> 'version', (SELECT b.version FROM ${adapters} AS b
-        WHERE b.tenant = ${tenant} AND b.name = r.value ->> 'name' AND b.bundle IS NOT NULL
-        ORDER BY b.version DESC LIMIT 1))
+      AND a.version = CASE
+        WHEN r.value ->> 'version' IS NOT NULL THEN r.value ->> 'version'
+        WHEN r.value ->> 'alias' IS NOT NULL THEN ${aliased(sql`${tenant}`, sql`r.value ->> 'name'`, sql`r.value ->> 'alias'`)}
+        ELSE (SELECT b.version FROM ${adapters} AS b
+          WHERE b.tenant = ${tenant} AND b.name = r.value ->> 'name' AND b.bundle IS NOT NULL
+          ORDER BY b.version DESC LIMIT 1) END
     WHERE a.bundle IS NOT NULL`);
 }
 

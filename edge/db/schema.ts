@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
+import type { ChangedBy } from '../../shared/api/aliases.ts';
 import type { Skipped } from '../../shared/api/datasets.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
 import type { LeaseCheckpoint, ResolvedTraining } from '../../shared/api/nodes.ts';
@@ -104,6 +105,45 @@ export const adapters = sqliteTable(
     index('adapters_tenant').on(t.tenant),
     index('adapters_bundle').on(t.bundle).where(sql`bundle IS NOT NULL`),
   ],
+);
+
+/** The version that each alias names, and the number of the change that made it so. */
+export const adapterAliases = sqliteTable(
+  'adapter_aliases',
+  {
+    tenant: text().notNull(),
+    name: text().notNull(),
+    alias: text().notNull(),
+    version: integer().notNull(),
+    number: integer().notNull(),
+    createdAt: integer('created_at').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+    updatedBy: text('updated_by', { mode: 'json' }).$type<ChangedBy>().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.name, t.alias] })],
+);
+
+/**
+ * The changes of each alias, numbered from 1. `back` is the number of the change to which a rollback of this one goes back: the changes that
+ * are in force are a chain, and a rollback takes its newest link off.
+ */
+export const aliasChanges = sqliteTable(
+  'alias_changes',
+  {
+    tenant: text().notNull(),
+    name: text().notNull(),
+    alias: text().notNull(),
+    number: integer().notNull(),
+    /** The change of the name, in `changes`, by which this one was made. */
+    change: integer().notNull(),
+    from: integer('from_version'),
+    to: integer('to_version'),
+    back: integer(),
+    isRollback: integer('is_rollback', { mode: 'boolean' }).notNull(),
+    by: text({ mode: 'json' }).$type<ChangedBy>().notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.name, t.alias, t.number] })],
 );
 
 /** The key of a saved training state, the attempt that saved it, and its SHA-256. */

@@ -1,3 +1,4 @@
+import type { ClientKey } from '../db/api-keys.ts';
 import type { Db } from '../db/client.ts';
 import type { Env } from '../env.ts';
 import type { NodeClient } from '../nodes/node-client.ts';
@@ -11,5 +12,7 @@ export interface AppEnv {
     nodes: NodeClient;
     /** The tenant, set by `requireTenant` under `/v1/`; every query there is scoped by it. */
     tenant: string;
+    /** The key that the request came with, set beside it. */
+    key: ClientKey;
   };
 }

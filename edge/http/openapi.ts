@@ -35,7 +35,7 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   ],
   listAdapters: ['adapter_not_found'],
   getAdapter: ['adapter_not_found'],
-  deleteAdapter: ['adapter_not_found'],
+  deleteAdapter: ['adapter_not_found', 'adapter_in_use'],
   warmAdapter: ['adapter_not_found', 'adapter_not_ready'],
   downloadAdapterFile: ['adapter_not_found', 'adapter_not_ready', 'file_not_found', 'invalid_request'],
   exportAdapter: [
@@ -47,6 +47,22 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
     'upstream_failed',
   ],
   importAdapter: ['adapter_not_found', 'model_not_found', 'invalid_adapter'],
+  listAliases: ['adapter_not_found'],
+  putAlias: ['adapter_not_found', 'adapter_not_ready', 'too_many_aliases', 'invalid_request'],
+  getAlias: ['adapter_not_found', 'alias_not_found', 'invalid_request'],
+  deleteAlias: ['adapter_not_found', 'alias_not_found', 'invalid_request'],
+  listAliasChanges: ['adapter_not_found', 'alias_not_found'],
+  rollBackAlias: [
+    'adapter_not_found',
+    'alias_not_found',
+    'nothing_to_roll_back',
+    'idempotency_conflict',
+    'payload_too_large',
+    'unsupported_media_type',
+    'malformed_body',
+    'malformed_json',
+    'invalid_request',
+  ],
   uploadFile: ['invalid_dataset'],
   listFiles: ['file_not_found'],
   getFile: ['file_not_found'],
@@ -76,6 +92,7 @@ const REQUEST_HEADERS = {
 } as const;
 const ASKED: Readonly<Record<string, readonly (keyof typeof REQUEST_HEADERS)[]>> = {
   createAdapter: ['Idempotency-Key'],
+  rollBackAlias: ['Idempotency-Key'],
   listJobEvents: ['Last-Event-ID'],
   downloadAdapterFile: ['If-None-Match'],
 };

@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono';
 import { AppError } from '../../shared/errors.ts';
-import { findTenant } from '../db/api-keys.ts';
+import { type ClientKey, findKey } from '../db/api-keys.ts';
 import type { Db } from '../db/client.ts';
 import { equalSecrets, sha256Of } from '../hashing.ts';
 import type { AppEnv } from '../http/app-env.ts';
@@ -11,11 +11,12 @@ const MAX_KEY_LENGTH = 256;
 /** Guards `/v1/`: the bearer key names the tenant, by which every query is scoped. */
 export const requireTenant: MiddlewareHandler<AppEnv> = async (c, next) => {
   const key = bearer(c.req.header('authorization'));
-  const tenant = key === undefined ? undefined : await tenantOf(c.get('db'), await sha256Of(key));
-  if (tenant === undefined) {
+  const known = key === undefined ? undefined : await recall(c.get('db'), await sha256Of(key));
+  if (known === undefined) {
     throw new AppError('invalid_api_key', 'Give a valid key as "Authorization: Bearer KEY".');
   }
-  c.set('tenant', tenant);
+  c.set('tenant', known.tenant);
+  c.set('key', known);
   await next();
 };
 
@@ -34,11 +35,11 @@ function bearer(header: string | undefined): string | undefined {
   return token !== undefined && token.length <= MAX_KEY_LENGTH ? token : undefined;
 }
 
-/** Finds a key's tenant. A revoked key works until the isolate forgets it. */
-async function tenantOf(db: Db, hash: string): Promise<string | undefined> {
+/** Finds a key by its hash. A revoked key works until the isolate forgets it. */
+async function recall(db: Db, hash: string): Promise<ClientKey | undefined> {
   const known = isolate.keys.get(hash);
   if (known !== undefined) return known;
-  const tenant = await findTenant(db, hash);
-  if (tenant !== undefined) isolate.keys.set(hash, tenant);
-  return tenant;
+  const found = await findKey(db, hash);
+  if (found !== undefined) isolate.keys.set(hash, found);
+  return found;
 }

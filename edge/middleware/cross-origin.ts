@@ -16,7 +16,7 @@ const PREFLIGHT_SECONDS = 3600;
 
 const answer = cors({
   origin: (origin, { env }) => (isAllowed(origin, env.CORS_ORIGINS) ? origin : null),
-  allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
+  allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
   exposeHeaders: EXPOSED,
   maxAge: PREFLIGHT_SECONDS,
 });

@@ -1,5 +1,6 @@
 import type { LiveNode } from '../base-models.ts';
 import type { ServableAdapter } from '../db/adapters.ts';
+import type { ClientKey } from '../db/api-keys.ts';
 import { ExpiringCache } from '../expiring-cache.ts';
 import { NodeTraffic } from './node-traffic.ts';
 
@@ -8,8 +9,8 @@ import { NodeTraffic } from './node-traffic.ts';
  * refuses a resolution older than what it knows.
  */
 export const isolate = {
-  /** Tenants by the hash of their key. */
-  keys: new ExpiringCache<string>({ ttlMs: 5_000, max: 1_000 }),
+  /** Clients' keys by their hash. */
+  keys: new ExpiringCache<ClientKey>({ ttlMs: 5_000, max: 1_000 }),
   /** Ready adapters by tenant and reference. */
   adapters: new ExpiringCache<ServableAdapter>({ ttlMs: 600_000, max: 50_000 }),
   /** One entry: the live nodes. It expires long before a node counts as silent. */

@@ -8,16 +8,32 @@ export const adapterName = z
     'lower-case letters, digits, ".", "_" and "-", at most 63, beginning with a letter or digit',
   );
 
-/** A reference to an adapter: `name`, meaning its highest ready version, or `name@N`. */
+/** A name of the user's for one of an adapter's versions. It begins with a letter, so it is never taken for a version. */
+export const aliasName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'lower-case letters, digits and "-", at most 32, beginning with a letter');
+
+/** A reference to an adapter: `name`, meaning its highest ready version, `name@N`, or `name@alias`. */
 export const adapterRef = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}(@[1-9][0-9]{0,8})?$/, "an adapter's name, or name@version");
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}(@([1-9][0-9]{0,8}|[a-z][a-z0-9-]{0,31}))?$/,
+    "an adapter's name, name@version, or name@alias",
+  );
 
-/** Splits `spam@3` into its parts; `version` is undefined for a bare name. */
-export function parseAdapterRef(ref: string): { name: string; version: number | undefined } {
+/** The parts of a reference; a bare name has neither version nor alias. */
+export interface AdapterRefParts {
+  name: string;
+  version?: number;
+  alias?: string;
+}
+
+/** Splits `spam@3` or `spam@prod` into its parts. */
+export function parseAdapterRef(ref: string): AdapterRefParts {
   const at = ref.indexOf('@');
-  if (at < 0) return { name: ref, version: undefined };
-  return { name: ref.slice(0, at), version: Number(ref.slice(at + 1)) };
+  if (at < 0) return { name: ref };
+  const [name, rest] = [ref.slice(0, at), ref.slice(at + 1)];
+  return /^[0-9]/.test(rest) ? { name, version: Number(rest) } : { name, alias: rest };
 }
 
 export const fileId = z.string().regex(/^file_[A-Za-z0-9]{1,40}$/, 'a file id, e.g. file_4f1c…');

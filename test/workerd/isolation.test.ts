@@ -4,6 +4,7 @@ import { type Answer, type Client, call, makeTenant, NODE_SECRET, problemOf } fr
 import { TestNode } from './support/nodes.ts';
 
 const KINDS = ['files', 'adapters', 'fine_tuning/jobs'];
+const OWN = [...KINDS, 'adapters/mine/aliases'];
 const BUNDLE = 'a'.repeat(64);
 
 let owner: Client;
@@ -15,6 +16,7 @@ beforeAll(async () => {
   [owner, stranger] = [await makeTenant(), await makeTenant()];
   const node = await new TestNode().register();
   await makeReady(owner, node, 'mine');
+  await owner.call('/v1/adapters/mine/aliases/prod', { method: 'PUT', json: { version: 1 } });
   await submit(owner, 'busy', { base_model: node.baseModel });
   job = (await owner.call('/v1/adapters/busy')).body.job_id;
   const form = new FormData();
@@ -32,8 +34,8 @@ beforeAll(async () => {
 /** What a tenant sees of everything that lists; when a queued job may start moves with the clock. */
 const everything = async (client: Client) =>
   Promise.all(
-    KINDS.map(async (kind) => {
-      const { data } = (await client.call(`/v1/${kind}`)).body;
+    OWN.map(async (kind) => {
+      const { data = [] } = (await client.call(`/v1/${kind}`)).body;
       return data.map(({ estimated_start: _, ...item }: Record<string, unknown>) => item);
     }),
   );
@@ -48,6 +50,22 @@ describe('a tenant', () => {
     ['deleting an adapter', () => stranger.call('/v1/adapters/mine', { method: 'DELETE' })],
     ['deleting a version', () => stranger.call('/v1/adapters/mine@1', { method: 'DELETE' })],
     ['paging after an adapter', () => stranger.call('/v1/adapters?after=mine@1')],
+    ['listing aliases', () => stranger.call('/v1/adapters/mine/aliases')],
+    ['reading an alias', () => stranger.call('/v1/adapters/mine/aliases/prod')],
+    [
+      'pointing an alias',
+      () => stranger.call('/v1/adapters/mine/aliases/prod', { method: 'PUT', json: { version: 1 } }),
+    ],
+    ['deleting an alias', () => stranger.call('/v1/adapters/mine/aliases/prod', { method: 'DELETE' })],
+    [
+      'rolling back an alias',
+      () => stranger.call('/v1/adapters/mine/aliases/prod/rollback', { method: 'POST' }),
+    ],
+    ['reading the history of an alias', () => stranger.call('/v1/adapters/mine/aliases/prod/history')],
+    [
+      'classifying by an alias',
+      () => stranger.call('/v1/classify', { json: { model: 'mine@prod', input: 'x' } }),
+    ],
     ['downloading weights', () => stranger.call('/v1/adapters/mine/files/adapter_model.safetensors')],
     ['exporting an adapter', () => stranger.call('/v1/adapters/mine/export', { json: { format: 'merged' } })],
     ['classifying', () => stranger.call('/v1/classify', { json: { model: 'mine', input: 'x' } })],
@@ -67,7 +85,7 @@ describe('a tenant', () => {
     const before = await everything(owner);
     expect(problemOf(await attempt()).status).toBe(404);
     expect(await everything(owner)).toEqual(before);
-    expect(await everything(stranger)).toEqual([[], [], []]);
+    expect(await everything(stranger)).toEqual(OWN.map(() => []));
   });
 
   it('is named by its key, whatever its headers say', async () => {

@@ -3,7 +3,16 @@ import { expect, it } from 'vitest';
 import { createAdapter, type NewAdapter } from '../../edge/db/adapter-creation.ts';
 import { deleteAdapters } from '../../edge/db/adapter-deletion.ts';
 import { findAdapter, findBundle, findServable, pageOfAdapters } from '../../edge/db/adapters.ts';
-import { findTenant } from '../../edge/db/api-keys.ts';
+import {
+  aliasesOf,
+  deleteAlias,
+  findAliasesOn,
+  pageOfAliasChanges,
+  rollBackAlias,
+  setAlias,
+  versionBefore,
+} from '../../edge/db/aliases.ts';
+import { findKey } from '../../edge/db/api-keys.ts';
 import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/changes.ts';
 import { keepCheckpoint } from '../../edge/db/checkpoints.ts';
 import { openDb } from '../../edge/db/client.ts';
@@ -23,7 +32,9 @@ import { RESOLVED } from './support/nodes.ts';
 /** Tables that grow with use: a statement that walks one of them whole gets slower every day. */
 const GROWING = [
   'adapters',
+  'adapter_aliases',
   'adapter_names',
+  'alias_changes',
   'api_keys',
   'changes',
   'files',
@@ -71,6 +82,9 @@ const newAdapter: NewAdapter = {
   validation: null,
 };
 
+const ALIAS = { tenant: 't', name: 'a', alias: 'prod' };
+const MAKING = { change: 1, by: { key: 'key_1', name: null }, now: 1 };
+
 it('walks no growing table in what runs for every request, heartbeat or tick', async () => {
   const statements = new Set<string>();
   const db = openDb(recorded(statements));
@@ -79,8 +93,8 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   const event = { level: 'info' as const, message: 'm', type: 'message' as const, data: null };
   const running = { job_id: 'ftjob_1', token, progress, resolved: RESOLVED, events: [event] };
   const page = { after: undefined, limit: 20, order: 'desc' as const };
-  await findTenant(db, 'h');
-  await findServable(db, 't', ['a', 'b@2']);
+  await findKey(db, 'h');
+  await findServable(db, 't', ['a', 'b@2', 'c@prod']);
   await findAdapter(db, 't', 'a');
   await findBundle(db, 'b');
   await pageOfAdapters(db, 't', { ...page, status: 'ready', name: 'a' });
@@ -92,6 +106,13 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
     await pageOfAdapters(db, 't', { ...page, status: undefined, name: undefined });
     await pageOfJobs(db, 't', { ...page, metadata: undefined });
   }
+  await aliasesOf(db, 't', 'a');
+  await findAliasesOn(db, 't', 'a');
+  await pageOfAliasChanges(db, ALIAS, { last: 1, limit: 20, order: 'desc' });
+  await setAlias(db, ALIAS, 1, MAKING);
+  await rollBackAlias(db, ALIAS, MAKING);
+  await versionBefore(db, ALIAS);
+  await deleteAlias(db, ALIAS, MAKING);
   await deleteFile(db, 't', 'file_1', 1);
   await forgetVacancies(db, 1);
   await findJob(db, 't', 'ftjob_1');

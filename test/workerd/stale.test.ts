@@ -279,6 +279,7 @@ it('never answers by what was, whatever happens in whichever isolate (seeded)', 
     await makeReady(client, node, name);
     versions.get(name)!.push(1);
   }
+  const prod = new Map<string, number>();
   let stale = 0;
   for (let step = 0; step < 120; step++) {
     isolate.adapters = memories[random(memories.length)]!;
@@ -289,10 +290,20 @@ it('never answers by what was, whatever happens in whichever isolate (seeded)', 
       const id = await makeReady(client, node, name);
       ready.push(Number(id.split('@')[1]));
     } else if (event === 1 && ready.length > 0) {
-      const [gone] = ready.splice(random(ready.length), 1);
-      await remove(`${name}@${gone}`);
+      const gone = ready[random(ready.length)]!;
+      const { status } = await remove(`${name}@${gone}`);
+      expect(status).toBe(gone === prod.get(name) ? 409 : 200);
+      if (status === 200) ready.splice(ready.indexOf(gone), 1);
     } else if (event === 2) {
       await [node, twin][random(2)]!.restart();
+    } else if (event === 3 && ready.length > 0) {
+      const version = ready[random(ready.length)]!;
+      await client.call(`/v1/adapters/${name}/aliases/prod`, { method: 'PUT', json: { version } });
+      prod.set(name, version);
+    } else if (event % 2 === 0) {
+      const version = prod.get(name);
+      const expected = version === undefined ? 404 : `${name}@${version}`;
+      expect(await answerTo(`${name}@prod`), `step ${step}`).toBe(expected);
     } else {
       const before = attempts();
       const last = ready.at(-1);
