@@ -27,7 +27,12 @@ import { requestBytes } from '../upload/request-bytes.ts';
 const File = named('File', file);
 const params = z.object({ id: z.string() });
 
-const UPLOAD_FILES = { file: { description: 'JSONL, or CSV with any usual separator' } };
+const UPLOAD_FILES = {
+  file: {
+    description:
+      'JSONL of texts and labels, chats, or prompts and completions; or CSV with any usual separator',
+  },
+};
 const uploadFields = z.object({
   purpose,
   invalid_rows: invalidRows

@@ -49,13 +49,44 @@ const separated = (separator: string): Form => ({
   },
 });
 
+/** JSONL with each row in a form of its own. */
+const jsonl = (formOf: (row: Row, choices: Choices) => unknown): Form => ({
+  write: (rows, choices) =>
+    rows
+      .map((row) => jsonText(formOf(row, choices), choices))
+      .join(choices.usually([choices.pick(['\n', '\r\n']), '\n\n', '\r'])),
+});
+
+/** A chat whose text and label are a row's, with turns between that are not read. */
+function chatOf({ text, label }: Row, choices: Choices): unknown {
+  const content = (words: string) =>
+    choices.pick([
+      words,
+      [{ type: 'text', text: words }],
+      [
+        { type: 'text', text: '' },
+        { type: 'text', text: words },
+      ],
+    ]);
+  const role = choices.usually(['user', 'system', 'developer', 'tool', 'assistant']);
+  const between = choices.usually([
+    [],
+    [{ role: 'assistant', content: null }],
+    [{ role: 'tool', content: 7 }],
+    ['turn'],
+  ]);
+  return {
+    messages: [{ role, content: content(text) }, ...between, { role: 'assistant', content: content(label) }],
+  };
+}
+
 const FORMS: readonly Form[] = [
-  {
-    write: (rows, choices) =>
-      rows
-        .map((row) => jsonText(row, choices))
-        .join(choices.usually([choices.pick(['\n', '\r\n']), '\n\n', '\r'])),
-  },
+  jsonl((row) => row),
+  jsonl(chatOf),
+  jsonl(({ text, label }, choices) => ({
+    prompt: text,
+    [choices.usually(['completion', 'completions'])]: label,
+  })),
   separated(','),
   separated('\t'),
   separated(';'),

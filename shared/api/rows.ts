@@ -17,65 +17,74 @@ export interface Example {
 type Read<T> = { value: T } | { error: string; field?: keyof Example };
 
 /** A row that was read; `isTrimmed` means that the label lost outer blanks. */
-type ReadRow =
+export type ReadRow =
   | (Extract<Read<Example>, { value: Example }> & { isTrimmed: boolean })
   | Extract<Read<Example>, { error: string }>;
 
 /** Matches text of nothing but white space and characters that have neither width nor ink. */
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
+/** Field names, or other words, by which errors call a row's text and its label. */
+export type RowNames = Readonly<Record<keyof Example, string>>;
+const PLAIN: RowNames = { text: 'text', label: 'label' };
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /**
- * Reads a row from a file's line, a request's `examples` or a stored dataset: this is the one definition of a valid row. `text` stays as it
- * is. `label` may be an integer, and loses its outer blanks. Other fields are ignored.
+ * Reads a row of a request's `examples` or of a stored dataset, or what a row of a file has for its text and label: this is the one
+ * definition of a valid row. `text` stays as it is. `label` may be an integer, and loses its outer blanks. Other fields are ignored.
  */
-export function readRow(row: unknown): ReadRow {
-  if (typeof row !== 'object' || row === null || Array.isArray(row)) {
-    return { error: 'not an object such as {"text": "…", "label": "…"}' };
-  }
-  const { text, label } = row as Partial<Record<keyof Example, unknown>>;
-  const readText = asText(text);
+export function readRow(row: unknown, names = PLAIN): ReadRow {
+  if (!isObject(row)) return { error: 'not an object such as {"text": "…", "label": "…"}' };
+  const { text, label } = row;
+  const readText = asText(text, names.text);
   if ('error' in readText) return { ...readText, field: 'text' };
-  const readLabel = asLabel(label);
+  const readLabel = asLabel(label, names.label);
   if ('error' in readLabel) return { ...readLabel, field: 'label' };
   const isTrimmed = typeof label === 'string' && label !== readLabel.value;
   return { value: { text: readText.value, label: readLabel.value }, isTrimmed };
 }
 
-function asText(value: unknown): Read<string> {
-  if (value === undefined || value === null) return { error: 'text is missing' };
-  if (typeof value !== 'string') return { error: `text is ${kindOf(value)}, not a string` };
-  const error = faultOf('text', value, MAX_TEXT_CHARS);
+function asText(value: unknown, name: string): Read<string> {
+  if (value === undefined || value === null) return { error: `${name} is missing` };
+  if (typeof value !== 'string') return { error: `${name} is ${kindOf(value)}, not a string` };
+  const error = faultOf(name, value, MAX_TEXT_CHARS);
   return error === undefined ? { value } : { error };
 }
 
-function asLabel(value: unknown): Read<string> {
-  if (value === undefined || value === null) return { error: 'label is missing' };
+function asLabel(value: unknown, name = PLAIN.label): Read<string> {
+  if (value === undefined || value === null) return { error: `${name} is missing` };
   if (typeof value === 'number') {
     if (Number.isSafeInteger(value)) return { value: String(value) };
-    return { error: `label is ${value}; a label is a string or an integer` };
+    return { error: `${name} is ${value}; a label is a string or an integer` };
   }
   if (typeof value !== 'string')
-    return { error: `label is ${kindOf(value)}; a label is a string or an integer` };
+    return { error: `${name} is ${kindOf(value)}; a label is a string or an integer` };
   const label = value.trim();
-  const error = labelFault(label);
+  const error = labelFault(label, name);
   return error === undefined ? { value: label } : { error };
 }
 
-function labelFault(value: string): string | undefined {
+function labelFault(value: string, name = PLAIN.label): string | undefined {
   // Labels are keys of JSON objects, and readers take this one for a prototype.
-  return value === '__proto__' ? 'label "__proto__" is reserved' : faultOf('label', value, MAX_LABEL_CHARS);
+  return value === '__proto__' ? `${name} "__proto__" is reserved` : faultOf(name, value, MAX_LABEL_CHARS);
 }
 
-function faultOf(field: keyof Example, value: string, maxChars: number): string | undefined {
-  if (BLANK.test(value)) return `${field} is empty`;
+function faultOf(name: string, value: string, maxChars: number): string | undefined {
+  if (BLANK.test(value)) return `${name} is empty`;
   if (value.length > maxChars) {
-    return `${field} has ${value.length} characters, at most ${maxChars} are accepted`;
+    return `${name} has ${value.length} characters, at most ${maxChars} are accepted`;
   }
   // JSON's \ud800 escapes get past a check of UTF-8.
-  return value.isWellFormed() ? undefined : `${field} holds half a surrogate pair`;
+  return value.isWellFormed() ? undefined : `${name} holds half a surrogate pair`;
 }
 
-function kindOf(value: unknown): string {
+/** What a value is, in words. */
+export function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
@@ -108,15 +117,18 @@ export const text = z
 /** A class label after reading. */
 export const label = z
   .string()
-  .superRefine(refusing(labelFault))
+  .superRefine(refusing((value) => labelFault(value)))
   .meta({ minLength: 1, maxLength: MAX_LABEL_CHARS });
 
 /** A class label as a client may write it: also an integer, or with blanks around it. */
-export const givenLabel = z.preprocess(reading(asLabel), label);
+export const givenLabel = z.preprocess(
+  reading((value) => asLabel(value)),
+  label,
+);
 
 /** One labelled text of a request. */
 export const example = z.preprocess(
-  reading(readRow),
+  reading((row) => readRow(row)),
   z.object({
     text: z.string().meta({ minLength: 1, maxLength: MAX_TEXT_CHARS }),
     label: z.string().meta({ type: ['string', 'integer'], minLength: 1, maxLength: MAX_LABEL_CHARS }),

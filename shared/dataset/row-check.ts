@@ -1,10 +1,14 @@
 import { MAX_LINE_ERRORS, type Skipped } from '../api/datasets.ts';
-import { MAX_LABELS, readRow } from '../api/rows.ts';
+import { MAX_LABELS } from '../api/rows.ts';
 import type { LineError } from '../errors.ts';
 import { labelBytes, MAX_LABELS_BYTES } from '../label-limits.ts';
 import { describeAlike, lookAlikes, showLabel } from '../look-alike.ts';
 import { RepeatCounter } from './repeats.ts';
+import { readFileRow } from './row-forms.ts';
 import type { BadRow, RawRow } from './rows.ts';
+
+/** Most characters of a row's fault; some quote what the row says. */
+const MAX_REASON_CHARS = 300;
 
 /** The counts that an accepted file is stored and answered with. */
 export interface DatasetSummary {
@@ -37,7 +41,7 @@ export class RowCheck {
   accept(row: RawRow): string | undefined {
     if ('error' in row) return this.reject(row);
     const { line } = row;
-    const read = readRow(row.row);
+    const read = readFileRow(row.row);
     if ('error' in read) return this.reject({ line, error: read.error });
     const { text, label } = read.value;
     if (read.isTrimmed) this.#trimmed += 1;
@@ -54,7 +58,7 @@ export class RowCheck {
   reject(row: BadRow | undefined): undefined {
     if (!row) return;
     this.totalErrors += 1;
-    const error = { line: row.line, message: row.error };
+    const error = { line: row.line, message: row.error.slice(0, MAX_REASON_CHARS) };
     if (this.errors.length < MAX_LINE_ERRORS) this.errors.push(error);
     if (row.isFatal) this.fatal ??= error;
   }
