@@ -1,13 +1,17 @@
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
+import { buildConsole } from './scripts/build-console.ts';
 
 // wrangler reads the secrets that wrangler.toml requires from here.
 process.env.NODE_SECRET = 'node-secret-of-tests';
 
-const workerd = cloudflareTest(async () => ({
-  wrangler: { configPath: './wrangler.toml' },
-  miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations('migrations') } },
-}));
+const workerd = cloudflareTest(async () => {
+  await buildConsole();
+  return {
+    wrangler: { configPath: './wrangler.toml' },
+    miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations('migrations') } },
+  };
+});
 
 // Patience for a busy machine; no test passes or fails by how long something took.
 const patience = { testTimeout: 30_000, expect: { poll: { timeout: 10_000 } } };
@@ -30,6 +34,17 @@ export default defineConfig({
           ...patience,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        // The console in Chromium, on a platform of real processes.
+        test: {
+          ...patience,
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
           pool: 'forks',
           testTimeout: 120_000,
           hookTimeout: 120_000,

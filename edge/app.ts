@@ -18,6 +18,7 @@ import { adapterFiles } from './routes/adapter-files.ts';
 import { adapterImport } from './routes/adapter-import.ts';
 import { adapters } from './routes/adapters.ts';
 import { aliases } from './routes/aliases.ts';
+import { consolePages } from './routes/console.ts';
 import { files } from './routes/files.ts';
 import { health } from './routes/health.ts';
 import { inference } from './routes/inference.ts';
@@ -60,6 +61,7 @@ app.use(
     },
   }),
 );
+app.route('/', consolePages);
 app.use(async (c, next) => {
   c.set('db', openDb(c.env.DB));
   c.set('nodes', new NodeClient(c.env.NODE_SECRET, c.get('requestId')));

@@ -2,6 +2,8 @@
 export interface Env {
   DB: D1Database;
   BUCKET: R2Bucket;
+  /** The console's page, script and style. */
+  ASSETS: Fetcher;
   NODE_SECRET: string;
   /** Most training jobs of one tenant that may wait at once. */
   MAX_QUEUED_JOBS: number;

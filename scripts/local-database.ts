@@ -50,7 +50,7 @@ export async function openLocalDatabase(
 
 async function openOnce(stateFolder: string): Promise<AsyncDisposable & { db: LocalDatabase }> {
   const { workerOptions } = await readWranglerConfig('');
-  const { modulesRules: _, ...bindings } = workerOptions;
+  const { modulesRules: _, assets: __, ...bindings } = workerOptions;
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       resourcePersistencePath: stateFolder,

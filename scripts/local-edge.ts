@@ -2,14 +2,21 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
+import { buildConsole } from './build-console.ts';
 import { migrate, readWranglerConfig } from './local-database.ts';
 import type { LocalDatabase } from './migrations.ts';
 
 const HOST = '127.0.0.1';
 /** Host names of this machine. */
 const OWN_HOSTS = [HOST, 'localhost', '[::1]'];
-/** The Worker behind Miniflare's own entry. */
-const CLOSED = "export default { fetch: () => new Response('There is nothing here.', { status: 404 }) };";
+/** The Worker behind Miniflare's own entry, and of the static assets, which never reach it. */
+const CLOSED = [
+  {
+    type: 'ESModule' as const,
+    path: 'closed.js',
+    contents: "export default { fetch: () => new Response('There is nothing here.', { status: 404 }) };",
+  },
+];
 
 /** The edge on this machine: the real Worker in workerd, with D1 and R2 on disk. */
 export interface LocalEdge {
@@ -41,18 +48,16 @@ const DEVELOPMENT_TENANT = 'dev';
 export async function startEdge(options: LocalEdgeOptions): Promise<LocalEdge> {
   const { stateFolder, port, key } = options;
   await assertPortFree(port);
+  await buildConsole();
   const name = `edge-${randomBytes(16).toString('hex')}`;
-  const worker = await edgeWorker(name, options);
+  const { worker, assets } = await edgeWorkers(name, options);
   const withWorker = (more: object) =>
     convertV4MiniflareOptions({
       resourcePersistencePath: stateFolder,
       handleStructuredLogs: ({ level, message }) => {
         if (level === 'error' || level === 'warn') console.error(message);
       },
-      workers: [
-        { name: 'closed', modules: [{ type: 'ESModule', path: 'closed.js', contents: CLOSED }] },
-        { ...worker, ...more },
-      ],
+      workers: [{ name: 'closed', modules: CLOSED }, { ...worker, ...more }, assets],
     });
   const miniflare = new Miniflare(withWorker({}));
   try {
@@ -71,17 +76,23 @@ export async function startEdge(options: LocalEdgeOptions): Promise<LocalEdge> {
   }
 }
 
-/** The Worker of `wrangler.toml`, which answers to the names of this machine. */
-async function edgeWorker(name: string, { nodeSecret, hosts = [] }: LocalEdgeOptions) {
+/**
+ * The Worker of `wrangler.toml`, which answers to the names of this machine. Its static assets are a Worker beside it: of one Worker,
+ * Miniflare would send every request of the API through two Workers more.
+ */
+async function edgeWorkers(name: string, { nodeSecret, hosts = [] }: LocalEdgeOptions) {
   const { workerOptions, main } = await readWranglerConfig(nodeSecret);
-  const { modulesRules: _, ...options } = workerOptions;
+  const { modulesRules: _, assets, ...options } = workerOptions;
   const ALLOWED_HOSTS = [...OWN_HOSTS, ...hosts].join(',');
-  return {
+  const { binding, directory } = assets as { binding: string; directory: string };
+  const worker = {
     ...options,
     name,
     modules: [{ type: 'ESModule' as const, path: 'index.js', contents: await bundle(main!) }],
     bindings: { ...(options.bindings as object), NODE_SECRET: nodeSecret, ALLOWED_HOSTS },
+    serviceBindings: { [binding]: `${name}-assets` },
   };
+  return { worker, assets: { name: `${name}-assets`, modules: CLOSED, assets: { directory } } };
 }
 
 /** Stores the development key and revokes the one it replaces. */

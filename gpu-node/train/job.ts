@@ -273,9 +273,16 @@ function calibrationEvent(
   const change = `expected calibration error ${before.ece.toFixed(4)} to ${ece.toFixed(4)}, loss ${before.loss.toFixed(4)} to ${loss.toFixed(4)}`;
   return {
     level: 'info',
-    message: `scores calibrated on ${examples} validation rows: temperature ${temperature.toFixed(3)}, ${change}`,
+    message: `epoch ${kept.epoch} is kept; scores calibrated on ${examples} validation rows: temperature ${temperature.toFixed(3)}, ${change}`,
     type: 'message',
-    data: { temperature, ece, loss, uncalibrated_ece: before.ece, uncalibrated_loss: before.loss },
+    data: {
+      kept_epoch: kept.epoch,
+      temperature,
+      ece,
+      loss,
+      uncalibrated_ece: before.ece,
+      uncalibrated_loss: before.loss,
+    },
   };
 }
 

@@ -14,7 +14,7 @@ interface Import {
 
 /** Every static and dynamic import of a folder's modules; those in comments are not any. */
 function importsOf(folder: string): Import[] {
-  const files = globSync(`${folder}/**/*.ts`, { cwd: ROOT }).map((file) => file.replaceAll('\\', '/'));
+  const files = globSync(`${folder}/**/*.{ts,tsx}`, { cwd: ROOT }).map((file) => file.replaceAll('\\', '/'));
   return files.flatMap((file) => {
     const code = readFileSync(ROOT + file, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
     const specifiers = [...code.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
@@ -26,10 +26,11 @@ function importsOf(folder: string): Import[] {
 }
 
 const isIn = (folder: string) => (target: string) => target.startsWith(`${folder}/`);
-const isPackage = (target: string) => !/^(shared|edge|gpu-node|scripts|test|bench)\//.test(target);
+const isPackage = (target: string) => !/^(shared|edge|console|gpu-node|scripts|test|bench)\//.test(target);
 const edge = importsOf('edge');
 const node = importsOf('gpu-node');
 const shared = importsOf('shared');
+const page = importsOf('console');
 
 describe('the layout', () => {
   it('keeps edge and node apart: both import shared, neither the other', () => {
@@ -38,6 +39,16 @@ describe('the layout', () => {
     expect(edge.filter(({ target }) => !allowed('edge')(target))).toEqual([]);
     expect(node.filter(({ target }) => !allowed('gpu-node')(target))).toEqual([]);
     expect(edge.length).toBeGreaterThan(100);
+  });
+
+  it('gives the console the public API alone: of the rest it knows shared, and of the schemas there only types', () => {
+    const allowed = (target: string) =>
+      isIn('console')(target) || isIn('shared')(target) || isPackage(target);
+    expect(page.filter(({ target }) => !allowed(target))).toEqual([]);
+    expect(page.filter(({ target }) => target === 'zod' || target.startsWith('node:'))).toEqual([
+      { file: 'console/api/types.ts', target: 'zod' },
+    ]);
+    expect(page.length).toBeGreaterThan(50);
   });
 
   it('lets shared import zod alone', () => {
@@ -112,6 +123,16 @@ describe('the layers', () => {
       ['index.ts'],
     ];
     expect(upwardIn('edge', edge, layers)).toEqual([]);
+  });
+
+  it('of the console lead downwards: places may use everything, and no place another', () => {
+    const layers = [['ground'], ['api'], ['store'], ['components'], ['places'], ['app.tsx'], ['main.tsx']];
+    expect(upwardIn('console', page, layers)).toEqual([]);
+    const placeOf = (path: string) => path.split('/')[2];
+    const inPlaces = page.filter(
+      ({ file, target }) => isIn('console/places')(file) && isIn('console/places')(target),
+    );
+    expect(inPlaces.filter(({ file, target }) => placeOf(file) !== placeOf(target))).toEqual([]);
   });
 
   it('are told apart: an import upwards, beside, and of a place without a layer', () => {

@@ -171,8 +171,11 @@ describe('a training job', () => {
   it('says what its temperature does to the scores', async () => {
     const { done, events } = await run();
     const { loss, ece } = done.metrics!.validation;
-    const [calibrated] = events.filter(({ message }) => message.startsWith('scores calibrated on 12'));
+    const [calibrated] = events.filter(({ message }) =>
+      message.includes(' is kept; scores calibrated on 12'),
+    );
     expect(calibrated).toMatchObject({ level: 'info', type: 'message', data: { loss, ece } });
+    expect(calibrated!.message).toMatch(`epoch ${calibrated!.data!.kept_epoch} is kept`);
     expect(calibrated!.data!.uncalibrated_loss).toBeGreaterThan(loss);
   });
 

@@ -1,0 +1,66 @@
+import { addressOf } from '../../addresses.ts';
+import { datasets } from '../../api/requests.ts';
+import { Empty } from '../../components/empty.tsx';
+import { Link } from '../../components/link.tsx';
+import { More } from '../../components/more.tsx';
+import { Page } from '../../components/page.tsx';
+import { Shown } from '../../components/shown.tsx';
+import { bytes, count, time } from '../../format.ts';
+import { refresh, useKnown } from '../../store/known.ts';
+import { Upload } from './upload.tsx';
+
+export function DataList() {
+  const known = useKnown(datasets());
+  return (
+    <Page title="Data">
+      <Upload />
+      <Shown known={known} retry={() => refresh(datasets())}>
+        {(list) =>
+          list.data.length === 0 ? (
+            <Empty title="There are no files yet.">
+              <p>A file has a text and a label in each row: JSONL, or CSV with the header “text,label”.</p>
+            </Empty>
+          ) : (
+            <div class="card">
+              <div class="scroll">
+                <table>
+                  <thead>
+                    <tr>
+                      <th scope="col">File</th>
+                      <th scope="col" class="number">
+                        Rows
+                      </th>
+                      <th scope="col" class="number narrow-hide">
+                        Size
+                      </th>
+                      <th scope="col" class="narrow-hide">
+                        Id
+                      </th>
+                      <th scope="col" class="narrow-hide">
+                        Uploaded
+                      </th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {list.data.map((file) => (
+                      <tr key={file.id}>
+                        <th scope="row">
+                          <Link to={addressOf('data', file.id)}>{file.filename}</Link>
+                        </th>
+                        <td class="number">{count(file.examples)}</td>
+                        <td class="number narrow-hide">{bytes(file.bytes)}</td>
+                        <td class="mono small narrow-hide">{file.id}</td>
+                        <td class="nowrap narrow-hide">{time(file.created_at)}</td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+              <More of={datasets()} list={list} />
+            </div>
+          )
+        }
+      </Shown>
+    </Page>
+  );
+}

@@ -1,0 +1,128 @@
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openBrowser } from '../support/console/browser.ts';
+import { ConsoleUnderTest, csvOf, KEY, seriousViolations, type Visit } from '../support/console/console.ts';
+
+const browser = await openBrowser();
+
+describe.skipIf(!browser)('the console', () => {
+  let console: ConsoleUnderTest;
+  const visits: Visit[] = [];
+  const open: ConsoleUnderTest['open'] = async (...given) => {
+    const visit = await console.open(...given);
+    visits.push(visit);
+    return visit;
+  };
+  beforeAll(async () => {
+    console = await ConsoleUnderTest.start(browser!);
+  });
+  afterEach(async () => {
+    const ended = visits.splice(0);
+    await Promise.all(ended.map((visit) => visit[Symbol.asyncDispose]()));
+    expect(ended.flatMap(({ faults }) => faults)).toEqual([]);
+  });
+  afterAll(async () => {
+    await console?.[Symbol.asyncDispose]();
+    await browser?.close();
+  });
+
+  it('asks for the key once, says that a wrong one is wrong, and keeps it for the tab alone', async () => {
+    const { page } = await open('/', { key: null, mayFail: [/401/] });
+    expect(new URL(page.url()).pathname).toBe('/console/');
+    await page.getByLabel('Key').fill('no such key');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').getByText('does not know this key').waitFor();
+    await page.getByLabel('Key').fill(KEY);
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('There are no adapters yet.').waitFor();
+    await page.reload();
+    await page.getByText('There are no adapters yet.').waitFor();
+    const stored = await page.evaluate('JSON.stringify([{ ...localStorage }, document.cookie])');
+    expect(stored).not.toContain(KEY);
+    await page.getByRole('button', { name: 'Forget key' }).click();
+    await page.getByLabel('Key').waitFor();
+  });
+
+  it('says of every place what would be there while there is nothing', async () => {
+    const { page } = await open('/console/training', { mayFail: [/404/] });
+    await page.getByText('Nothing has been trained yet.').waitFor();
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.getByRole('link', { name: 'Train an adapter' }).click();
+    await page.getByText('There is no file to train on yet.').waitFor();
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.getByRole('link', { name: 'Upload one' }).click();
+    await page.getByText('There are no files yet.').waitFor();
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.goto(`${console.platform.url}/console/adapters/nothing`);
+    await page.getByText('There is no adapter nothing.').waitFor();
+    await page.goto(`${console.platform.url}/console/nothing`);
+    await page.getByText('This address leads nowhere.').waitFor();
+  });
+
+  it('trains from a form of three fields, follows it live, and shows what came of it after a reload', async () => {
+    const { page } = await open('/console/data', { mayFail: [/422/] });
+    const choose = page.getByLabel('Choose a file');
+    await choose.setInputFiles(fileOf('mails.csv', `${csvOf(120)}\nno label here,\n`));
+    await page.getByRole('cell', { name: '122', exact: true }).waitFor();
+    expect(await seriousViolations(page)).toEqual([]);
+    await choose.setInputFiles(fileOf('mails.csv', csvOf(120)));
+    await page.getByRole('heading', { name: 'mails.csv' }).waitFor();
+    expect(await page.getByLabel('Rows of each label').textContent()).toMatch(/ham60 \(50 %\)/);
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.getByRole('link', { name: 'Train on it' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('spam');
+    await page.getByText('All settings').click();
+    await page.getByLabel('epochs').fill('4');
+    await page.getByLabel('max length').fill('16');
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Start training' }).click();
+    await page.getByText('succeeded').waitFor();
+    await page.getByText('(kept)').waitFor();
+    const shown = () => eventsOf(page);
+    const jobId = new URL(page.url()).pathname.split('/').at(-1);
+    const { body } = await console.call(`/v1/fine_tuning/jobs/${jobId}/events?limit=100`);
+    const ids = body.data.map(({ id }: { id: string }) => id);
+    expect(await shown()).toEqual(ids);
+    await page.reload();
+    await page.getByText('(kept)').waitFor();
+    expect(await shown()).toEqual(ids);
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.getByRole('link', { name: 'Open spam@1' }).click();
+    await page.getByRole('heading', { name: 'spam@1' }).waitFor();
+  });
+
+  it('goes on where the event stream broke off: no event is lost, and none comes twice', async () => {
+    const job = await console.train('broken', await console.upload('broken.csv', csvOf(60)));
+    const { body } = await console.call(`/v1/fine_tuning/jobs/${job.id}/events?limit=100&order=asc`);
+    const ids: string[] = body.data.map(({ id }: { id: string }) => id);
+    const { page } = await open('/console/adapters', { mayFail: [/ERR_CONNECTION_RESET/] });
+    const cursors: (string | undefined)[] = [];
+    await page.route('**/events', async (route) => {
+      const cursor = route.request().headers()['last-event-id'];
+      cursors.push(cursor);
+      if (cursors.length === 2) return route.abort('connectionreset');
+      if (cursors.length > 3) return route.continue();
+      // Two more events whole, and the next one cut in its middle.
+      const whole = await (await route.fetch()).text();
+      const ends = [...whole.matchAll(/\n\n/g)].map(({ index }) => index + 2);
+      const cut = whole.slice(0, ends[1]! + 20);
+      return route.fulfill({ contentType: 'text/event-stream', body: cut });
+    });
+    await page.evaluate(
+      `history.pushState(null, '', '/console/training/${job.id}'); dispatchEvent(new PopStateEvent('popstate'))`,
+    );
+    await page.getByText('(kept)').waitFor();
+    await page.getByText('The adapter is ready.').waitFor();
+    expect((await eventsOf(page)).reverse()).toEqual(ids);
+    expect(cursors.slice(0, 4)).toEqual([undefined, ids[1], ids[1], ids[3]]);
+  });
+});
+
+function fileOf(name: string, contents: string) {
+  return { name, mimeType: 'text/csv', buffer: Buffer.from(contents) };
+}
+
+/** The ids of the events that are shown, from the top. */
+function eventsOf(page: Page): Promise<(string | null)[]> {
+  return page.locator('[data-event]').evaluateAll((all) => all.map((one) => one.getAttribute('data-event')));
+}
