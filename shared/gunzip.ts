@@ -4,15 +4,25 @@
  */
 const SLICE_BYTES = 2048;
 
-/** Unpacks gzip while it is read. Throws what `broken` makes where the bytes break off or are no gzip. */
+/** Unpacks gzip while it is read. Throws what `broken` makes where the bytes break off or are no gzip, and whatever `chunks` throws. */
 export async function* gunzip(
   chunks: AsyncIterable<Uint8Array>,
   broken: (cause: unknown) => Error,
 ): AsyncGenerator<Uint8Array> {
+  // The stream may give another error than the one with which its source ended.
+  const source: { error?: unknown } = {};
+  const noted = async function* () {
+    try {
+      yield* sliced(chunks);
+    } catch (error) {
+      source.error = error;
+      throw error;
+    }
+  };
   try {
-    yield* streamOf(sliced(chunks)).pipeThrough<Uint8Array>(new DecompressionStream('gzip'));
+    yield* streamOf(noted()).pipeThrough<Uint8Array>(new DecompressionStream('gzip'));
   } catch (cause) {
-    throw broken(cause);
+    throw source.error ?? broken(cause);
   }
 }
 

@@ -1,6 +1,13 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { listOf } from '../../shared/api/common.ts';
-import { file, fileDeleted, invalidRows, listFilesQuery, purpose } from '../../shared/api/datasets.ts';
+import {
+  columnName,
+  file,
+  fileDeleted,
+  invalidRows,
+  listFilesQuery,
+  purpose,
+} from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
@@ -30,7 +37,7 @@ const params = z.object({ id: z.string() });
 const UPLOAD_FILES = {
   file: {
     description:
-      'JSONL of texts and labels, chats, or prompts and completions; or CSV with any usual separator',
+      'Rows of a text and its label, as JSONL, a JSON array or CSV, also gzipped; chats, prompts with completions, and exports of Label Studio, Argilla and doccano',
   },
 };
 const uploadFields = z.object({
@@ -38,6 +45,12 @@ const uploadFields = z.object({
   invalid_rows: invalidRows
     .optional()
     .describe('What becomes of a file with invalid rows; "refuse" unless given'),
+  text_column: columnName
+    .optional()
+    .describe('Name of the column or field that holds the text, where it is not "text"; before the file'),
+  label_column: columnName
+    .optional()
+    .describe('Name of the column, field, control or question that gives the label; before the file'),
 });
 
 const upload = createRoute({

@@ -1,6 +1,14 @@
-import { type InvalidRows, invalidRows, MAX_UPLOAD_BYTES } from '../../shared/api/datasets.ts';
+import { z } from 'zod';
+import {
+  columnName,
+  type InvalidRows,
+  invalidRows,
+  MAX_UPLOAD_BYTES,
+  purpose,
+} from '../../shared/api/datasets.ts';
 import { limitBytes } from '../../shared/bytes.ts';
 import { type ByteSink, type IngestedDataset, ingestDataset, settle } from '../../shared/dataset/dataset.ts';
+import type { Columns } from '../../shared/dataset/find-in-row.ts';
 import type { DatasetSummary } from '../../shared/dataset/row-check.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unknownField } from '../invalid-request.ts';
@@ -10,11 +18,21 @@ import { type Part, readField, readParts } from './multipart.ts';
 /** Bytes for the fields, headers and delimiters around the file. */
 const AROUND_FILE_BYTES = 64 * 1024;
 const MAX_FIELD_BYTES = 1024;
-export const PURPOSE = 'fine-tune';
 
-/** The fields beside the file, and the values of each. */
-const FIELDS = { purpose: [PURPOSE], invalid_rows: invalidRows.options } as const;
-type Field = keyof typeof FIELDS;
+interface Field {
+  readonly schema: z.ZodType<string>;
+  readonly must: string;
+  /** True for a field that decides how the file is read, which is read as it arrives. */
+  readonly isBeforeFile?: boolean;
+}
+
+/** The fields beside the file. */
+const FIELDS: Readonly<Record<string, Field>> = {
+  purpose: oneOf(purpose.options),
+  invalid_rows: oneOf(invalidRows.options),
+  text_column: nameOfColumn(),
+  label_column: nameOfColumn(),
+};
 
 /** The longest body that can hold an acceptable file. */
 export const MAX_BODY_BYTES = MAX_UPLOAD_BYTES + AROUND_FILE_BYTES;
@@ -32,7 +50,7 @@ export function tooLargeUpload(): AppError {
 
 /**
  * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive, `purpose`, and optionally `invalid_rows`, in any
- * order. Throws if one is missing, given twice or wrong; the caller must then drop what `sink` holds.
+ * order, but for the columns' names, which come before the file. Throws if one is missing, given twice or wrong; the caller must then drop what `sink` holds.
  */
 export async function receiveDataset(
   body: AsyncIterable<Uint8Array>,
@@ -45,10 +63,12 @@ export async function receiveDataset(
     const { name } = part;
     if (name === 'file') {
       if (received) throw refuse('file', 'Give one file a request.');
-      received = await receiveFile(part, sink);
+      const columns = { text: fields.get('text_column'), label: fields.get('label_column') };
+      received = await receiveFile(part, sink, columns);
     } else if (Object.hasOwn(FIELDS, name)) {
       if (fields.has(name)) throw refuse(name, `Give ${name} once.`);
-      fields.set(name, checkField(name as Field, await readField(part, MAX_FIELD_BYTES)));
+      if (received && FIELDS[name]!.isBeforeFile) throw refuse(name, `Give ${name} before the file.`);
+      fields.set(name, checkField(name, await readField(part, MAX_FIELD_BYTES)));
     } else throw refuse(name, `${name}: ${unknownField(['file', ...Object.keys(FIELDS)])}`);
   }
   if (!received) throw refuse('file', 'The part "file" is missing.');
@@ -57,17 +77,27 @@ export async function receiveDataset(
   return { ...settle(received, (fields.get('invalid_rows') ?? 'refuse') as InvalidRows), filename, bytes };
 }
 
-async function receiveFile({ filename, body }: Part, sink: ByteSink) {
+async function receiveFile({ filename, body }: Part, sink: ByteSink, columns: Columns) {
   if (filename === undefined) throw refuse('file', 'The part "file" must be a file, with a filename.');
   const read = { bytes: 0 };
-  const ingested = await ingestDataset(limitBytes(body, MAX_UPLOAD_BYTES, tooLargeUpload, read), sink);
+  const bounded = limitBytes(body, MAX_UPLOAD_BYTES, tooLargeUpload, read);
+  const ingested = await ingestDataset(bounded, sink, { columns });
   return { ...ingested, filename: displayName(filename), bytes: read.bytes };
 }
 
-function checkField(name: Field, value: string | undefined): string {
-  const allowed: readonly string[] = FIELDS[name];
-  if (value !== undefined && allowed.includes(value)) return value;
-  throw refuse(name, `${name} must be ${allowed.map((each) => `"${each}"`).join(' or ')}.`);
+function oneOf(values: readonly string[]): Field {
+  return { schema: z.enum(values), must: values.map((each) => `"${each}"`).join(' or ') };
+}
+
+function nameOfColumn(): Field {
+  return { schema: columnName, must: 'a name of 1 to 256 characters', isBeforeFile: true };
+}
+
+function checkField(name: string, value: string | undefined): string {
+  const { schema, must } = FIELDS[name]!;
+  const checked = schema.safeParse(value);
+  if (checked.success) return checked.data;
+  throw refuse(name, `${name} must be ${must}.`);
 }
 
 function refuse(param: string, message: string): AppError {

@@ -7,6 +7,7 @@ import type { InvalidRows } from '../../shared/api/datasets.ts';
 import { MAX_TEXT_CHARS } from '../../shared/api/rows.ts';
 import { joinBytes } from '../../shared/bytes.ts';
 import { ingestDataset, settle } from '../../shared/dataset/dataset.ts';
+import type { Columns } from '../../shared/dataset/find-in-row.ts';
 import type { Choices } from './choices.ts';
 import { chunksOf, corrupted, whole } from './grammar/bytes.ts';
 import { jsonText } from './grammar/json.ts';
@@ -80,8 +81,45 @@ function chatOf({ text, label }: Row, choices: Choices): unknown {
   };
 }
 
+/** A task of Label Studio, a record of Argilla, or a row of doccano. */
+function exported({ text, label }: Row, choices: Choices): unknown {
+  const labels = choices.usually([
+    [label],
+    [label, label],
+    [],
+    [[0, 1, label]],
+    [{ start: 0, end: 1, label }],
+    label,
+  ]);
+  const status = choices.usually(['submitted', 'draft', 3]);
+  const from = choices.usually(['label', '__proto__', 7]);
+  const result = {
+    type: choices.usually(['choices', 'labels']),
+    from_name: from,
+    value: { choices: labels },
+  };
+  return choices.pick([
+    { id: 1, data: { text, n: 3 }, annotations: [{ result: [result], was_cancelled: status === 'draft' }] },
+    { text, id: 1, annotator: 1, annotation_id: 2, [from]: choices.pick([label, { choices: labels }]) },
+    { fields: { text }, responses: { [from]: [{ value: label, status }] }, suggestions: {} },
+    { fields: { text }, responses: [{ values: { [from]: { value: labels } }, status }] },
+    { id: '1', text, 'label.responses': labels, 'label.responses.status': [status] },
+    { inputs: { text }, prediction: null, annotation: labels },
+    { id: 1, text, label: labels },
+    { id: 1, data: text, cats: labels, entities: [] },
+  ]);
+}
+
 const FORMS: readonly Form[] = [
   jsonl((row) => row),
+  jsonl(exported),
+  {
+    write: (rows, choices) => {
+      const items = rows.map((row) => jsonText(choices.pick([row, exported(row, choices)]), choices));
+      const between = choices.usually([choices.pick([',', ',\n', ' , ']), '', ',,', ']', '}']);
+      return `${choices.pick(['[', ' [\n'])}${items.join(between)}${choices.usually([choices.pick([']', '\n]\n']), '', ']]'])}`;
+    },
+  },
   jsonl(chatOf),
   jsonl(({ text, label }, choices) => ({
     prompt: text,
@@ -101,12 +139,21 @@ export async function dataset(): Promise<Check> {
   return async (choices) => {
     const form = choices.pick(FORMS);
     const rows = choices.times(choices.pick([3, 1, 0, 12]), () => rowOf(choices));
-    const encode = choices.usually([utf8, utf16('le'), utf16('be'), (text) => gzipSync(text)]);
+    const encode = choices.usually([
+      choices.pick([utf8, utf16('le'), utf16('be'), (text: string) => gzipSync(text)]),
+      (text: string) => gzipSync(gzipSync(text)),
+    ]);
     const bytes = corrupted(encode(form.write(rows, choices)), choices);
     choices.note('file', bytes);
     const invalidRows = choices.pick(['skip', 'refuse'] as const);
-    const atOnce = await ingest(whole(bytes), invalidRows);
-    const inChunks = await ingest(chunksOf(bytes, choices), invalidRows);
+    const columns = choices.usually<Columns>([
+      {},
+      { text: 'id' },
+      { label: 'text' },
+      { text: '__proto__', label: 'constructor' },
+    ]);
+    const atOnce = await ingest(whole(bytes), invalidRows, columns);
+    const inChunks = await ingest(chunksOf(bytes, choices), invalidRows, columns);
     const both = [inChunks, atOnce].map(({ outcome }) => outcome);
     if (!both.some(isTorn)) expectEqual(inChunks, atOnce, 'a file in one chunk and in many');
     else
@@ -168,10 +215,12 @@ function rowOf(choices: Choices): Row {
   return { text: choices.rarely(2) ? words() : 'some text', label };
 }
 
-async function ingest(chunks: AsyncIterable<Uint8Array>, invalidRows: InvalidRows) {
+async function ingest(chunks: AsyncIterable<Uint8Array>, invalidRows: InvalidRows, columns: Columns) {
   const written: Uint8Array[] = [];
   const sink = { write: async (bytes: Uint8Array) => void written.push(bytes.slice()) };
-  const outcome = await outcomeOf(async () => settle(await ingestDataset(chunks, sink), invalidRows));
+  const outcome = await outcomeOf(async () =>
+    settle(await ingestDataset(chunks, sink, { columns }), invalidRows),
+  );
   // The caller drops the written rows of a refused file.
   return { outcome, stored: 'refused' in outcome ? new Uint8Array() : joinBytes(written) };
 }

@@ -17,6 +17,9 @@ export const purpose = z.enum(['fine-tune']);
 export const invalidRows = z.enum(['refuse', 'skip']);
 export type InvalidRows = z.infer<typeof invalidRows>;
 
+/** Name of a column of a table, or of a field of a row in JSON. */
+export const columnName = z.string().min(1).max(256);
+
 /** Number of invalid rows that were left out, and the lines of the first 20. */
 const skipped = z.object({ count: z.int(), lines: z.array(z.int()) });
 export type Skipped = z.infer<typeof skipped>;

@@ -1,4 +1,7 @@
+import { type RowNames, readRow } from '../api/rows.ts';
 import { CsvRecord } from './csv-record.ts';
+import type { Columns } from './find-in-row.ts';
+import { namesOf } from './row-forms.ts';
 import type { BadRow, Line, RawRow, RowParser } from './rows.ts';
 
 const SEPARATORS = [',', ';', '\t', '|'];
@@ -7,31 +10,34 @@ const SEPARATOR_LINE = /^"?sep=([^"\r\n])"?\s*$/i;
 const MARK = '\ufeff';
 
 /** Positions of the two columns, and the names of all. */
-interface Columns {
+interface Header {
   text: number;
   label: number;
   names: string[];
 }
 
 /**
- * Reads CSV line by line: a header that names the columns `text` and `label`, then rows. The separator is the one by which the header names
- * both, or the one that a `sep=` line before it gives.
+ * Reads CSV line by line: a header that names the columns of the text and the label, then rows. The separator is the one by which the
+ * header names both, or the one that a `sep=` line before it gives.
  *
- * It is written here for its line numbers and for its recovery after a bad row. csv-parse 7.0.3 counts a CRLF inside quotes twice and stops
- * at the first row that is too long. It and Papa Parse 5.7.1 take all text after a misplaced quote as one field. web-csv-toolbox 0.14.0
- * silently drops the text before such a quote.
+ * It is written here for its line numbers, for its recovery after a bad row, and because a file must not lose rows in silence. csv-parse
+ * 7.0.3 counts a CRLF inside quotes twice, stops at the first row that is too long, names a quote that is not closed by the last line, and
+ * is several times slower. It and Papa Parse 5.7.1 take all text after a misplaced quote as one field. Papa Parse and uDSV 0.7.3 take a
+ * quote inside a field as it is; uDSV drops the text after a closing quote, and web-csv-toolbox 0.14.0 that before such a quote.
  */
 export class CsvParser implements RowParser {
   isBroken = false;
   readonly #maxRowChars: number;
+  readonly #wanted: RowNames;
   #separators = SEPARATORS;
-  #columns: Columns | undefined;
+  #columns: Header | undefined;
   /** Records that go on: the current row's, or during the header one per separator. */
   #open: CsvRecord[] = [];
   #rowChars = 0;
 
-  constructor(maxRowChars: number) {
+  constructor(maxRowChars: number, columns: Columns) {
     this.#maxRowChars = maxRowChars;
+    this.#wanted = namesOf(columns);
   }
 
   take(line: Line): RawRow | undefined {
@@ -85,10 +91,10 @@ export class CsvParser implements RowParser {
       const error = `${fields.length} fields where the header has ${names.length}; quote a field that holds ${separator}`;
       return { line, error, isFatal: isSpread };
     }
-    if (nameOf(fields[label]!) === 'label' && names.every((name, i) => name === nameOf(fields[i]!))) {
+    if (nameOf(fields[label]!) === names[label] && names.every((name, i) => name === nameOf(fields[i]!))) {
       return { line, error: 'the header once more; were files joined? Leave it out' };
     }
-    return { line, row: { text: fields[text], label: fields[label] } };
+    return { line, read: readRow({ text: fields[text], label: fields[label] }, this.#wanted) };
   }
 
   /** Reads the header by each separator, until one names the columns or none can any more. */
@@ -103,15 +109,17 @@ export class CsvParser implements RowParser {
     const sound = going.filter((record) => !record.read(content, line));
     this.#open = sound.filter(({ openQuote }) => openQuote !== undefined);
     const whole = sound.filter(({ openQuote }) => openQuote === undefined);
-    const header = whole.find(({ fields }) => NAMES.every((name) => fields.map(nameOf).includes(name)));
+    const wanted = Object.values(this.#wanted).map(nameOf);
+    const header = whole.find(({ fields }) => wanted.every((name) => fields.map(nameOf).includes(name)));
     if (header) return this.#setColumns(header);
-    return this.#open.length > 0 ? undefined : this.#break(line, noColumns(whole));
+    return this.#open.length > 0 ? undefined : this.#break(line, noColumns(whole, this.#wanted));
   }
 
   #setColumns({ line, fields, separator }: CsvRecord): BadRow | undefined {
     const names = fields.map(nameOf);
-    const [text, label] = [names.indexOf('text'), names.indexOf('label')];
-    if (names.lastIndexOf('text') !== text || names.lastIndexOf('label') !== label) {
+    const [textName, labelName] = [nameOf(this.#wanted.text), nameOf(this.#wanted.label)];
+    const [text, label] = [names.indexOf(textName), names.indexOf(labelName)];
+    if (names.lastIndexOf(textName) !== text || names.lastIndexOf(labelName) !== label) {
       return this.#break(line, 'the header names a column twice');
     }
     this.#columns = { text, label, names };
@@ -126,14 +134,13 @@ export class CsvParser implements RowParser {
   }
 }
 
-const NAMES = ['text', 'label'];
-
 function nameOf(field: string): string {
   return field.trim().toLowerCase();
 }
 
-function noColumns(headers: readonly CsvRecord[]): string {
-  const wanted = 'the header must name the columns "text" and "label"';
+function noColumns(headers: readonly CsvRecord[], { text, label }: RowNames): string {
+  const names = `the columns ${JSON.stringify(text)} and ${JSON.stringify(label)}`;
+  const wanted = `the header must name ${names}, which text_column and label_column change`;
   if (headers.length === 0) return `${wanted}; its quotes do not enclose its fields`;
   const { fields } = headers.reduce((a, b) => (b.fields.length > a.fields.length ? b : a));
   const found = fields.slice(0, 10).map((field) => JSON.stringify(field.slice(0, 40)));

@@ -1,17 +1,41 @@
-import { AppError } from '../errors.ts';
+import { MAX_LINE_BYTES } from '../api/datasets.ts';
+import { CsvParser } from './csv-rows.ts';
+import type { Columns } from './find-in-row.ts';
+import { JsonArrayReader } from './json-array.ts';
+import { JsonlParser } from './jsonl-rows.ts';
+import { type LineEnd, LineReader, type RowReader } from './rows.ts';
+import { fromUtf16, unpackGzip, withoutMark } from './unpack.ts';
 
 /** First bytes that suffice to tell a file's kind. */
 export const SIGNATURE_BYTES = 512;
 
-interface FileKind {
+/** How a file's first bytes tell its kind. */
+interface Signature {
   /** Bytes at `at`, or else at the start, one character a byte. */
   readonly magic: string;
   readonly at?: number;
   /** A pattern that the first bytes must contain too. */
   readonly holds?: RegExp;
+}
+
+/** A kind that holds no rows: what it is, and the way out. */
+interface Refused extends Signature {
   readonly is: string;
   readonly remedy: string;
 }
+
+/** A kind that wraps another one. */
+interface Wrapped extends Signature {
+  readonly is: string;
+  readonly unwrap: (chunks: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array>;
+}
+
+/** A kind of rows. */
+interface Readable extends Signature {
+  readonly read: (columns: Columns, lineEnd: LineEnd) => RowReader;
+}
+
+export type FileKind = Refused | Wrapped | Readable;
 
 const UNPACK = 'unpack it, and upload the file inside';
 const SAVE_SHEET = 'save its sheet as "CSV UTF-8", and upload that';
@@ -19,7 +43,7 @@ const EXPORT = 'export its rows as JSONL or CSV';
 const NOT_ROWS = 'a dataset is CSV or JSONL, a text and its label a row';
 const AS_UTF8 = 'save it as UTF-8';
 
-/** Kinds of files that are no datasets. The first match counts. */
+/** Kinds of files. The first match counts. */
 const KINDS: readonly FileKind[] = [
   { magic: 'PK\x03\x04', holds: /opendocument/, is: 'an OpenDocument file (.ods)', remedy: SAVE_SHEET },
   {
@@ -36,7 +60,7 @@ const KINDS: readonly FileKind[] = [
     is: 'an old Excel workbook (.xls) or another Office file',
     remedy: SAVE_SHEET,
   },
-  { magic: '\x1f\x8b', is: 'compressed by gzip', remedy: UNPACK },
+  { magic: '\x1f\x8b', is: 'compressed by gzip', unwrap: unpackGzip },
   { magic: 'BZh', holds: /^BZh[1-9]1AY&SY/, is: 'compressed by bzip2', remedy: UNPACK },
   { magic: '\xfd7zXZ', is: 'compressed by xz', remedy: UNPACK },
   { magic: '(\xb5/\xfd', is: 'compressed by Zstandard', remedy: UNPACK },
@@ -85,17 +109,31 @@ const KINDS: readonly FileKind[] = [
     is: 'UTF-16 without a byte order mark',
     remedy: AS_UTF8,
   },
+  { magic: '\xef\xbb\xbf', is: 'UTF-8', unwrap: withoutMark },
+  { magic: '\xff\xfe', is: 'UTF-16', unwrap: fromUtf16('utf-16le') },
+  { magic: '\xfe\xff', is: 'UTF-16', unwrap: fromUtf16('utf-16be') },
+  { magic: '', holds: /^__label__\S+[ \t]/, is: 'in fastText’s form', remedy: EXPORT },
+  {
+    magic: '',
+    holds: /^\s*\[/,
+    read: (columns, lineEnd) => new JsonArrayReader(columns, MAX_LINE_BYTES, lineEnd),
+  },
+  {
+    magic: '',
+    holds: /^\s*\{/,
+    read: (columns, lineEnd) => new LineReader(new JsonlParser(columns), MAX_LINE_BYTES, lineEnd),
+  },
 ];
 
-/** Refuses a file that is no text of rows. Throws `invalid_dataset`, which says what the file is and what to do. */
-export function refuseOtherKinds(start: Uint8Array): void {
-  const head = String.fromCharCode(...start.subarray(0, SIGNATURE_BYTES));
-  const kind = KINDS.find(
-    ({ magic, at = 0, holds }) => head.startsWith(magic, at) && (holds?.test(head) ?? true),
-  );
-  if (kind) throw refuseFile(`The file is ${kind.is}: ${kind.remedy}.`);
-}
+const CSV: Readable = {
+  magic: '',
+  read: (columns, lineEnd) => new LineReader(new CsvParser(MAX_LINE_BYTES, columns), MAX_LINE_BYTES, lineEnd),
+};
 
-export function refuseFile(message: string): AppError {
-  return new AppError('invalid_dataset', message, { param: 'file' });
+/** The kind of a file that begins with `start`; CSV where it is none of the others. */
+export function kindOf(start: Uint8Array): FileKind {
+  const head = String.fromCharCode(...start.subarray(0, SIGNATURE_BYTES));
+  const isOf = ({ magic, at = 0, holds }: Signature) =>
+    head.startsWith(magic, at) && (holds?.test(head) ?? true);
+  return KINDS.find(isOf) ?? CSV;
 }

@@ -1,3 +1,5 @@
+import type { Columns } from './find-in-row.ts';
+import { readFileRow } from './row-forms.ts';
 import type { Line, RawRow, RowParser } from './rows.ts';
 
 const MARK = '\ufeff';
@@ -5,7 +7,12 @@ const MARK = '\ufeff';
 /** Reads JSONL: one row per line; blank lines are skipped. */
 export class JsonlParser implements RowParser {
   isBroken = false;
+  readonly #columns: Columns;
   #isFirst = true;
+
+  constructor(columns: Columns) {
+    this.#columns = columns;
+  }
 
   take(line: Line): RawRow | undefined {
     if ('error' in line) return line;
@@ -15,7 +22,7 @@ export class JsonlParser implements RowParser {
     const isFirst = this.#isFirst;
     this.#isFirst = false;
     try {
-      return { line: line.line, row: JSON.parse(content) };
+      return { line: line.line, read: readFileRow(JSON.parse(content), this.#columns) };
     } catch {
       this.isBroken = isFirst && content.trim() === '{';
       const error = `not valid JSON${whyNot(content.trim())}`;

@@ -4,7 +4,6 @@ import type { LineError } from '../errors.ts';
 import { labelBytes, MAX_LABELS_BYTES } from '../label-limits.ts';
 import { describeAlike, lookAlikes, showLabel } from '../look-alike.ts';
 import { RepeatCounter } from './repeats.ts';
-import { readFileRow } from './row-forms.ts';
 import type { BadRow, RawRow } from './rows.ts';
 
 /** Most characters of a row's fault; some quote what the row says. */
@@ -40,8 +39,7 @@ export class RowCheck {
   /** The row as a line of JSONL, as training reads it; undefined for a bad row, which `errors` then describes. */
   accept(row: RawRow): string | undefined {
     if ('error' in row) return this.reject(row);
-    const { line } = row;
-    const read = readFileRow(row.row);
+    const { line, read } = row;
     if ('error' in read) return this.reject({ line, error: read.error });
     const { text, label } = read.value;
     if (read.isTrimmed) this.#trimmed += 1;
@@ -101,14 +99,14 @@ export class RowCheck {
     if (this.#labels.size === 1) warnings.push('Only one label: training needs at least 2.');
     const lonely = [...this.#labels].filter(([, count]) => count === 1).map(([label]) => label);
     if (lonely.length > 0) {
-      warnings.push(`${some(lonely)}: a single example; training needs at least 2 of each label.`);
+      warnings.push(`${someLabels(lonely)}: a single example; training needs at least 2 of each label.`);
     }
     for (const group of lookAlikes(this.#labels)) warnings.push(`${describeAlike(group)}.`);
     return warnings.slice(0, 20);
   }
 }
 
-function some(labels: string[]): string {
+function someLabels(labels: string[]): string {
   const shown = labels.slice(0, 5).map(showLabel);
   const more = labels.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');

@@ -1,13 +1,24 @@
+import type { ReadRow } from '../api/rows.ts';
 import { joinBytes } from '../bytes.ts';
 
-/** A row of the file, not yet checked, or the fault of one. `line` counts from 1, a header included. */
-export type RawRow = { line: number; row: unknown } | BadRow;
+/** A row of the file as it was read, or the fault of what is no row. `line` counts from 1, a header included. */
+export type RawRow = { line: number; read: ReadRow } | BadRow;
 
 export interface BadRow {
   line: number;
   error: string;
   /** True if the fault may hide other rows, or nothing can follow it: leaving it out would leave out more than itself. */
   isFatal?: boolean;
+}
+
+/** Turns a file's bytes into rows. */
+export interface RowReader {
+  /** The rows that this chunk completes. */
+  push(chunk: Uint8Array): Iterable<RawRow>;
+  /** What the end completes, and its fault, if any. */
+  end(): Iterable<RawRow>;
+  /** True after a row that nothing can follow. */
+  readonly isBroken: boolean;
 }
 
 /** Turns a file's lines into rows. */
@@ -25,8 +36,42 @@ export type Line = { line: number; content: string } | BadRow;
 
 export const LF = 0x0a;
 export const CR = 0x0d;
+/** The byte that ends lines. */
+export type LineEnd = typeof LF | typeof CR;
 // A byte order mark counts as text unless it starts the file.
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Reads rows that end with their lines. */
+export class LineReader implements RowReader {
+  readonly #splitter: LineSplitter;
+  readonly #parser: RowParser;
+
+  constructor(parser: RowParser, maxLineBytes: number, lineEnd: LineEnd) {
+    this.#parser = parser;
+    this.#splitter = new LineSplitter(maxLineBytes, lineEnd);
+  }
+
+  get isBroken(): boolean {
+    return this.#parser.isBroken;
+  }
+
+  push(chunk: Uint8Array): Generator<RawRow> {
+    return this.#rowsOf(this.#splitter.push(chunk));
+  }
+
+  *end(): Generator<RawRow> {
+    yield* this.#rowsOf(this.#splitter.end());
+    const fault = this.#parser.end();
+    if (fault) yield fault;
+  }
+
+  *#rowsOf(lines: Iterable<Line>): Generator<RawRow> {
+    for (const line of lines) {
+      const row = this.#parser.take(line);
+      if (row) yield row;
+    }
+  }
+}
 
 /** Cuts chunks into lines of at most `maxLineBytes`, holding no more than one of them. */
 export class LineSplitter {
@@ -36,7 +81,7 @@ export class LineSplitter {
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
 
-  constructor(maxLineBytes: number, lineEnd: typeof LF | typeof CR = LF) {
+  constructor(maxLineBytes: number, lineEnd: LineEnd = LF) {
     this.#maxLineBytes = maxLineBytes;
     this.#lineEnd = lineEnd;
   }
@@ -96,7 +141,7 @@ export class LineSplitter {
   }
 }
 
-function decodeUtf8(bytes: Uint8Array): string | undefined {
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return strictDecoder.decode(bytes);
   } catch {

@@ -4,6 +4,7 @@ import { app } from '../../edge/app.ts';
 import { CONTENT_TYPE, multipartBody } from '../support/multipart-body.ts';
 import { EXAMPLES } from './support/adapters.ts';
 import { type Client, makeTenant, problemOf } from './support/api.ts';
+import { gzip } from './support/gzip.ts';
 import { TestNode } from './support/nodes.ts';
 
 let client: Client;
@@ -18,11 +19,6 @@ const form = multipartBody([
   { name: 'purpose', content: 'fine-tune' },
   { name: 'file', filename: 'a.jsonl', content: rows },
 ]);
-
-async function gzip(body: string | Uint8Array): Promise<Uint8Array> {
-  const stream = new Response(body).body!.pipeThrough(new CompressionStream('gzip'));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 function post(path: string, contentType: string, body: BodyInit, headers: Record<string, string> = {}) {
   return client.call(path, { method: 'POST', body, headers: { 'content-type': contentType, ...headers } });

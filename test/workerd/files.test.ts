@@ -5,11 +5,13 @@ import { MAX_UPLOAD_BYTES } from '../../shared/api/datasets.ts';
 import {
   BOUNDARY,
   CONTENT_TYPE,
+  concat,
   multipartBody,
   partHeader,
   type TestPart,
 } from '../support/multipart-body.ts';
 import { type Answer, type Client, db, makeTenant, problemOf } from './support/api.ts';
+import { gzip } from './support/gzip.ts';
 
 // Uploads near the limits take seconds where the machine is busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -132,6 +134,40 @@ describe('POST /v1/files', () => {
       const stored = await env.BUCKET.get(`files/${body.id}.jsonl`);
       expect((await stored!.text()).split('\n')[0]).toBe('{"text":"a, \\"b\\" שלום 🎉","label":"x"}');
     }
+  });
+
+  it('takes a gzipped file, and refuses one that bursts or is broken', async () => {
+    const client = await makeTenant();
+    const packed = await gzip(new TextEncoder().encode(GOOD));
+    const { status, body } = await send(client, [PURPOSE, file(packed, 'train.jsonl.gz')]);
+    expect([status, body.examples, body.bytes]).toEqual([201, 2, packed.byteLength]);
+    expect((await client.call(`/v1/files/${body.id}/content`)).body).toBe(GOOD);
+    const before = await leftovers();
+    const bomb = await gzip(new Uint8Array(MAX_UPLOAD_BYTES + 1024).fill(0x20));
+    const burst = await send(client, [PURPOSE, file(bomb)]);
+    expect(problemOf(burst)).toEqual({ status: 413, code: 'payload_too_large', param: 'file' });
+    for (const broken of [packed.slice(0, -4), concat([packed, packed])]) {
+      const answer = await send(client, [PURPOSE, file(broken)]);
+      expect(problemOf(answer)).toEqual({ status: 422, code: 'invalid_dataset', param: 'file' });
+      expect(answer.body.detail).toContain('broken gzip');
+    }
+    expect(await leftovers()).toEqual(before);
+  });
+
+  it('reads the columns that are named before the file, and refuses names that come too late', async () => {
+    const client = await makeTenant();
+    const columns = [
+      { name: 'text_column', content: 'review' },
+      { name: 'label_column', content: 'stars' },
+    ];
+    const table = file('id;Review;Stars\n1;good;5\n2;bad;1\n');
+    const { status, body } = await send(client, [PURPOSE, ...columns, table]);
+    expect([status, body.labels]).toEqual([201, { 5: 1, 1: 1 }]);
+    expect((await client.call(`/v1/files/${body.id}/content`)).body).toContain('{"text":"good","label":"5"}');
+    const late = await send(client, [PURPOSE, columns[1]!, file('text,stars\na,5\n'), columns[0]!]);
+    expect(problemOf(late)).toEqual({ status: 422, code: 'invalid_request', param: 'text_column' });
+    const empty = await send(client, [PURPOSE, { name: 'text_column', content: '' }, table]);
+    expect(problemOf(empty)).toEqual({ status: 422, code: 'invalid_request', param: 'text_column' });
   });
 
   describe.each([

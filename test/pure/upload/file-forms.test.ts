@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../gpu-node/random.ts';
+import { MAX_LINE_BYTES, MAX_UPLOAD_BYTES } from '../../../shared/api/datasets.ts';
 import { encode, ingest, refusal } from '../../support/ingest.ts';
 import { concat } from '../../support/multipart-body.ts';
 
@@ -148,6 +149,123 @@ describe('JSONL', () => {
   });
 });
 
+describe('a JSON array', () => {
+  const items = ROWS.map((row) => ({ ...row, id: [1, { a: ']},{"' }] }));
+
+  it.each([
+    ['on one line', JSON.stringify(items)],
+    ['over many lines', JSON.stringify(items, null, 2)],
+    ['after blanks and a byte order mark', `\ufeff \n${JSON.stringify(items, null, '\t')}\r\n`],
+  ])('is read item by item, however the network cuts it: %s', async (_, file) => {
+    const random = new Random(4, 'cuts');
+    for (const longest of [1, 3, 1000]) {
+      expect((await ingest(file, () => 1 + Math.floor(random.uniform() * longest))).rows).toEqual(ROWS);
+    }
+  });
+
+  it('names the line where a bad item begins', async () => {
+    const file = '[\n {"text":"a",\n  "label":"x"},\n\n {"text":"b"},\n 3,\n {"text":"c","label":"y"}\n]\n';
+    const { rows, skipped } = await ingest(file, undefined, 'skip');
+    expect([rows.length, skipped]).toEqual([2, { count: 2, lines: [5, 6] }]);
+    expect((await refusal(file)).errors).toEqual([
+      { line: 5, message: 'label is missing' },
+      { line: 6, message: 'not an object such as {"text": "…", "label": "…"}' },
+    ]);
+  });
+
+  const good = '{"text":"a","label":"x"}';
+  it.each([
+    [`[${good}\n ${good}]`, 1, 'not valid JSON in the array'],
+    [`[${good},\n]`, 2, 'not valid JSON in the array'],
+    [`[,${good}]`, 1, 'not valid JSON in the array'],
+    [`[${good},\n${good}`, 2, 'the JSON array does not end'],
+    [`[${good}]\n[${good}]`, 2, 'more after the end of the JSON array'],
+    [`[${good}}\n,${good}]`, 1, 'a bracket closes that none opened'],
+    [`[${good},\n{"text":"b","label":"y]`, 2, 'the JSON array does not end'],
+  ])('is refused where it is broken, even with invalid rows left out: %j', async (file, line, why) => {
+    const told = await ingest(file, undefined, 'skip').catch((error) => error);
+    expect(told).toMatchObject({ code: 'invalid_dataset', totalErrors: 1 });
+    expect(told.errors).toEqual([{ line, message: expect.stringContaining(why) }]);
+  });
+
+  it('leaves out an item that is too long, and may not be empty', async () => {
+    const long = `[${good},{"text":"${'x'.repeat(MAX_LINE_BYTES)}","label":"x"},${good}]`;
+    const { examples, skipped } = await ingest(long, undefined, 'skip');
+    expect([examples, skipped]).toEqual([2, { count: 1, lines: [1] }]);
+    expect((await refusal(' [ ] ')).message).toBe('The file has no rows.');
+  });
+});
+
+describe('a gzipped file', () => {
+  const csv = table(';', quoteAll);
+  const packed = (text: string | Uint8Array) => new Uint8Array(gzipSync(text));
+
+  it('is read as what it holds', async () => {
+    const random = new Random(6, 'cuts');
+    for (const longest of [1, 7, 65536]) {
+      const cuts = () => 1 + Math.floor(random.uniform() * longest);
+      expect((await ingest(packed(csv), cuts)).rows).toEqual(ROWS);
+      expect((await ingest(packed(utf16(`\ufeff${csv}`)), cuts)).rows).toEqual(ROWS);
+    }
+  });
+
+  it.each([
+    ['is cut short', packed(csv).slice(0, -5), 'broken gzip'],
+    ['has more after its end', concat([packed(csv), packed(csv)]), 'more follows after its end'],
+    ['is damaged', packed(csv).map((byte, at) => (at === 40 ? byte ^ 1 : byte)), 'broken gzip'],
+    ['is packed twice', packed(packed(csv)), 'gzip twice'],
+    ['holds a workbook', packed(zip('xl/workbook.xml')), '(.xlsx)'],
+    ['holds nothing', packed(''), 'The file is empty'],
+  ])('is refused where it %s', async (_, file, why) => {
+    expect((await refusal(file)).message).toContain(why);
+  });
+
+  it('is refused where it bursts, before much of it is unpacked', async () => {
+    const bomb = packed(new Uint8Array(MAX_UPLOAD_BYTES + 64 * 1024 * 1024).fill(0x20));
+    expect(bomb.byteLength).toBeLessThan(200_000);
+    await expect(ingest(bomb)).rejects.toMatchObject({ code: 'payload_too_large', param: 'file' });
+  });
+});
+
+describe('the columns of the text and the label', () => {
+  const columns = { text: 'Review', label: 'stars' };
+  const expected = [
+    { text: 'a', label: '5' },
+    { text: 'b', label: '1' },
+  ];
+
+  it.each([
+    ['a table', 'id;text; review ;STARS\n1;z;a;5\n2;z;b;1\n'],
+    ['JSONL', '{"text":"z","Review":"a","stars":5}\n{"Review":"b","stars":"1"}\n'],
+    ['a JSON array', '[{"Review":"a","stars":5},{"Review":"b","stars":1}]'],
+  ])('may have other names in %s', async (_, file) => {
+    expect((await ingest(file, undefined, 'refuse', columns)).rows).toEqual(expected);
+  });
+
+  it('are named in errors', async () => {
+    const table = 'id,text,label\n1,a,x\n';
+    expect((await refusal(table, columns)).message).toContain('the columns "Review" and "stars"');
+    expect((await refusal('a,b\n1,2\n')).message).toContain('text_column and label_column');
+    expect((await refusal('review,stars\n,5\na,\n', columns)).errors).toEqual([
+      { line: 2, message: 'Review is empty' },
+      { line: 3, message: 'stars is empty' },
+    ]);
+    expect((await refusal('{"Review":"a","stars":true}', columns)).errors![0]!.message).toContain(
+      'stars is a boolean',
+    );
+    expect((await refusal('{"text":"a"}', { text: 'toString' })).errors![0]!.message).toBe(
+      'toString is missing',
+    );
+  });
+
+  it('may be the header once more where files were joined', async () => {
+    const part = 'review,stars\na,5\n';
+    expect((await refusal(part + part, columns)).errors).toEqual([
+      { line: 3, message: expect.stringContaining('the header once more') },
+    ]);
+  });
+});
+
 describe('a file in another encoding', () => {
   const jsonl = ROWS.map((row) => `${JSON.stringify(row)}\r\n`).join('');
   it.each([
@@ -191,7 +309,6 @@ describe('a file that is no dataset is named, with the way out', () => {
       'a text and its label',
     ],
     ['an old Excel workbook', latin1('\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1'), '(.xls)', 'CSV UTF-8'],
-    ['gzip', gzipSync('text,label\na,b\n'), 'gzip', 'unpack'],
     [
       'a Git LFS pointer',
       encode('version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n'),
@@ -206,7 +323,7 @@ describe('a file that is no dataset is named, with the way out', () => {
     ['UTF-16 without a mark', utf16('text,label\na,b\n'), 'UTF-16 without', 'save it as UTF-8'],
     ['the same, big end first', utf16('{"text":"a"}\n', true), 'UTF-16 without', 'save it as UTF-8'],
     ['UTF-32', concat([latin1('\xff\xfe\0\0t\0\0\0')]), 'UTF-32', 'save it as UTF-8'],
-    ['a JSON array', encode('[\n  {"text":"a","label":"b"}\n]'), 'JSON array', 'one object a line'],
+    ['fastText', encode('__label__x some text\n'), 'fastText', 'JSONL or CSV'],
   ])('%s', async (_, file, what, way) => {
     const { message, errors } = await refusal(file);
     expect(message).toContain(what);
