@@ -10,6 +10,7 @@ import { pTuningConfig, pTuningRequest } from './methods/p-tuning.ts';
 import { prefixTuningConfig, prefixTuningRequest } from './methods/prefix-tuning.ts';
 import { promptTuningConfig, promptTuningRequest } from './methods/prompt-tuning.ts';
 import { roadConfig, roadRequest } from './methods/road.ts';
+import { unipeltConfig, unipeltRequest } from './methods/unipelt.ts';
 
 export type { BitfitConfig } from './methods/bitfit.ts';
 export type { BottleneckConfig } from './methods/bottleneck.ts';
@@ -22,6 +23,7 @@ export type { PTuningConfig } from './methods/p-tuning.ts';
 export type { PrefixTuningConfig } from './methods/prefix-tuning.ts';
 export type { PromptTuningConfig } from './methods/prompt-tuning.ts';
 export type { RoadConfig } from './methods/road.ts';
+export type { UnipeltConfig } from './methods/unipelt.ts';
 
 /** Every method, told apart by `type`. A new one needs a member here and below, and a row in `gpu-node/methods` and `shared/methods`. */
 export const peftConfig = z.discriminatedUnion('type', [
@@ -35,6 +37,7 @@ export const peftConfig = z.discriminatedUnion('type', [
   fullConfig,
   bottleneckConfig,
   mamConfig,
+  unipeltConfig,
 ]);
 export type PeftConfig = z.infer<typeof peftConfig>;
 
@@ -71,6 +74,7 @@ export const peftRequest = z.discriminatedUnion(
     fullRequest,
     bottleneckRequest,
     mamRequest,
+    unipeltRequest,
   ],
   {
     unionFallback: true,

@@ -78,13 +78,16 @@ export const bottleneck: PeftMethod<'bottleneck'> = {
   },
 };
 
-function placesOf({ placement, activation }: BottleneckConfig, { layers }: Architecture): BottleneckPlace[] {
+export function placesOf(
+  { placement, activation }: BottleneckConfig,
+  { layers }: Architecture,
+): BottleneckPlace[] {
   return Array.from({ length: layers }, (_, index) =>
     PLACED_IN[placement].map((kind) => ({ placement, activation, kind, index })),
   ).flat();
 }
 
-function moduleOf({ index, kind }: BottleneckPlace, { family }: Architecture): string {
+export function moduleOf({ index, kind }: BottleneckPlace, { family }: Architecture): string {
   return `${family.layers}${index}.${family.adapters[kind]}`;
 }
 

@@ -1,11 +1,14 @@
+import type { z } from 'zod';
 import { HUB_NAME } from '../../shared/adapterhub-config.ts';
 import type { Family } from '../../shared/families.ts';
 import { type HubPrefixTarget, hubPrefixName } from '../../shared/methods/hub-prefix.ts';
+import type { prefixTuningRequest } from '../../shared/methods/prefix-tuning.ts';
 import type { PrefixTuningConfig } from '../../shared/peft-config.ts';
 import type { Architecture } from '../models/model.ts';
 import { reshape } from '../ops/index.ts';
 import { keysValues, prefixNumbers } from '../parts/keys-values.ts';
 import type { TensorBytes } from '../parts/part.ts';
+import { given } from './method.ts';
 import { prefixOf, prefixSites, prefixTuning } from './prefix-tuning.ts';
 import type { Member } from './union.ts';
 
@@ -22,6 +25,25 @@ export function hubPrefix(config: PrefixTuningConfig): Member {
       ]),
     }),
   };
+}
+
+/** `"auto"` of the fields of a union's prefix, which is trained through a network. */
+export function resolveHubPrefix(
+  request: Omit<z.infer<typeof prefixTuningRequest>, 'type'>,
+  auto: Pick<PrefixTuningConfig, 'num_virtual_tokens' | 'encoder_hidden_size'>,
+  architecture: Architecture,
+) {
+  const { type: _, ...resolved } = prefixTuning.resolve(
+    {
+      ...request,
+      type: 'prefix_tuning',
+      num_virtual_tokens: given(request.num_virtual_tokens, auto.num_virtual_tokens),
+      prefix_projection: given(request.prefix_projection, true),
+      encoder_hidden_size: given(request.encoder_hidden_size, auto.encoder_hidden_size),
+    },
+    architecture,
+  );
+  return resolved;
 }
 
 export function hubPrefixPlan(architecture: Architecture) {

@@ -16,6 +16,7 @@ import { pTuning } from './p-tuning.ts';
 import { prefixTuning } from './prefix-tuning.ts';
 import { promptTuning } from './prompt-tuning.ts';
 import { road } from './road.ts';
+import { unipelt } from './unipelt.ts';
 
 /** Every method, by the `type` of its configuration. */
 const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
@@ -25,6 +26,7 @@ const METHODS: { readonly [M in MethodType]: PeftMethod<M> } = {
   road,
   bottleneck,
   mam,
+  unipelt,
   prompt_tuning: promptTuning,
   p_tuning: pTuning,
   prefix_tuning: prefixTuning,

@@ -16,8 +16,8 @@ const DEFAULT_RANK = 8;
 /** Twice the time of query and value alone, for an F1 that is higher on three small sets of four (docs/experiments.md). */
 export const DEFAULT_TARGETS = 'all-linear';
 
-const nameA = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_A.weight`;
-const nameB = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_B.weight`;
+export const nameA = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_A.weight`;
+export const nameB = ({ name }: Pick<LinearLayer, 'name'>) => `${name}.lora_B.weight`;
 
 /**
  * LoRA (Hu et al. 2021, arXiv:2106.09685) as HF PEFT defines it: y = Wx + b + s·B·A·dropout(x) with A `[r, in]` and

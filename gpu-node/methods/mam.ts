@@ -2,9 +2,8 @@ import { FAMILIES } from '../../shared/families.ts';
 import { mamMembers } from '../../shared/methods/mam.ts';
 import { targetsOf } from '../../shared/methods/union.ts';
 import { bottleneck } from './bottleneck.ts';
-import { hubPrefix, hubPrefixParts, hubPrefixPlan } from './hub-prefix.ts';
-import { given, type PeftMethod } from './method.ts';
-import { prefixTuning } from './prefix-tuning.ts';
+import { hubPrefix, hubPrefixParts, hubPrefixPlan, resolveHubPrefix } from './hub-prefix.ts';
+import type { PeftMethod } from './method.ts';
 import { memberOf, union } from './union.ts';
 
 /**
@@ -13,16 +12,8 @@ import { memberOf, union } from './union.ts';
  */
 export const mam: PeftMethod<'mam'> = {
   resolve: ({ type, ...request }, architecture) => {
-    const { type: _prefix, ...prefix } = prefixTuning.resolve(
-      {
-        ...request,
-        type: 'prefix_tuning',
-        num_virtual_tokens: given(request.num_virtual_tokens, 30),
-        prefix_projection: given(request.prefix_projection, true),
-        encoder_hidden_size: given(request.encoder_hidden_size, 800),
-      },
-      architecture,
-    );
+    const auto = { num_virtual_tokens: 30, encoder_hidden_size: 800 };
+    const prefix = resolveHubPrefix(request, auto, architecture);
     const parallel = { ...request, type: 'bottleneck', placement: 'parallel' } as const;
     const { type: _bottleneck, placement: _placement, ...own } = bottleneck.resolve(parallel, architecture);
     return { type, ...prefix, ...own };

@@ -12,9 +12,7 @@ import {
   encoderLinears,
   encoderNorms,
   encoderSpecs,
-  firstToken,
   linearSpecs,
-  meanOfTokens,
   norm,
   normSpecs,
   positionsOf,
@@ -22,6 +20,7 @@ import {
   wordEmbeddings,
 } from './encoder.ts';
 import { classificationHead } from './head.ts';
+import { firstToken, meanOfTokens } from './layout.ts';
 import type { Architecture } from './model.ts';
 import type { LinearLayer } from './sites.ts';
 

@@ -3,15 +3,12 @@ import type { Value } from '../graph/ir.ts';
 import {
   add,
   concat,
-  div,
   gather,
   gelu,
   layerNormalization,
   matMul,
   mul,
-  reduceSum,
   reshape,
-  slice,
   softmax,
   sub,
   swapLastAxes,
@@ -19,13 +16,17 @@ import {
   unsqueeze,
 } from '../ops/index.ts';
 import type { BaseWeights, WeightRole, WeightSpec } from '../precision/precision.ts';
+import { openingOf } from './gates.ts';
+import { AXES } from './layout.ts';
 import type { EncoderInputs, HiddenLayout } from './model.ts';
 import {
   changedLinear,
   changedNorm,
   type EmbeddingsCall,
   type KeysValues,
+  type LinearCall,
   type LinearLayer,
+  type Opening,
   type Sites,
   type SublayerCall,
 } from './sites.ts';
@@ -39,17 +40,6 @@ export interface EncoderShape {
   readonly heads: number;
   readonly normEpsilon: number;
 }
-
-/** Where the layouts differ: the axis of tokens, from `[batch, seq, ..]` or back, to `[batch, heads, seq, size]`, and back. */
-const AXES = {
-  'seq-first': {
-    seq: 0,
-    swap: (x: Value) => transpose(x, x.shape.length === 2 ? [1, 0] : [1, 0, 2]),
-    toHeads: [1, 2, 0, 3],
-    fromHeads: [2, 0, 1, 3],
-  },
-  'batch-first': { seq: 1, swap: (x: Value) => x, toHeads: [0, 2, 1, 3], fromHeads: [0, 2, 1, 3] },
-} as const satisfies Record<HiddenLayout, object>;
 
 /** Score added to padding before the softmax: far enough below any real score to leave it a weight of exactly 0. */
 export const MASKED = 1e9;
@@ -69,10 +59,11 @@ export function encode(
 ): Value {
   const graph = inputs.inputIds.graph;
   const mask = attentionBias(inputs.attentionMask);
+  const opening = openingOf(inputs, sites);
   let hidden = graph.scope('embeddings', embed);
   for (let index = 0; index < shape.layers; index++) {
     hidden = graph.scope(`layer.${index}`, () =>
-      encoderLayer(shape, index, hidden, mask, inputs.layout, weights, sites),
+      encoderLayer(shape, index, hidden, mask, inputs.layout, weights, sites, opening),
     );
   }
   return hidden;
@@ -196,14 +187,15 @@ function encoderLayer(
   layout: HiddenLayout,
   weights: BaseWeights,
   sites: Sites,
+  opening: Opening,
 ): Value {
   const { family, heads, normEpsilon } = shape;
   const layers = layerLinears(shape, index);
-  const apply = (layer: LinearLayer, input: Value) => applyLinear(layer, input, weights, sites);
+  const apply = (layer: LinearLayer, input: Value) => applyLinear(layer, input, weights, sites, opening);
   const half = (kind: SublayerKind, input: Value, output: Value) => {
     const name = `${family.layers}${index}.${family.norms[kind]}`;
     const join = (y: Value) => norm(name, add(y, input), weights, normEpsilon, sites);
-    const call: SublayerCall = { kind, index, x: input, y: output, join };
+    const call: SublayerCall = { kind, index, x: input, y: output, join, opening };
     return sites.sublayer ? sites.sublayer(call, ({ y }) => join(y)) : join(output);
   };
   const context = attention(
@@ -213,11 +205,29 @@ function encoderLayer(
     mask,
     heads,
     layout,
-    (keys, values) => sites.attention?.({ index, x, keys, values }) ?? [],
+    (keys, values) => {
+      const prefixes = sites.attention?.({ index, x, keys, values }) ?? [];
+      return sharesOf(prefixes, () => opening({ place: attentionName(family, index), x }));
+    },
   );
   const middle = half('attention', x, apply(layers.attentionOutput, context));
   const fed = apply(layers.output, gelu(apply(layers.intermediate, middle)));
   return half('output', middle, fed);
+}
+
+/** The name of a layer's attention, as a place of keys and values that stand before the text's own. */
+export function attentionName({ layers }: Family, index: number): string {
+  return `${layers}${index}.attention`;
+}
+
+/** What a row gets of keys and values that stand before the text's own. */
+function sharesOf(prefixes: readonly KeysValues[], share: () => Value | undefined): readonly KeysValues[] {
+  const given = prefixes.length > 0 ? share() : undefined;
+  if (!given) return prefixes;
+  return prefixes.map(({ keys, values, bias }) => {
+    const beside = reshape(given, [keys.shape[0]!, 1, 1, 1]);
+    return { keys: mul(keys, beside), values: mul(values, beside), bias };
+  });
 }
 
 /**
@@ -251,8 +261,14 @@ function attention(
   return reshape(transpose(context, fromHeads), query.shape);
 }
 
-export function applyLinear(layer: LinearLayer, x: Value, weights: BaseWeights, sites: Sites): Value {
-  const call = { layer, x, frozen: weights.linear(x.graph, layer.name) };
+export function applyLinear(
+  layer: LinearLayer,
+  x: Value,
+  weights: BaseWeights,
+  sites: Sites,
+  opening?: Opening,
+): Value {
+  const call: LinearCall = { layer, x, frozen: weights.linear(x.graph, layer.name), opening };
   return changedLinear(call, sites.linear?.(call));
 }
 
@@ -260,18 +276,4 @@ export function norm(name: string, x: Value, weights: BaseWeights, epsilon: numb
   const scale = weights.plain(x.graph, `${name}.weight`);
   const bias = weights.plain(x.graph, `${name}.bias`);
   return changedNorm(layerNormalization(x, scale, bias, epsilon), sites.norm?.({ name, x, bias }));
-}
-
-/** `[batch, hidden]` of the token that begins a text, [CLS] or `<s>`. */
-export function firstToken(hidden: Value, { layout }: EncoderInputs): Value {
-  const { seq } = AXES[layout];
-  return reshape(slice(hidden, seq, 0, 1), [hidden.shape[1 - seq]!, hidden.shape[2]!]);
-}
-
-/** Mean over the real tokens of a row, as a product with their weights, which is one matrix product a row. */
-export function meanOfTokens(hidden: Value, { attentionMask, layout }: EncoderInputs): Value {
-  const byRow = AXES[layout].swap(hidden);
-  const [batch, seq, size] = byRow.shape;
-  const share = div(attentionMask, reduceSum(attentionMask, [1]));
-  return reshape(matMul(reshape(share, [batch!, 1, seq!]), byRow), [batch!, size!]);
 }

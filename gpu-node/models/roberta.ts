@@ -10,8 +10,6 @@ import {
   encoderLinears,
   encoderNorms,
   encoderSpecs,
-  firstToken,
-  meanOfTokens,
   norm,
   normSpecs,
   positionsOf,
@@ -19,6 +17,7 @@ import {
   wordEmbeddings,
 } from './encoder.ts';
 import { classificationHead } from './head.ts';
+import { firstToken, meanOfTokens } from './layout.ts';
 import type { Architecture } from './model.ts';
 
 const FAMILY = FAMILIES.roberta;

@@ -5,6 +5,7 @@ import {
   asMatrix,
   cast,
   gemm,
+  linear,
   matMul,
   mul,
   reshape,
@@ -43,6 +44,28 @@ export interface LowRank {
 }
 
 /**
+ * What is added at one place, by the name that its part has for the place, and what it is made from: x, `[.., .., in]` in the encoder's layout.
+ */
+export interface GateCall {
+  readonly place: string;
+  readonly x: Value;
+}
+
+/**
+ * A gate: what is added at a place is multiplied by the mean of σ(x·weight + bias) over the tokens of a text. A weight `[in, 1]` and a bias `[1]`,
+ * which all rows share; or each with the batch before that, one for each row.
+ */
+export interface Gate {
+  readonly weight: Value;
+  readonly bias: Value;
+  /** `[batch, 1]`: 1 for a row with the gate, and 0 for one that gets all of what is added; absent, all rows have the gate. */
+  readonly live?: Value;
+}
+
+/** How much a row gets of what is added at a place, as it stands beside x: `[1, batch, 1]` or `[batch, 1, 1]`; undefined where all rows get all of it. */
+export type Opening = (call: GateCall) => Value | undefined;
+
+/**
  * What is added to a vector of outputs: each the other of its pair times a factor. Outputs lie in groups of twice the distance, and each is paired
  * with the one that lies this far away in its group. With a gain that makes any 2x2 matrix of each pair.
  */
@@ -72,6 +95,8 @@ export interface LinearCall {
   readonly layer: LinearLayer;
   readonly x: Value;
   readonly frozen: FrozenLinear;
+  /** Of factors, by the layer's name; absent where nothing is gated. */
+  readonly opening?: Opening | undefined;
 }
 
 /** A norm being built: LN(x)⊙weight + bias, `name` its dotted module name. */
@@ -117,6 +142,7 @@ export interface SublayerCall {
   readonly y: Value;
   /** The norm of y + x, in the base model what the half gives. */
   join(y: Value): Value;
+  readonly opening: Opening;
 }
 
 /** Word embeddings being looked up. */
@@ -142,6 +168,8 @@ export interface Sites {
   norm?(call: NormCall): NormChange | undefined;
   attention?(call: AttentionCall): readonly KeysValues[];
   positions?(call: PositionsCall): Value;
+  /** Whether what is added at a place is gated. */
+  gate?(call: GateCall): Gate | undefined;
   /** What half a layer gives, in the base model its `join`. */
   readonly sublayer?: Link<SublayerCall>;
   /** The word embeddings `[.., .., hidden]`, before positions are added. */
@@ -151,7 +179,7 @@ export interface Sites {
 /** The base model as it is. */
 export const NO_SITES: Sites = {};
 
-/** Several changes of one encoder as one. Two may meet at a place, but not in the same member of a linear layer's or a norm's change. */
+/** Several changes of one encoder as one. Two may meet at a place, but not in the same member of a linear layer's or a norm's change, or of a gate. */
 export function composeSites(sites: readonly Sites[]): Sites {
   const [only] = sites;
   if (only && sites.length === 1) return only;
@@ -161,6 +189,7 @@ export function composeSites(sites: readonly Sites[]): Sites {
     attention: (call) => sites.flatMap((each) => each.attention?.(call) ?? []),
     positions: ({ ids, mask }) =>
       sites.reduce((moved, each) => each.positions?.({ ids: moved, mask }) ?? moved, ids),
+    gate: (call) => merged(sites.map((each) => each.gate?.(call))),
     sublayer: chain(sites.map((each) => each.sublayer)),
     embeddings: chain(sites.map((each) => each.embeddings)),
   };
@@ -172,9 +201,11 @@ function chain<Call>(links: readonly (Link<Call> | undefined)[]): Link<Call> {
 }
 
 function merged<C extends object>(changes: readonly (C | undefined)[]): C | undefined {
+  const given = changes.filter((change) => change !== undefined);
+  if (given.length === 0) return undefined;
   const all: Record<string, unknown> = {};
-  for (const change of changes) {
-    for (const [member, value] of Object.entries(change ?? {})) {
+  for (const change of given) {
+    for (const [member, value] of Object.entries(change)) {
       if (member in all && all[member] !== value)
         throw new Error(`two methods change ${member} of one place`);
       all[member] = value;
@@ -184,8 +215,15 @@ function merged<C extends object>(changes: readonly (C | undefined)[]): C | unde
 }
 
 /** The output `[.., out]` of a linear layer under a change: the one formula of training, evaluation and serving. */
-export function changedLinear({ x: given, frozen }: LinearCall, change: LinearChange = {}): Value {
-  const { reach, lowRank, gain, turns = [], shift, dropout = NO_DROPOUT } = change;
+export function changedLinear(
+  { layer, x: given, frozen, opening }: LinearCall,
+  change: LinearChange = {},
+): Value {
+  const { reach, gain, turns = [], shift, dropout = NO_DROPOUT } = change;
+  const lowRank = change.lowRank && {
+    ...change.lowRank,
+    share: opening?.({ place: layer.name, x: given }),
+  };
   const x = reach ? mul(given, alongTokens(reach, given)) : given;
   const dropped = dropout.mask(x);
   const z = withLowRank(frozen, x, dropped, dropout.scale, lowRank);
@@ -221,24 +259,37 @@ export function behind({ ids, mask }: PositionsCall, shift: number | Value): Val
   return typeof shift === 'number' ? moved : mul(moved, cast(mask, 'int32'));
 }
 
-/** Wx + b + scale·s·x̃·a·b. */
+/** Wx + b + scale·s·x̃·a·b, of which last term a row gets its share. */
 function withLowRank(
   frozen: FrozenLinear,
   x: Value,
   dropped: Value,
   scale: number,
-  lowRank: LowRank | undefined,
+  lowRank: (LowRank & { readonly share: Value | undefined }) | undefined,
 ): Value {
   if (!lowRank) return frozen.apply(x);
-  const { a, b, scaling } = lowRank;
+  const { a, b, scaling, share } = lowRank;
   if (a.shape.length === 2) {
     const low = mul(matMul(asMatrix(dropped), a), scale * scaling);
+    const apart = [...x.shape.slice(0, -1), low.shape[1]!];
+    const shared = share ? asMatrix(mul(reshape(low, apart), share)) : low;
     const plain = frozen.apply(x);
-    return reshape(gemm(low, b, asMatrix(plain)), plain.shape);
+    return reshape(gemm(shared, b, asMatrix(plain)), plain.shape);
   }
-  if (x.shape.length === 3) return frozen.applyWithChange(x, matMul(x, a), b);
-  const rows = unsqueeze(x, [1]);
-  return squeeze(frozen.applyWithChange(rows, matMul(rows, a), b), [1]);
+  if (x.shape.length === 2) {
+    const rows = unsqueeze(x, [1]);
+    return squeeze(frozen.applyWithChange(rows, matMul(rows, a), b), [1]);
+  }
+  const low = matMul(x, a);
+  return frozen.applyWithChange(x, share ? mul(low, share) : low, b);
+}
+
+/**
+ * x·weight + bias over the last axis of x `[.., .., in]`: with a weight `[in, out]` and a bias `[out]`, which all rows share, or `[batch, in, out]` and
+ * `[batch, out]`, one for each row, of a layout that is `batch-first`.
+ */
+export function rowsLinear(x: Value, weight: Value, bias: Value): Value {
+  return weight.shape.length === 2 ? linear(x, weight, bias) : add(matMul(x, weight), unsqueeze(bias, [1]));
 }
 
 /** A vector for each row, `[batch, features]`, as it stands beside `[batch, tokens, features]`. */

@@ -8,8 +8,8 @@ import {
 } from '../../shared/methods/bottleneck.ts';
 import type { Value } from '../graph/ir.ts';
 import type { Architecture } from '../models/model.ts';
-import type { Sites, SublayerCall } from '../models/sites.ts';
-import { add, gelu, linear, matMul, mul, relu, sigmoid, tanh, unsqueeze } from '../ops/index.ts';
+import { rowsLinear, type Sites, type SublayerCall } from '../models/sites.ts';
+import { add, gelu, mul, relu, sigmoid, tanh } from '../ops/index.ts';
 import { fillTransposed, type Part, type PartNumbers, SIZE, stackOf } from './part.ts';
 
 /** Where a bottleneck of one kind stands. */
@@ -63,16 +63,15 @@ export function bottleneckSites(
       const here = places.filter(({ kind, index }) => kind === call.kind && index === call.index);
       const changes = here.map((place) => {
         const { down, downBias, up, upBias } = tensorsOf(place);
-        const low = ACTIVATE[place.activation](through(READS[place.placement](call), down, downBias));
-        return through(low, up, upBias);
+        const x = READS[place.placement](call);
+        const low = ACTIVATE[place.activation](rowsLinear(x, down, downBias));
+        const change = rowsLinear(low, up, upBias);
+        const share = call.opening({ place: placeName(place), x });
+        return share ? mul(change, share) : change;
       });
       return next({ ...call, y: changes.reduce(add, call.y) });
     },
   };
-}
-
-function through(x: Value, weight: Value, bias: Value): Value {
-  return weight.shape.length === 2 ? linear(x, weight, bias) : add(matMul(x, weight), unsqueeze(bias, [1]));
 }
 
 /** Placements and activations have stacks of their own, so that a session computes those alone that its adapters have. Widths share them. */

@@ -1,6 +1,7 @@
 import type { Architecture } from '../models/model.ts';
 import { composeSites, type Sites } from '../models/sites.ts';
 import { bottleneck } from './bottleneck.ts';
+import { gate } from './gate.ts';
 import { keysValues } from './keys-values.ts';
 import { lowRank } from './low-rank.ts';
 import type { Part, PartNumbers, RowsOf, Stack } from './part.ts';
@@ -19,6 +20,7 @@ export const PARTS = {
   virtualTokens,
   keysValues,
   bottleneck,
+  gate,
 } satisfies Readonly<Record<string, Part>>;
 export type PartName = keyof typeof PARTS;
 export const PART_NAMES = Object.keys(PARTS) as PartName[];

@@ -2,7 +2,7 @@ import type { Family } from '../../shared/families.ts';
 import { type TensorEntry, toFloat32 } from '../../shared/safetensors.ts';
 import type { Value } from '../graph/ir.ts';
 import { elementCount } from '../graph/shapes.ts';
-import { MASKED } from '../models/encoder.ts';
+import { attentionName, MASKED } from '../models/encoder.ts';
 import { behind } from '../models/sites.ts';
 import { cast, mul, reshape, sub } from '../ops/index.ts';
 import { type Part, type PartNumbers, SIZE, stackOf, type TensorBytes } from './part.ts';
@@ -10,14 +10,12 @@ import { type Part, type PartNumbers, SIZE, stackOf, type TensorBytes } from './
 /** Of all layers: which of a prefix's places in the stack are live, and by how much it moves the text's positions. */
 const EVERY_LAYER = 'prefix';
 
-const placeOf = ({ layers }: Family, index: number) => `${layers}${index}.attention`;
-
 /**
  * Keys and values that stand before the text's own. A prefix that is shorter than its stack, or that a row does not have, is masked: its
  * weights are exactly 0 there.
  */
 export const keysValues: Part = {
-  places: ({ family, layers }) => Array.from({ length: layers }, (_, index) => placeOf(family, index)),
+  places: ({ family, layers }) => Array.from({ length: layers }, (_, index) => attentionName(family, index)),
   stacks: (places, { heads, hiddenSize }) => [
     stackOf(EVERY_LAYER, 'live', [SIZE]),
     stackOf(EVERY_LAYER, 'shift', [1]),
@@ -28,7 +26,7 @@ export const keysValues: Part = {
   sites: (places, rowsOf, { family }) => ({
     positions: (call) => behind(call, cast(rowsOf(EVERY_LAYER, 'shift'), 'int32')),
     attention: ({ index }) => {
-      const place = placeOf(family, index);
+      const place = attentionName(family, index);
       if (!places.has(place)) return [];
       const bias = maskDead(rowsOf(EVERY_LAYER, 'live'));
       return [{ keys: rowsOf(place, 'keys'), values: rowsOf(place, 'values'), bias }];

@@ -3,7 +3,7 @@ import { FAMILIES, type Family, SUBLAYERS, type SublayerKind } from '../families
 import type { TensorEntry } from '../safetensors.ts';
 import { common, orAuto } from './fields.ts';
 import { type AdapterFile, type AdapterFormat, tensor } from './format.ts';
-import type { BaseShape } from './places.ts';
+import { type BaseShape, changedLayers, requireLayers } from './places.ts';
 import { fail, shown } from './refusal.ts';
 
 /** Where a bottleneck reads, by the paper that put it there; AdapterHub's `seq_bn`, `double_seq_bn` and `par_bn`. */
@@ -76,6 +76,9 @@ const FLAGS_OF: Readonly<Record<Placement, Flags>> = {
   parallel: { is_parallel: true, original_ln_before: false, mh_adapter: false, output_adapter: true },
 };
 
+/** Layers that AdapterHub leaves as they are, in its settings. */
+export const layersLeftOut = z.array(z.int().min(0).max(9999)).max(1000).nullish();
+
 const never = (why: string) => z.literal(false, why).default(false);
 
 const keys = z.object({
@@ -87,7 +90,7 @@ const keys = z.object({
     error: `only ${ACTIVATIONS.map((each) => JSON.stringify(each)).join(', ')} are served`,
   }),
   scaling: z.number('a learned scaling is not served').positive().max(1e6).default(1),
-  leave_out: z.array(z.int().min(0).max(9999)).max(1000).nullish(),
+  leave_out: layersLeftOut,
   original_ln_after: z.literal(true, 'an adapter after the last norm is not served').default(true),
   residual_before_ln: z.literal(true, 'only true is served').default(true),
   ln_before: never('a norm within the adapter is not served'),
@@ -150,8 +153,8 @@ export const bottleneckFormat: AdapterFormat<BottleneckConfig, BottleneckFileCon
   targets: describe,
   tensorsOf: ({ module, layers, width, down, downBias, up, upBias }) => {
     const sized = (shape: (hidden: number) => number[]) => (base: BaseShape, what: string) => {
-      if (layers === base.num_layers) return shape(base.hidden_size);
-      return fail(what, `it is for an encoder of ${layers} layers, the base model has ${base.num_layers}`);
+      requireLayers(layers, base, what);
+      return shape(base.hidden_size);
     };
     return [
       { label: `adapter_down of ${module}`, entry: down, needed: sized((hidden) => [width, hidden]) },
@@ -205,10 +208,11 @@ const UNUSED = {
   use_gating: false,
 };
 
-/** The names of a bottleneck's tensors, in what holds it and of an adapter of this name. */
+/** The names of a bottleneck's tensors, and of the gate of one, in what holds it and of an adapter of this name. */
 export function bottleneckTensorNames(module: string, name: string) {
   const prefix = `${module}.adapters.${name}`;
   return {
+    gate: `${prefix}.gate`,
     down: `${prefix}.adapter_down.0.weight`,
     downBias: `${prefix}.adapter_down.0.bias`,
     up: `${prefix}.adapter_up.weight`,
@@ -222,17 +226,7 @@ function describe(
   family: Family,
 ): BottleneckTarget[] {
   const { name, placement, activation, scaling, leaveOut } = config;
-  const named = [...header.tensors.keys()].flatMap((tensorName) => {
-    const module = PATTERN.exec(tensorName)?.[1];
-    const index =
-      module?.startsWith(family.layers) &&
-      /^(0|[1-9]\d{0,3})\./.exec(module.slice(family.layers.length))?.[1];
-    return index ? [Number(index)] : [];
-  });
-  const layers = Math.max(-1, ...named, ...leaveOut) + 1;
-  const indices = Array.from({ length: layers }, (_, index) => index).filter(
-    (index) => !leaveOut.includes(index),
-  );
+  const { indices, layers } = changedLayers(header, family, PATTERN, leaveOut);
   return indices.flatMap((index) =>
     PLACED_IN[placement].map((kind) => {
       const module = `${family.layers}${index}.${family.adapters[kind]}`;

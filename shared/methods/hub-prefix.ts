@@ -34,6 +34,11 @@ export function hubPrefixName({ root, prefixes }: Family, name: string): string 
   return `${root}.prefix_tuning.prefix_tunings.${name}.${prefixes.location}.control_trans`;
 }
 
+/** Name of the gate of a layer's prefix, of an adapter of this name. */
+export function hubPrefixGateName({ layers, prefixes }: Family, index: number, name: string): string {
+  return `${layers}${index}.${prefixes.attention}.prefix_tuning.prefix_gates.${name}`;
+}
+
 /**
  * A prefix as AdapterHub writes it in a union (adapters 1.2, methods/prefix_tuning.py): it moves no positions. The file holds what a network gave,
  * as `eject_prefix_tuning` leaves it there, though the library's settings still call it a network then.

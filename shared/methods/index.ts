@@ -12,6 +12,7 @@ import { type PrefixFileConfig, prefixTuningFormat } from './prefix-tuning.ts';
 import type { PromptTarget } from './prompt-format.ts';
 import { type PromptTuningFileConfig, promptTuningFormat } from './prompt-tuning.ts';
 import { type RoadFileConfig, type RoadTarget, roadFormat } from './road.ts';
+import { type UnipeltFileConfig, type UnipeltTarget, unipeltFormat } from './unipelt.ts';
 
 /** What the files of each method say, by its `type`: of adapter_config.json, and of one place that they change. */
 interface Files {
@@ -25,6 +26,7 @@ interface Files {
   full: { config: object; target: FullTarget };
   bottleneck: { config: BottleneckFileConfig; target: BottleneckTarget };
   mam: { config: MamFileConfig; target: MamTarget };
+  unipelt: { config: UnipeltFileConfig; target: UnipeltTarget };
 }
 export type MethodType = PeftConfig['type'];
 export type FileConfig<M extends MethodType> = Files[M]['config'];
@@ -45,6 +47,7 @@ const FORMATS: {
   full: fullFormat,
   bottleneck: bottleneckFormat,
   mam: mamFormat,
+  unipelt: unipeltFormat,
 };
 
 export const METHOD_TYPES = Object.keys(FORMATS) as MethodType[];

@@ -4,14 +4,12 @@ import {
   type BottleneckFileConfig,
   type BottleneckTarget,
   bottleneckFields,
-  bottleneckFormat,
 } from './bottleneck.ts';
 import { common, orAuto } from './fields.ts';
 import type { AdapterFormat } from './format.ts';
 import { type HubPrefixConfig, type HubPrefixTarget, hubPrefix } from './hub-prefix.ts';
 import { type PrefixTuningConfig, prefixFields } from './prefix-tuning.ts';
-import { fail } from './refusal.ts';
-import { targetsOf, type UnionFileConfig, type UnionTarget, unionFormat } from './union.ts';
+import { placed, targetsOf, type UnionFileConfig, type UnionTarget, unionFormat } from './union.ts';
 
 const fields = { ...prefixFields, ...bottleneckFields, ...common };
 
@@ -59,19 +57,6 @@ export type MamTypes = {
 };
 export type MamFileConfig = UnionFileConfig<MamTypes>;
 export type MamTarget = UnionTarget<MamTypes>;
-
-/** The bottleneck of a union, which has this placement. */
-function placed(placement: BottleneckConfig['placement'], title: string): typeof bottleneckFormat {
-  return {
-    ...bottleneckFormat,
-    parse: (file, what) => {
-      const config = bottleneckFormat.parse(file, what);
-      if (config.placement === placement) return config;
-      const message = `its bottleneck is placed as ${config.placement}, of a union with a prefix only ${title} is served`;
-      return fail(what, `adapter_config.json: ${message}`);
-    },
-  };
-}
 
 /** Mix-And-Match as AdapterHub writes it (adapters 1.2, `MAMConfig`). */
 export const mamFormat: AdapterFormat<MamConfig, MamFileConfig, MamTarget> = {

@@ -1,4 +1,5 @@
 import { FAMILIES, type Family, type FamilyName, type LinearKind } from '../families.ts';
+import type { SafetensorsHeader } from '../safetensors.ts';
 import { fail, shown } from './refusal.ts';
 
 /** What must be known of a base model to tell whether an adapter fits it. */
@@ -79,6 +80,30 @@ export function linearSides(
   requireLayer(layer, module, base, what);
   const size = { hidden: base.hidden_size, intermediate: base.intermediate_size };
   return [size[sides[0]] ?? inFeatures!, size[sides[1]] ?? outFeatures!];
+}
+
+/**
+ * The layers that a file of AdapterHub's changes: all up to the highest that the names of its tensors tell, or that is left out, but those.
+ * @param pattern matches the names of the tensors that every changed layer has
+ */
+export function changedLayers(
+  { tensors }: SafetensorsHeader,
+  { layers }: Family,
+  pattern: RegExp,
+  leaveOut: readonly number[],
+): { indices: number[]; layers: number } {
+  const named = [...tensors.keys()].flatMap((name) =>
+    pattern.test(name) ? (withinLayer(layers, name).layer ?? []) : [],
+  );
+  const count = Math.max(-1, ...named.map(Number), ...leaveOut) + 1;
+  const indices = Array.from({ length: count }, (_, index) => index);
+  return { indices: indices.filter((index) => !leaveOut.includes(index)), layers: count };
+}
+
+/** That a file for an encoder of so many layers is used on one. @throws {AppError} `invalid_adapter` */
+export function requireLayers(layers: number, base: BaseShape, what: string): void {
+  if (layers === base.num_layers) return;
+  fail(what, `it is for an encoder of ${layers} layers, the base model has ${base.num_layers}`);
 }
 
 function requireLayer(layer: string | undefined, module: string, base: BaseShape, what: string): void {

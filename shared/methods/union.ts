@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { PeftConfig } from '../peft-config.ts';
-import { bottleneckFormat } from './bottleneck.ts';
+import { type BottleneckConfig, bottleneckFormat } from './bottleneck.ts';
 import type { AdapterFile, AdapterFormat, ConfigInput } from './format.ts';
 import { fail, shown } from './refusal.ts';
 import { parseWith, requireKnown } from './settings.ts';
@@ -16,7 +16,7 @@ export interface Member<M, C, T>
   write(input: Omit<ConfigInput<PeftConfig>, 'method'> & { method: M }): Record<string, unknown>;
 }
 
-interface Named {
+export interface Named {
   /** What the adapter is called in the names of its tensors. */
   readonly name: string;
 }
@@ -109,6 +109,19 @@ export function unionFormat<M extends PeftConfig, U extends Types>(
       const methods = methodsOf(input.method);
       const configs = names.map((name) => sorted(memberOf(name).write({ ...input, method: methods[name]! })));
       return { architecture: 'union', configs };
+    },
+  };
+}
+
+/** The bottleneck of a union, which has this placement. */
+export function placed(placement: BottleneckConfig['placement'], title: string): typeof bottleneckFormat {
+  return {
+    ...bottleneckFormat,
+    parse: (file, what) => {
+      const config = bottleneckFormat.parse(file, what);
+      if (config.placement === placement) return config;
+      const message = `its bottleneck is placed as ${config.placement}, of a union with a prefix only ${title} is served`;
+      return fail(what, `adapter_config.json: ${message}`);
     },
   };
 }

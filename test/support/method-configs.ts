@@ -1,5 +1,6 @@
 import { withPlaceholders } from '../../gpu-node/data/placeholders.ts';
 import { placeholdersOf } from '../../gpu-node/methods/index.ts';
+import type { HubLoraKind } from '../../shared/methods/hub-lora.ts';
 import { virtualTokensOf } from '../../shared/methods/text-room.ts';
 import { type LoraConfig, type PeftConfig, POOLINGS, type Pooling } from '../../shared/peft-config.ts';
 
@@ -112,6 +113,37 @@ export const METHOD_CONFIGS: Readonly<Record<string, readonly PeftConfig[]>> = {
     dropout: 0,
     scaling: 4,
     ...fields,
+    pooling: POOLINGS[i % 2]!,
+    base_precision: 'fp32' as const,
+  })),
+  UniPELT: [
+    { num_virtual_tokens: 4, prefix_projection: false, width: 5, r: 2, target_modules: ['query', 'value'] },
+    {
+      num_virtual_tokens: 9,
+      encoder_hidden_size: 6,
+      width: 16,
+      activation: 'tanh' as const,
+      scaling: 0.5,
+      r: 8,
+      target_modules: ['key', 'intermediate', 'output'],
+    },
+    {
+      num_virtual_tokens: 1,
+      encoder_hidden_size: 3,
+      dropout: 0.2,
+      width: 1,
+      r: 1,
+      target_modules: ['output'],
+    },
+  ].map((fields, i) => ({
+    type: 'unipelt' as const,
+    prefix_projection: true,
+    encoder_hidden_size: 8,
+    dropout: 0,
+    activation: 'relu' as const,
+    scaling: 1,
+    ...fields,
+    target_modules: fields.target_modules as HubLoraKind[],
     pooling: POOLINGS[i % 2]!,
     base_precision: 'fp32' as const,
   })),

@@ -25,7 +25,7 @@ import { maxDifference, openTinyBert, TINY_BERT, withFolder } from '../../suppor
 import { examplesOf, TOY_HYPERPARAMETERS, toyExamples } from '../../support/toy-task.ts';
 
 /** Those whose adapters change the base model from their first step on. */
-const START_ELSEWHERE = new Set(['prefix tuning', 'Mix-And-Match', 'prompt tuning', 'P-tuning']);
+const START_ELSEWHERE = new Set(['prefix tuning', 'Mix-And-Match', 'UniPELT', 'prompt tuning', 'P-tuning']);
 
 /** Texts of random tokens, of these lengths. */
 function textsOf(lengths: readonly number[], seed: number): { ids: Int32Array }[] {

@@ -202,7 +202,7 @@ describe('a training job', () => {
     ],
     [
       'a target that is no layer',
-      { changes: ({ method }) => ({ method: { ...method, target_modules: ['querry'] } }) },
+      { changes: () => ({ method: peftRequest.parse({ type: 'lora', target_modules: ['querry'] }) }) },
       'target_modules: "querry" is no linear layer of the base model, which has attention.self.query',
     ],
     [
