@@ -5,7 +5,7 @@
  *     WEFT_PYTHON=.venv/bin/python node bench/train-methods.ts [--only lora,dora] [--base ID|FOLDER] [--steps 10] [--rows 32]
  *                                                             [--length 64] [--threads 2] [--adapterhub-python PATH]
  *
- * The library runs as its users run it, in fp32: HF PEFT, for bottlenecks AdapterHub's, which needs a Python of its own
+ * The library runs as its users run it, in fp32: HF PEFT, for bottlenecks and unions AdapterHub's, which needs a Python of its own
  * (scripts/fixtures/adapterhub-requirements.txt). Once more it runs without the base model's dropout, where it does Weft's work exactly and must
  * give the same losses.
  */
@@ -19,6 +19,7 @@ import type { TrainingExample } from '../gpu-node/train/parts.ts';
 import { locateBaseModel } from '../gpu-node/weights/locate-base-model.ts';
 import { homeFolder } from '../scripts/home.ts';
 import { numberOptions } from '../scripts/number-options.ts';
+import { formatOf } from '../shared/methods/index.ts';
 import { type PeftConfig, peftRequest } from '../shared/peft-config.ts';
 import { randomBatches } from './batches.ts';
 import { median } from './statistics.ts';
@@ -31,6 +32,8 @@ const METHODS: Readonly<Record<string, z.input<typeof peftRequest>>> = {
   bitfit: { type: 'bitfit' },
   road: { type: 'road' },
   bottleneck: { type: 'bottleneck' },
+  mam: { type: 'mam' },
+  unipelt: { type: 'unipelt' },
   prefix_tuning: { type: 'prefix_tuning' },
   prompt_tuning: { type: 'prompt_tuning' },
   p_tuning: { type: 'p_tuning' },
@@ -97,7 +100,8 @@ async function measure(request: z.input<typeof peftRequest>): Promise<string[]> 
   };
   const ours = await start('weft', process.execPath, setup);
   const sides = [ours];
-  const python = config.type === 'bottleneck' ? values['adapterhub-python'] : values.python;
+  const { layout } = formatOf(config.type);
+  const python = layout === 'adapterhub' ? values['adapterhub-python'] : values.python;
   if (python !== undefined) {
     const peer: TrainerSetup = { ...setup, precision: 'fp32', parameters: ours.trainer.parameters! };
     for (const baseDropout of [true, false])

@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from torch.nn.functional import cross_entropy
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "fixtures"))
 from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
 
+# Methods that AdapterHub's library trains.
+ADAPTERHUB = {"bottleneck", "mam", "unipelt"}
+
 
 def build(setup: dict) -> tuple[torch.nn.Module, str]:
     """The model, and the library that trains it: each needs a version of transformers of its own, and so a Python."""
@@ -22,24 +26,25 @@ def build(setup: dict) -> tuple[torch.nn.Module, str]:
     model_type = json.loads((Path(folder) / "config.json").read_text())["model_type"]
     off = {} if setup["baseDropout"] else {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     base = MEAN_CLASSIFIERS[model_type].from_pretrained(folder, num_labels=setup["labels"], **off)
-    if setup["config"]["type"] == "bottleneck":
+    if setup["config"]["type"] in ADAPTERHUB:
+        from adapterhub_steps import plain_name as name_of
         from adapterhub_steps import trained_model
 
         library = "adapters"
     else:
         from peft_steps import trained_model
 
-        library = "peft"
+        library, name_of = "peft", str
     model = trained_model(base, setup["config"])
-    set_parameters(model, setup["parameters"])
+    set_parameters(model, setup["parameters"], name_of)
     return model.train(), library
 
 
-def set_parameters(model: torch.nn.Module, given: dict[str, list[float]]) -> None:
+def set_parameters(model: torch.nn.Module, given: dict[str, list[float]], name_of: Callable[[str], str]) -> None:
     """Sets the trained tensors to the values of the other side, and fails unless both sides train the same tensors."""
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            values = torch.tensor(given.pop(plain_name(name, given)), dtype=torch.float32)
+            values = torch.tensor(given.pop(plain_name(name_of(name), given)), dtype=torch.float32)
             parameter.data.copy_(values.reshape(parameter.shape))
     if given:
         raise SystemExit(f"not trained here: {', '.join(given)}")

@@ -11,11 +11,13 @@ import {
   type Placement,
 } from '../../shared/methods/bottleneck.ts';
 import { tensorName } from '../../shared/methods/format.ts';
-import { hubPrefixName } from '../../shared/methods/hub-prefix.ts';
+import { gateTensorNames } from '../../shared/methods/gated.ts';
+import { hubLoraNames } from '../../shared/methods/hub-lora.ts';
+import { hubPrefixGateName, hubPrefixName } from '../../shared/methods/hub-prefix.ts';
 import { formatOf, type MethodType } from '../../shared/methods/index.ts';
 import { loraTensorName, magnitudeTensorName } from '../../shared/methods/lora.ts';
 import { PROMPT_TENSOR } from '../../shared/methods/prompt-format.ts';
-import type { MamConfig, PeftConfig, Pooling } from '../../shared/peft-config.ts';
+import type { MamConfig, PeftConfig, Pooling, UnipeltConfig } from '../../shared/peft-config.ts';
 import type { Choices } from './choices.ts';
 
 /** What an adapter is made for. */
@@ -175,6 +177,58 @@ export const METHODS: readonly Draw[] = [
     const tensors: Shapes = [
       [hubPrefixName(family, choices.usually([HUB_NAME, 'x'])), [size]],
       ...bottlenecks('parallel', own.width, architecture, choices),
+    ];
+    return ofAdapterHub(id, config, architecture, tensors);
+  },
+  ({ id, pooling, architecture }, choices) => {
+    const { family, hiddenSize, layers } = architecture;
+    const count = choices.usually([2, 1, 30, 505]);
+    const own = drawnBottleneck(choices);
+    const config: UnipeltConfig = {
+      type: 'unipelt',
+      num_virtual_tokens: count,
+      prefix_projection: choices.rarely(2),
+      encoder_hidden_size: choices.usually([4, 1024, 1025]),
+      dropout: 0,
+      ...own,
+      r: choices.usually([2, 1, 0, 257]),
+      target_modules: choices.fault(20)
+        ? []
+        : choices.pick([['query', 'value'], ['output'], ['key', 'intermediate', 'output']]),
+      pooling,
+      base_precision: 'fp32',
+    };
+    const name = choices.usually([HUB_NAME, 'x']);
+    const gate = (of: string, width: number): Shapes => {
+      const { weight, bias } = gateTensorNames(of);
+      return choices.fault(20)
+        ? [[weight, [1, width]]]
+        : [
+            [weight, [choices.fault(20) ? 2 : 1, width]],
+            [bias, [1]],
+          ];
+    };
+    const indices = Array.from({ length: layers }, (_, index) => index);
+    const modules = indices.flatMap((index) =>
+      config.target_modules.map((kind) => `${family.layers}${index}.${family.linears[kind]}`),
+    );
+    const changed = architecture.linears('mean').filter((layer) => modules.includes(layer.name));
+    const tensors: Shapes = [
+      [hubPrefixName(family, name), [count * 2 * layers * hiddenSize]],
+      ...indices.flatMap((index) => gate(hubPrefixGateName(family, index, name), hiddenSize)),
+      ...bottlenecks('pfeiffer', own.width, architecture, choices),
+      ...indices.flatMap((index) => {
+        const module = `${family.layers}${index}.${family.adapters.output}`;
+        return gate(bottleneckTensorNames(module, name).gate, hiddenSize);
+      }),
+      ...changed.flatMap((layer): Shapes => {
+        const names = hubLoraNames(layer.name, name);
+        return [
+          [names.a, [config.r, layer.inFeatures]],
+          [names.b, [layer.outFeatures, choices.fault(20) ? config.r + 1 : config.r]],
+          ...gate(names.gate, layer.inFeatures),
+        ];
+      }),
     ];
     return ofAdapterHub(id, config, architecture, tensors);
   },

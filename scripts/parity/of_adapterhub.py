@@ -5,11 +5,11 @@ from pathlib import Path
 
 import adapters
 import torch
-from adapters import AdapterConfig, MAMConfig
+from adapters import AdapterConfig, MAMConfig, UniPELTConfig
 from safetensors.torch import save_file
 
 NAME = "theirs"
-UNIONS = {"mam": MAMConfig}
+UNIONS = {"mam": MAMConfig, "unipelt": UniPELTConfig}
 # It warns of the pass that it makes before an adapter is active.
 logging.getLogger("adapters").setLevel(logging.ERROR)
 

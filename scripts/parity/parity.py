@@ -47,6 +47,14 @@ def log_probabilities(
         return torch.log_softmax(model.eval()(**batch).logits / temperature, dim=-1)
 
 
+def one_by_one(
+    model: torch.nn.Module, base: str, texts: list[str], max_length: int, temperature: float = 1.0
+) -> torch.Tensor:
+    """Log probabilities of texts that no batch pads: AdapterHub's gates average over padding too."""
+    rows = [log_probabilities(model, encode(base, [text], max_length), temperature) for text in texts]
+    return torch.cat(rows)
+
+
 def merged_log_probabilities(folder: Path, texts: list[str]) -> torch.Tensor:
     """Loads the folder by the instructions in its README.md, with its own tokenizer."""
     weft = json.loads((folder / "weft.json").read_text())
@@ -66,8 +74,8 @@ def check(library, folder: Path, plan: dict) -> None:
         expected = torch.tensor(json.loads((ours / "expected.json").read_text())["log_probabilities"])
         base = classifier(plan["base"], weft["pooling"], len(weft["labels"]))
         model = library.load(base, ours)
-        batch = encode(plan["base"], plan["texts"], weft["max_length"] - library.virtual_tokens(model))
-        actual = log_probabilities(model, batch, weft.get("temperature", 1.0))
+        max_length = weft["max_length"] - library.virtual_tokens(model)
+        actual = one_by_one(model, plan["base"], plan["texts"], max_length, weft.get("temperature", 1.0))
         (ours / "difference.json").write_text(json.dumps((actual - expected).abs().max().item()))
         if not (ours / "merged").exists():
             continue
@@ -108,7 +116,7 @@ def train(library, folder: Path, plan: dict) -> None:
             optimizer.zero_grad()
         theirs = folder / "theirs" / case["name"]
         save(library, model, theirs, getattr(torch, case["dtype"]))
-        result = log_probabilities(model, encode(plan["base"], plan["texts"], max_length))
+        result = one_by_one(model, plan["base"], plan["texts"], max_length)
         (theirs / "expected.json").write_text(json.dumps({"log_probabilities": result.tolist()}))
 
 

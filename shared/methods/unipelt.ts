@@ -78,8 +78,16 @@ export type UnipeltTarget = UnionTarget<UnipeltTypes>;
 
 const PREFIX_GATE = /\.prefix_gates\.[^.]+\.weight$/;
 
+const prefixOfOneGate = {
+  ...hubPrefix,
+  keys: {
+    ...hubPrefix.keys,
+    shared_gating: z.literal(true, 'only one gate for keys and values is served').default(true),
+  },
+};
+
 const MEMBERS = {
-  prefix_tuning: gated(hubPrefix, {
+  prefix_tuning: gated(prefixOfOneGate, {
     names: (_target, family, { header, config }) => {
       const { layers } = changedLayers(header, family, PREFIX_GATE, []);
       const gates = { length: Math.max(1, layers) };

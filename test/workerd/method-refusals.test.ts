@@ -37,7 +37,7 @@ type Case = [method: { type: string; [field: string]: unknown }, param: string, 
 
 const PROMPTS = ['prompt_tuning', 'p_tuning', 'prefix_tuning'];
 const ALL_TYPES =
-  /"lora", "qlora", "ia3", "bitfit", "prompt_tuning", "p_tuning", "prefix_tuning", "road", "full", "bottleneck"/;
+  /"lora", "qlora", "ia3", "bitfit", "prompt_tuning", "p_tuning", "prefix_tuning", "road", "full", "bottleneck", "mam", "unipelt"/;
 
 /** Faults of a method's fields alone. */
 const FIELDS: Case[] = [
@@ -69,6 +69,16 @@ const FIELDS: Case[] = [
     'method.reduction_factor',
     'there are type, placement, width',
   ],
+  [{ type: 'mam', width: 0 }, 'method.width', '>=1'],
+  [{ type: 'mam', num_virtual_tokens: 505 }, 'method.num_virtual_tokens', '<=504'],
+  [{ type: 'mam', placement: 'houlsby' }, 'method.placement', 'there are type, num_virtual_tokens'],
+  [{ type: 'unipelt', width: 0 }, 'method.width', '>=1'],
+  [{ type: 'unipelt', num_virtual_tokens: 0 }, 'method.num_virtual_tokens', '>=1'],
+  [{ type: 'unipelt', r: 257 }, 'method.r', '<=256'],
+  [{ type: 'unipelt', target_modules: [] }, 'method.target_modules', '>=1'],
+  [{ type: 'unipelt', target_modules: ['dense'] }, 'method.target_modules.0', '"intermediate"'],
+  [{ type: 'unipelt', scaling: 0 }, 'method.scaling', '>0'],
+  [{ type: 'unipelt', alpha: 16 }, 'method.alpha', 'there are type, num_virtual_tokens'],
   [{ type: 'road', variant: 'road_3' }, 'method.variant', '"road_4"'],
   [{ type: 'road', group_size: 0 }, 'method.group_size', '>=2'],
   [{ type: 'road', group_size: 3 }, 'method.group_size', 'multiple of 2'],

@@ -56,6 +56,16 @@ const UNIONS: Cases = {
       dropout: 0.1,
       activation: 'swish',
     }),
+    'cls-unipelt': peftRequest.parse({ type: 'unipelt', pooling: 'cls', num_virtual_tokens: 4, width: 5 }),
+    'mean-unipelt': peftRequest.parse({
+      type: 'unipelt',
+      pooling: 'mean',
+      prefix_projection: false,
+      dropout: 0.1,
+      activation: 'gelu',
+      r: 3,
+      target_modules: ['key', 'intermediate', 'output'],
+    }),
   },
   theirs: [
     {
@@ -71,6 +81,28 @@ const UNIONS: Cases = {
       dtype: 'bfloat16',
       method: 'mam',
       config: { prefix_tuning_flat: { prefix_length: 4 }, par_bn: { scaling: 2.5, leave_out: [1] } },
+    },
+    {
+      name: 'cls-unipelt',
+      pooling: 'cls',
+      dtype: 'float32',
+      method: 'unipelt',
+      config: {
+        prefix_tuning: { prefix_length: 6, bottleneck_size: 12 },
+        seq_bn: { scaling: 2.5 },
+        lora: {},
+      },
+    },
+    {
+      name: 'mean-unipelt-flat',
+      pooling: 'mean',
+      dtype: 'float16',
+      method: 'unipelt',
+      config: {
+        prefix_tuning_flat: { prefix_length: 3 },
+        seq_bn: { reduction_factor: 4, leave_out: [0] },
+        lora: { r: 4, alpha: 64, attn_matrices: ['k'], output_lora: true, leave_out: [1] },
+      },
     },
   ],
 };

@@ -1,18 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { checkContents } from '../../../../shared/adapter-check.ts';
 import { checkAgainstBase } from '../../../../shared/adapter-description.ts';
-import { HUB_NAME, hubConfigTexts, parseHubConfigs } from '../../../../shared/adapterhub-config.ts';
+import { HUB_NAME } from '../../../../shared/adapterhub-config.ts';
 import { FAMILIES } from '../../../../shared/families.ts';
 import { bottleneckTensorNames } from '../../../../shared/methods/bottleneck.ts';
 import { hubPrefixName } from '../../../../shared/methods/hub-prefix.ts';
 import { formatOf } from '../../../../shared/methods/index.ts';
 import { virtualTokensOf } from '../../../../shared/methods/text-room.ts';
 import { type MamConfig, peftRequest } from '../../../../shared/peft-config.ts';
-import { writeSafetensors } from '../../../../shared/safetensors.ts';
-import { scanWeights } from '../../../../shared/weights-scan.ts';
-import { bertOf } from '../../../support/encoders.ts';
+import { WHAT } from '../../../support/describe-files.ts';
+import { type Shapes, unionFiles } from '../../../support/describe-union.ts';
 
-const WHAT = 'adapter spam@3';
 const HIDDEN = 8;
 const LAYERS = 2;
 const BASE = { family: 'bert' as const, hidden_size: HIDDEN, num_layers: LAYERS, intermediate_size: 32 };
@@ -31,7 +28,6 @@ const MAM: MamConfig = {
 const PREFIX = hubPrefixName(FAMILIES.bert, HUB_NAME);
 const PREFIX_SIZE = MAM.num_virtual_tokens * 2 * LAYERS * HIDDEN;
 
-type Shapes = Readonly<Record<string, number[] | null>>;
 const SHAPES: Shapes = {
   [PREFIX]: [PREFIX_SIZE],
   ...Object.fromEntries(
@@ -53,38 +49,7 @@ const SHAPES: Shapes = {
   'classifier.bias': [3],
 };
 
-type Settings = { architecture?: string | null }[];
-/** The settings of each member as they are written, for a test to change. */
-function settings(): Settings {
-  return JSON.parse(texts()[0]).config.configs;
-}
-
-function texts(): [string, string] {
-  const about = { encoder: bertOf(HIDDEN), modules: [], baseModel: 'base', revision: null };
-  return hubConfigTexts({ method: MAM, ...about }, { labels: ['a', 'b', 'c'], pooling: 'cls' } as never);
-}
-
-function parse(configs: unknown = settings()) {
-  const [adapter, head] = texts();
-  const file = JSON.parse(adapter);
-  const changed = JSON.stringify({ ...file, config: { ...file.config, configs } });
-  return parseHubConfigs((name) => (name === 'head_config.json' ? head : changed), WHAT);
-}
-
-function describeFile(shapes: Shapes = {}, value = 0, configs: unknown = settings()) {
-  const tensors = Object.entries({ ...SHAPES, ...shapes }).flatMap(([name, shape]) => {
-    if (shape === null) return [];
-    const size = shape.reduce((a, b) => a * b, 1);
-    return [[name, { shape, data: new Float32Array(size).fill(value) }] as const];
-  });
-  const scanned = scanWeights(writeSafetensors(new Map(tensors)), { file: WHAT, maxHeaderBytes: 1e6 });
-  return checkContents(parse(configs), scanned, WHAT);
-}
-
-/** The settings with keys of one member set to something else. */
-function withKeys(member: number, keys: object): object[] {
-  return settings().map((each, i) => (i === member ? { ...each, ...keys } : each));
-}
+const { settings, withKeys, parse, describe: describeFile } = unionFiles(MAM, HIDDEN, SHAPES);
 
 describe('a Mix-And-Match adapter in AdapterHub’s files', () => {
   it('is read as it is written', () => {
