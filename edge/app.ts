@@ -10,6 +10,7 @@ import { requireNode, requireTenant } from './middleware/auth.ts';
 import { crossOrigin } from './middleware/cross-origin.ts';
 import { knownHost } from './middleware/known-host.ts';
 import { knownQuery } from './middleware/known-query.ts';
+import { limitRequests, limitStorage, limitTokens, showQueued } from './middleware/limits.ts';
 import { plainBody } from './middleware/request-body.ts';
 import { nameRequest } from './middleware/request-id.ts';
 import { NodeClient } from './nodes/node-client.ts';
@@ -27,6 +28,7 @@ import { internalJobs } from './routes/internal-jobs.ts';
 import { internalNodes } from './routes/internal-nodes.ts';
 import { jobEvents } from './routes/job-events.ts';
 import { jobs } from './routes/jobs.ts';
+import { keys } from './routes/keys.ts';
 import { models } from './routes/models.ts';
 
 export const app = new OpenAPIHono<AppEnv>({
@@ -34,6 +36,11 @@ export const app = new OpenAPIHono<AppEnv>({
     if (!result.success) throw invalidRequest(result.error);
   },
 });
+
+// Paths whose requests a limit of tenants is about.
+const CLASSIFYING = ['/v1/classify', '/v1/moderations'];
+const QUEUEING = ['/v1/adapters', '/v1/fine_tuning/jobs'];
+const STORING = [...QUEUEING, '/v1/adapters/import', '/v1/files'];
 
 /** The methods of a path that a route names as it is: `{id}` of another route would take `import` too, and finds nothing of that name. */
 function methodsOf(path: string): string[] | undefined {
@@ -68,6 +75,10 @@ app.use(async (c, next) => {
   await next();
 });
 app.use('/v1/*', requireTenant);
+app.use('/v1/*', limitRequests);
+for (const path of CLASSIFYING) app.use(path, limitTokens);
+for (const path of STORING) app.use(path, limitStorage);
+for (const path of QUEUEING) app.use(path, showQueued);
 app.use('/internal/*', requireNode);
 app.use(knownQuery(app));
 app.use(plainBody);
@@ -83,6 +94,7 @@ app.route('/', jobs);
 app.route('/', jobEvents);
 app.route('/', inference);
 app.route('/', models);
+app.route('/', keys);
 app.route('/', internalNodes);
 app.route('/', internalJobs);
 app.route('/', internalFiles);

@@ -95,19 +95,26 @@ async function edgeWorkers(name: string, { nodeSecret, hosts = [] }: LocalEdgeOp
   return { worker, assets: { name: `${name}-assets`, modules: CLOSED, assets: { directory } } };
 }
 
-/** Stores the development key and revokes the one it replaces. */
+/** Stores the development key, which has no name and no limit by the minute, and revokes the one it replaces. */
 async function seedDevelopmentKey(db: LocalDatabase, key: string): Promise<void> {
   const hash = createHash('sha256').update(key).digest('hex');
   const now = Math.floor(Date.now() / 1000);
   await db.batch([
     db
-      .prepare('UPDATE api_keys SET revoked_at = ? WHERE tenant = ? AND hash <> ? AND revoked_at IS NULL')
+      .prepare(
+        'UPDATE api_keys SET revoked_at = ? WHERE tenant = ? AND hash <> ? AND name IS NULL AND revoked_at IS NULL',
+      )
       .bind(now, DEVELOPMENT_TENANT, hash),
     db
       .prepare(
         'INSERT INTO api_keys (hash, tenant, created_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET revoked_at = NULL',
       )
       .bind(hash, DEVELOPMENT_TENANT, now),
+    db
+      .prepare(
+        'INSERT INTO tenant_limits (tenant, requests_per_minute, tokens_per_minute) VALUES (?, 0, 0) ON CONFLICT DO NOTHING',
+      )
+      .bind(DEVELOPMENT_TENANT),
   ]);
 }
 

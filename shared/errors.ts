@@ -11,6 +11,7 @@ export const ERROR_STATUS = {
   job_not_found: 404,
   model_not_found: 404,
   node_not_found: 404,
+  key_not_found: 404,
   method_not_allowed: 405,
   adapter_not_ready: 409,
   /** This code stays between node and edge; the edge then resolves the name again. */
@@ -18,12 +19,15 @@ export const ERROR_STATUS = {
   file_in_use: 409,
   /** An alias names the version. */
   adapter_in_use: 409,
-  too_many_aliases: 409,
+  /** There are as many of a kind as there may be; one has to be deleted first. */
+  limit_reached: 409,
   /** The alias named no other version before. */
   nothing_to_roll_back: 409,
   idempotency_conflict: 409,
   lease_lost: 409,
   job_finished: 409,
+  /** The tenant stores as many bytes as it may; the message names what to delete. */
+  storage_full: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
   invalid_request: 422,
@@ -59,11 +63,12 @@ const MAY_SUCCEED_AGAIN: Readonly<Record<CodesOf<408 | 409 | 429 | 500 | 502 | 5
   adapter_stale: false,
   file_in_use: false,
   adapter_in_use: false,
-  too_many_aliases: false,
+  limit_reached: false,
   nothing_to_roll_back: false,
   idempotency_conflict: false,
   lease_lost: false,
   job_finished: false,
+  storage_full: false,
   // Room comes when the tenant's next job starts; Retry-After gives that time.
   queue_full: true,
   rate_limited: true,

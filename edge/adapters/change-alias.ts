@@ -95,7 +95,7 @@ async function requireRoom(db: Db, { tenant, name, alias }: AliasKey): Promise<v
   const there = await aliasesOf(db, tenant, name);
   if (there.length < MAX_ALIASES || there.some((row) => row.alias === alias)) return;
   const message = `${name} has ${MAX_ALIASES} aliases, which is the most: delete one first.`;
-  throw new AppError('too_many_aliases', message);
+  throw new AppError('limit_reached', message);
 }
 
 async function requireBefore(db: Db, key: AliasKey): Promise<void> {

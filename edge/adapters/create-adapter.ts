@@ -6,6 +6,7 @@ import { requireTextRoom } from '../../shared/methods/text-room.ts';
 import type { TrainableBase } from '../base-models.ts';
 import { unixNow } from '../clock.ts';
 import { createAdapter, type DatasetRef, findDatasets } from '../db/adapter-creation.ts';
+import { findLimits } from '../db/api-keys.ts';
 import type { Db } from '../db/client.ts';
 import { findBaseModel, knownBaseModels } from '../db/nodes.ts';
 import { queuedJobs } from '../db/queue.ts';
@@ -14,6 +15,7 @@ import { newId } from '../hashing.ts';
 import { placesOf } from '../jobs/queue-places.ts';
 import { inlineKey } from '../objects/object-keys.ts';
 import { putBytes } from '../objects/storage.ts';
+import { limitsOf } from '../tenant-limits.ts';
 import {
   checkClassWeights,
   checkTrainable,
@@ -32,7 +34,8 @@ export async function submitAdapter(
   request: CreateAdapter,
 ): Promise<number> {
   const baseModel = await chooseBaseModel(db, request);
-  await assertRoom(env, db, tenant);
+  const { queuedJobs: maxQueued } = limitsOf(env, await findLimits(db, tenant));
+  await assertRoom(db, tenant, maxQueued);
   const jobId = newId('ftjob');
   const { training, validation } = await chooseDatasets(db, tenant, request, jobId);
   if (request.examples) {
@@ -42,11 +45,11 @@ export async function submitAdapter(
   const version = await createAdapter(
     db,
     { tenant, jobId, request, baseModel, training, validation },
-    maxQueued(env),
+    maxQueued,
     unixNow(),
   );
   if (version === undefined) {
-    await assertRoom(env, db, tenant);
+    await assertRoom(db, tenant, maxQueued);
     throw new AppError('file_not_found', 'A file of this request was deleted while it ran.', {
       param: 'training_file',
     });
@@ -55,17 +58,14 @@ export async function submitAdapter(
 }
 
 /** @throws {AppError} `queue_full`, with the seconds until a node may take the tenant's next job */
-async function assertRoom(env: Env, db: Db, tenant: string): Promise<void> {
+async function assertRoom(db: Db, tenant: string, maxQueued: number): Promise<void> {
   const queued = await queuedJobs(db, tenant);
-  if (queued.length < maxQueued(env)) return;
+  if (maxQueued === 0 || queued.length < maxQueued) return;
   const places = await placesOf(db, queued);
   const next = Math.min(...[...places.values()].map(({ estimatedStart }) => estimatedStart));
   const message = `${queued.length} of your jobs wait to be trained, which is as many as may; wait for one to start, or cancel one.`;
   throw new AppError('queue_full', message, { retryAfter: Math.max(1, next - unixNow()) });
 }
-
-/** The limit may be a text where somebody set it by hand or with another tool. */
-const maxQueued = (env: Env) => Number(env.MAX_QUEUED_JOBS);
 
 async function chooseBaseModel(
   db: Db,

@@ -93,7 +93,12 @@ export async function queuedJobs(db: Db, tenant: string): Promise<JobRow[]> {
     .orderBy(jobs.seq);
 }
 
-/** The guard of a statement that queues a job: the tenant has room for one more. */
+export async function countQueued(db: Db, tenant: string): Promise<number> {
+  return db.$count(jobs, and(eq(jobs.tenant, tenant), sql`${jobs.status} = 'queued'`));
+}
+
+/** The guard of a statement that queues a job: the tenant has room for one more. 0 is without a limit. */
 export function hasRoom(tenant: string, maxQueued: number): SQL {
+  if (maxQueued === 0) return sql`1`;
   return sql`(SELECT count(*) FROM ${jobs} WHERE tenant = ${tenant} AND status = 'queued') < ${maxQueued}`;
 }

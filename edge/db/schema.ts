@@ -14,13 +14,39 @@ import type { HyperparametersRequest, PeftConfig, PeftRequest, Pooling } from '.
 // with it, so a page "newest first" is one walk along that index.
 
 /** Client keys; only the SHA-256 of a key is stored. */
-export const apiKeys = sqliteTable('api_keys', {
-  hash: text().primaryKey(),
-  tenant: text().notNull(),
-  /** The name that whoever made the key gave it. */
-  name: text(),
-  createdAt: integer('created_at').notNull(),
-  revokedAt: integer('revoked_at'),
+export const apiKeys = sqliteTable(
+  'api_keys',
+  {
+    hash: text().primaryKey(),
+    tenant: text().notNull(),
+    /** The name that whoever made the key gave it. */
+    name: text(),
+    createdAt: integer('created_at').notNull(),
+    revokedAt: integer('revoked_at'),
+    /** Null for a key that does not expire. */
+    expiresAt: integer('expires_at'),
+    /** Lags by up to `LAST_USE_SECONDS`. */
+    lastUsedAt: integer('last_used_at'),
+  },
+  (t) => [index('api_keys_tenant').on(t.tenant)],
+);
+
+/** What a tenant may do, where that differs from the edge's settings. Null is as set there, and 0 without a limit. */
+export const tenantLimits = sqliteTable('tenant_limits', {
+  tenant: text().primaryKey(),
+  requestsPerMinute: integer('requests_per_minute'),
+  tokensPerMinute: integer('tokens_per_minute'),
+  queuedJobs: integer('queued_jobs'),
+  storedBytes: integer('stored_bytes'),
+});
+
+/** What each tenant with a limit by the minute used in its newest minute, summed over isolates. */
+export const usage = sqliteTable('usage', {
+  tenant: text().primaryKey(),
+  /** Unix minutes. */
+  minute: integer().notNull(),
+  requests: integer().notNull(),
+  tokens: integer().notNull(),
 });
 
 /**

@@ -14,5 +14,7 @@ export interface AppEnv {
     tenant: string;
     /** The key that the request came with, set beside it. */
     key: ClientKey;
+    /** Tokens that the request's texts came to, where it classifies. */
+    tokens?: number;
   };
 }

@@ -2,6 +2,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import { problemBody } from '../../shared/api/common.ts';
 import { ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
 import type { AppEnv } from './app-env.ts';
+import { LIMIT_HEADERS } from './limit-headers.ts';
 import { named } from './responses.ts';
 
 type Document = ReturnType<OpenAPIHono<AppEnv>['getOpenAPI31Document']>;
@@ -15,13 +16,14 @@ const TAGS: Readonly<Record<string, string>> = {
   '/v1/fine_tuning': 'Jobs',
   '/v1/classify': 'Classification',
   '/v1/models': 'Models',
+  '/v1/keys': 'Keys',
   '/health': 'Health',
 };
 
 // An operation's error codes follow from its shape and from this table. Tests hold every answer against the document, and find a code here
 // that is never answered or one that is missing.
 const ANY: readonly ErrorCode[] = ['unknown_parameter', 'internal_error', 'no_capacity'];
-const WITH_KEY: readonly ErrorCode[] = ['invalid_api_key'];
+const WITH_KEY: readonly ErrorCode[] = ['invalid_api_key', 'rate_limited'];
 const WITH_INPUT: readonly ErrorCode[] = ['invalid_request'];
 const WITH_BODY: readonly ErrorCode[] = ['malformed_body', 'payload_too_large', 'unsupported_media_type'];
 const WITH_JSON: readonly ErrorCode[] = ['malformed_json'];
@@ -32,6 +34,7 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
     'invalid_dataset',
     'idempotency_conflict',
     'queue_full',
+    'storage_full',
   ],
   listAdapters: ['adapter_not_found'],
   getAdapter: ['adapter_not_found'],
@@ -43,12 +46,11 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
     'adapter_not_ready',
     'invalid_adapter',
     'not_mergeable',
-    'rate_limited',
     'upstream_failed',
   ],
-  importAdapter: ['adapter_not_found', 'model_not_found', 'invalid_adapter'],
+  importAdapter: ['storage_full', 'adapter_not_found', 'model_not_found', 'invalid_adapter'],
   listAliases: ['adapter_not_found'],
-  putAlias: ['adapter_not_found', 'adapter_not_ready', 'too_many_aliases', 'invalid_request'],
+  putAlias: ['adapter_not_found', 'adapter_not_ready', 'limit_reached', 'invalid_request'],
   getAlias: ['adapter_not_found', 'alias_not_found', 'invalid_request'],
   deleteAlias: ['adapter_not_found', 'alias_not_found', 'invalid_request'],
   listAliasChanges: ['adapter_not_found', 'alias_not_found'],
@@ -63,7 +65,7 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
     'malformed_json',
     'invalid_request',
   ],
-  uploadFile: ['invalid_dataset'],
+  uploadFile: ['storage_full', 'invalid_dataset'],
   listFiles: ['file_not_found'],
   getFile: ['file_not_found'],
   downloadFile: ['file_not_found'],
@@ -72,7 +74,10 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   getJob: ['job_not_found'],
   cancelJob: ['job_not_found', 'job_finished'],
   listJobEvents: ['job_not_found'],
-  classify: ['adapter_not_found', 'adapter_not_ready', 'rate_limited', 'upstream_failed'],
+  createKey: ['limit_reached'],
+  rotateKey: ['key_not_found', 'limit_reached'],
+  deleteKey: ['key_not_found', 'invalid_request'],
+  classify: ['adapter_not_found', 'adapter_not_ready', 'upstream_failed'],
 };
 
 const REQUEST_ID = { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' } as const;
@@ -133,9 +138,10 @@ export function describeApi(app: OpenAPIHono<AppEnv>): Document {
     tags: Object.values(TAGS).map((name) => ({ name })),
   });
   document.components!.securitySchemes = { key: { type: 'http', scheme: 'bearer' } };
-  document.components!.headers = Object.fromEntries(
-    Object.entries(HEADERS).map(([name, [schema, description]]) => [name, { schema, description }]),
-  );
+  document.components!.headers = Object.fromEntries([
+    ...Object.entries(HEADERS).map(([name, [schema, description]]) => [name, { schema, description }]),
+    ...LIMIT_HEADERS.map((name) => [name, { schema: text, description: 'Where the tenant has this limit' }]),
+  ]);
   for (const [path, item] of Object.entries(document.paths!)) {
     for (const operation of Object.values(item) as Operation[]) complete(operation, path);
   }
@@ -148,13 +154,15 @@ function complete(operation: Operation, path: string): void {
   operation.tags = [Object.entries(TAGS).find(([beginning]) => path.startsWith(beginning))![1]];
   const asked = ['X-Request-Id', ...(ASKED[id] ?? [])] as (keyof typeof REQUEST_HEADERS)[];
   operation.parameters = [...(operation.parameters ?? []), ...asked.map(asParameter)];
+  const ofLimits = operation.security?.length === 0 ? [] : LIMIT_HEADERS;
   for (const response of Object.values(operation.responses!)) {
-    response.headers = headersOf(['X-Request-Id', ...(GIVEN[id] ?? [])]);
+    response.headers = headersOf(['X-Request-Id', ...ofLimits, ...(GIVEN[id] ?? [])]);
   }
   for (const status of new Set(codes.map((code) => ERROR_STATUS[code]))) {
     operation.responses![status] = problemOf(
       status,
       codes.filter((code) => ERROR_STATUS[code] === status),
+      ofLimits,
     );
   }
 }
@@ -181,10 +189,10 @@ function headersOf(names: readonly string[]) {
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
-function problemOf(status: number, codes: readonly ErrorCode[]) {
+function problemOf(status: number, codes: readonly ErrorCode[], ofLimits: readonly string[]) {
   return {
     description: codes.map((code) => `\`${code}\``).join(', '),
-    headers: headersOf(['X-Request-Id', ...(GIVEN_WITH[status] ?? [])]),
+    headers: headersOf(['X-Request-Id', ...ofLimits, ...(GIVEN_WITH[status] ?? [])]),
     content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
   };
 }

@@ -1,7 +1,8 @@
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
+import { LAST_USE_SECONDS } from '../../shared/api/keys.ts';
 import { AppError } from '../../shared/errors.ts';
-import { type ClientKey, findKey } from '../db/api-keys.ts';
-import type { Db } from '../db/client.ts';
+import { unixNow } from '../clock.ts';
+import { type ClientKey, findKey, isInTime, noteUse } from '../db/api-keys.ts';
 import { equalSecrets, sha256Of } from '../hashing.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { isolate } from '../nodes/isolate.ts';
@@ -11,7 +12,7 @@ const MAX_KEY_LENGTH = 256;
 /** Guards `/v1/`: the bearer key names the tenant, by which every query is scoped. */
 export const requireTenant: MiddlewareHandler<AppEnv> = async (c, next) => {
   const key = bearer(c.req.header('authorization'));
-  const known = key === undefined ? undefined : await recall(c.get('db'), await sha256Of(key));
+  const known = key === undefined ? undefined : await recall(c, await sha256Of(key));
   if (known === undefined) {
     throw new AppError('invalid_api_key', 'Give a valid key as "Authorization: Bearer KEY".');
   }
@@ -35,11 +36,16 @@ function bearer(header: string | undefined): string | undefined {
   return token !== undefined && token.length <= MAX_KEY_LENGTH ? token : undefined;
 }
 
-/** Finds a key by its hash. A revoked key works until the isolate forgets it. */
-async function recall(db: Db, hash: string): Promise<ClientKey | undefined> {
+/** Finds a key by its hash. A revoked key works until the isolate forgets it; one that expires ends in time. */
+async function recall(c: Context<AppEnv>, hash: string): Promise<ClientKey | undefined> {
+  const now = unixNow();
   const known = isolate.keys.get(hash);
-  if (known !== undefined) return known;
-  const found = await findKey(db, hash);
-  if (found !== undefined) isolate.keys.set(hash, found);
+  if (known !== undefined) return isInTime(known, now) ? known : undefined;
+  const found = await findKey(c.get('db'), hash, now);
+  if (found === undefined) return undefined;
+  isolate.keys.set(hash, found);
+  if (now - (found.lastUsedAt ?? 0) > LAST_USE_SECONDS) {
+    c.executionCtx.waitUntil(noteUse(c.get('db'), hash, now).catch(() => {}));
+  }
   return found;
 }

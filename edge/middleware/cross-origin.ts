@@ -1,6 +1,7 @@
 import { cors } from 'hono/cors';
 import { createMiddleware } from 'hono/factory';
 import type { AppEnv } from '../http/app-env.ts';
+import { LIMIT_HEADERS } from '../http/limit-headers.ts';
 
 /** Headers of answers that a page may read. */
 const EXPOSED = [
@@ -11,6 +12,7 @@ const EXPOSED = [
   'location',
   'etag',
   'content-disposition',
+  ...LIMIT_HEADERS,
 ];
 const PREFLIGHT_SECONDS = 3600;
 

@@ -2,6 +2,7 @@ import type { LiveNode } from '../base-models.ts';
 import type { ServableAdapter } from '../db/adapters.ts';
 import type { ClientKey } from '../db/api-keys.ts';
 import { ExpiringCache } from '../expiring-cache.ts';
+import { RateMeter } from '../rate-meter.ts';
 import { NodeTraffic } from './node-traffic.ts';
 
 /**
@@ -15,5 +16,7 @@ export const isolate = {
   adapters: new ExpiringCache<ServableAdapter>({ ttlMs: 600_000, max: 50_000 }),
   /** One entry: the live nodes. It expires long before a node counts as silent. */
   nodes: new ExpiringCache<LiveNode[]>({ ttlMs: 3_000, max: 1 }),
+  /** What tenants with a limit use in this minute. */
+  rates: new RateMeter(),
   traffic: new NodeTraffic(),
 };

@@ -35,6 +35,7 @@ export const inference = new OpenAPIHono<AppEnv>().openapi(post, async (c) => {
     deadline: new Deadline(timeoutMs),
   };
   const { model, data, tokens, timing } = await classify(caller, c.req.valid('json'));
+  c.set('tokens', tokens);
   c.header('server-timing', serverTiming(timing, Date.now() - started));
   const usage = { prompt_tokens: tokens, total_tokens: tokens };
   return c.json({ object: 'list' as const, id: newId('cls'), created: unixNow(), model, data, usage }, 200);

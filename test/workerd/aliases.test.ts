@@ -110,7 +110,7 @@ describe('an alias', () => {
     await make('many', 1);
     for (let i = 0; i < MAX_ALIASES; i++) expect((await point(`many@a${i}`, 1)).status).toBe(200);
     const refused = await point('many@more', 1);
-    expect(problemOf(refused)).toMatchObject({ status: 409, code: 'too_many_aliases' });
+    expect(problemOf(refused)).toMatchObject({ status: 409, code: 'limit_reached' });
     expect((await point('many@a0', 1)).status).toBe(200);
   });
 });

@@ -12,7 +12,16 @@ import {
   setAlias,
   versionBefore,
 } from '../../edge/db/aliases.ts';
-import { findKey } from '../../edge/db/api-keys.ts';
+import {
+  addKey,
+  findKey,
+  findKeyById,
+  findLimits,
+  keysOf,
+  noteUse,
+  replaceKey,
+  revokeKey,
+} from '../../edge/db/api-keys.ts';
 import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/changes.ts';
 import { keepCheckpoint } from '../../edge/db/checkpoints.ts';
 import { openDb } from '../../edge/db/client.ts';
@@ -23,7 +32,16 @@ import { releaseCheckpoints, releaseInlineDatasets } from '../../edge/db/job-obj
 import { cancelJob, findJob, type JobRow, pageOfJobs } from '../../edge/db/jobs.ts';
 import { beat, requeueLapsed } from '../../edge/db/leases.ts';
 import { takeExpiredObjects } from '../../edge/db/objects.ts';
-import { queuedJobs, readQueue, readRunning, trainableBy, waitingFor } from '../../edge/db/queue.ts';
+import {
+  countQueued,
+  queuedJobs,
+  readQueue,
+  readRunning,
+  trainableBy,
+  waitingFor,
+} from '../../edge/db/queue.ts';
+import { storedBytes } from '../../edge/db/stored-bytes.ts';
+import { addUsage } from '../../edge/db/usage.ts';
 import { forgetVacancies } from '../../edge/db/vacancies.ts';
 import { createAdapter as createRequest } from '../../shared/api/adapters.ts';
 import { EXAMPLES } from './support/adapters.ts';
@@ -42,6 +60,8 @@ const GROWING = [
   'job_events',
   'jobs',
   'objects',
+  'tenant_limits',
+  'usage',
   'vacancies',
 ];
 /** Indexes that hold only what is under way. */
@@ -83,6 +103,8 @@ const newAdapter: NewAdapter = {
 };
 
 const ALIAS = { tenant: 't', name: 'a', alias: 'prod' };
+const KEY_ID = 'key_0123456789abcdef';
+const NEW_KEY = { hash: 'h', tenant: 't', name: 'n', expiresAt: null };
 const MAKING = { change: 1, by: { key: 'key_1', name: null }, now: 1 };
 
 it('walks no growing table in what runs for every request, heartbeat or tick', async () => {
@@ -93,7 +115,17 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   const event = { level: 'info' as const, message: 'm', type: 'message' as const, data: null };
   const running = { job_id: 'ftjob_1', token, progress, resolved: RESOLVED, events: [event] };
   const page = { after: undefined, limit: 20, order: 'desc' as const };
-  await findKey(db, 'h');
+  await findKey(db, 'h', 1);
+  await findLimits(db, 't');
+  await noteUse(db, 'h', 1);
+  await keysOf(db, 't', 1);
+  await findKeyById(db, 't', KEY_ID, 1);
+  await addKey(db, NEW_KEY, 1);
+  await replaceKey(db, KEY_ID, NEW_KEY, 1, 1);
+  await revokeKey(db, 't', KEY_ID, 1);
+  await addUsage(db, 't', 1, { requests: 1, tokens: 1 });
+  await countQueued(db, 't');
+  await storedBytes(db, 't');
   await findServable(db, 't', ['a', 'b@2', 'c@prod']);
   await findAdapter(db, 't', 'a');
   await findBundle(db, 'b');

@@ -78,6 +78,42 @@ it('revokes all keys of a tenant only where that is said', async () => {
   expect(await statusWith(beside.key)).toBe(200);
 });
 
+it('rotates a key without a gap, tells when keys were used and end, and sets what a tenant may do', async () => {
+  const old = await create('rotating', '--name', 'ci', '--days', '30');
+  const rotated = made(await keys('rotate', old.id, '--days', '1'));
+  expect(await Promise.all([old, rotated].map(({ key }) => statusWith(key)))).toEqual([200, 200]);
+  const times = / ci +(\S+) +(\S+) +(\S+)$/gm;
+  await expect
+    .poll(async () => [...(await keys('list', 'rotating')).matchAll(times)].map(([, , used]) => used === '-'))
+    .toEqual([false, false]);
+  const ends = [...(await keys('list', 'rotating')).matchAll(times)].map(
+    ([, , , end]) => Date.parse(end!) - Date.now(),
+  );
+  for (const [end, days] of [
+    [Math.min(...ends), 1],
+    [Math.max(...ends), 30],
+  ] as const) {
+    expect(Math.abs(end - days * 24 * 3600 * 1000)).toBeLessThan(3600 * 1000);
+  }
+  await keys('rotate', old.id, '--days', '0');
+  await expect(keys('rotate', old.id)).rejects.toThrow('There is no key of');
+
+  expect(await keys('limits', 'rotating')).toBe(
+    'requests default\ntokens default\njobs default\nbytes default',
+  );
+  await keys('limits', 'rotating', '--requests', '60', '--bytes', '0');
+  expect(await keys('limits', 'rotating', '--tokens', '9000')).toBe(
+    'requests 60\ntokens 9000\njobs default\nbytes none',
+  );
+  expect(await keys('limits', 'rotating', '--requests', 'default')).toContain('requests default');
+  for (const wrong of [
+    ['--requests', '1.5'],
+    ['--jobs', "1'"],
+    ['--name', 'x'],
+  ])
+    await expect(keys('limits', 'rotating', ...wrong)).rejects.toThrow('usage');
+});
+
 it('waits for a running edge that holds the database, and never advises to remove that', async () => {
   const file = globSync(`${edgeStateFolder(home)}/d1/**/*.sqlite`).find(
     (each) => !each.includes('metadata'),

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { openDb } from '../../../edge/db/client.ts';
 import { apiKeys } from '../../../edge/db/schema.ts';
 import { randomHex, sha256Of } from '../../../edge/hashing.ts';
+import { LIMIT_HEADERS } from '../../../edge/http/limit-headers.ts';
 import type { problemBody } from '../../../shared/api/common.ts';
 
 export const db = openDb(env.DB);
@@ -75,9 +76,14 @@ async function checkDocumented(method: string, path: string, { status, headers }
   const documented = operation.responses[status];
   const type = headers.get('content-type')?.split(';')[0];
   const named = Object.keys(documented?.headers ?? {}).map((name) => name.toLowerCase());
-  const missing = ['x-request-id', 'retry-after', 'x-should-retry', 'location', 'server-timing'].filter(
-    (name) => headers.has(name) && !named.includes(name),
-  );
+  const missing = [
+    ...LIMIT_HEADERS,
+    'x-request-id',
+    'retry-after',
+    'x-should-retry',
+    'location',
+    'server-timing',
+  ].filter((name) => headers.has(name) && !named.includes(name));
   if (documented && (!type || type in (documented.content ?? {})) && missing.length === 0) return;
   throw new Error(`undocumented: ${method} ${pathname} answers ${status}, ${type}, ${missing}`);
 }
