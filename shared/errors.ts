@@ -92,6 +92,8 @@ export interface AppErrorOptions {
   /** The first bad lines of a file, at most 20; `totalErrors` counts all. */
   errors?: LineError[];
   totalErrors?: number;
+  /** Path of a list of all bad lines. */
+  errorsUrl?: string;
   /** Seconds after which the same request may succeed; it overrides the code's general answer. */
   retryAfter?: number;
   /** The content codings that a body may have (415). */
@@ -105,6 +107,7 @@ export class AppError extends Error {
   readonly param: string | undefined;
   readonly errors: LineError[] | undefined;
   readonly totalErrors: number | undefined;
+  readonly errorsUrl: string | undefined;
   readonly retryAfter: number | undefined;
   readonly acceptEncoding: readonly string[] | undefined;
 
@@ -115,6 +118,7 @@ export class AppError extends Error {
     this.param = options.param;
     this.errors = options.errors;
     this.totalErrors = options.totalErrors;
+    this.errorsUrl = options.errorsUrl;
     this.retryAfter = options.retryAfter;
     this.acceptEncoding = options.acceptEncoding;
   }
@@ -149,6 +153,7 @@ export function problem(error: AppError, requestId: string) {
     detail: message,
     error: { message, type: errorType(status), param: error.param ?? null, code },
     ...(error.errors && { errors: error.errors, total_errors: error.totalErrors ?? error.errors.length }),
+    ...(error.errorsUrl !== undefined && { errors_url: error.errorsUrl }),
     request_id: requestId,
   };
 }

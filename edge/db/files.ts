@@ -14,7 +14,8 @@ export type NewFile = Omit<FileRow, 'seq'> & { abridged?: boolean | null };
 const listedFiles = {
   ...getTableColumns(files),
   labels: unlessLong(files.labels, sql`'{}'`),
-  abridged: isAbridged(files.labels),
+  report: unlessLong(files.report, sql`NULL`),
+  abridged: isAbridged(files.labels, files.report),
 };
 
 /** Registers a file and claims its object, if the object is there. Returns whether it was registered. */
@@ -22,13 +23,14 @@ export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
   const { inserted } = await batch(db, {
     inserted: statement(
       db,
-      sql`INSERT INTO ${files} (id, tenant, filename, bytes, examples, labels, warnings, skipped, object_key, created_at)
+      sql`INSERT INTO ${files} (id, tenant, filename, bytes, examples, labels, warnings, skipped, report, errors_key, object_key, created_at)
       SELECT ${file.id}, ${file.tenant}, ${file.filename}, ${file.bytes}, ${file.examples},
-        ${JSON.stringify(file.labels)}, ${JSON.stringify(file.warnings)}, ${JSON.stringify(file.skipped)}, ${file.objectKey}, ${file.createdAt}
+        ${JSON.stringify(file.labels)}, ${JSON.stringify(file.warnings)}, ${JSON.stringify(file.skipped)},
+        ${JSON.stringify(file.report)}, ${file.errorsKey}, ${file.objectKey}, ${file.createdAt}
       WHERE EXISTS (SELECT 1 FROM ${objects} WHERE key = ${file.objectKey} AND sha256 IS NOT NULL)
       RETURNING id`,
     ),
-    object: claimObjects(db, [file.objectKey]),
+    object: claimObjects(db, [file.objectKey, ...(file.errorsKey === null ? [] : [file.errorsKey])]),
   });
   return inserted.length > 0;
 }
@@ -78,15 +80,15 @@ export async function pageOfFiles(
 }
 
 /**
- * Deletes a file that no unfinished job needs, and makes its object due for deletion. Returns the object's key, or undefined where there is
- * no such file or a job needs it.
+ * Deletes a file that no unfinished job needs, and makes its objects due for deletion. Returns their keys, or undefined where there is no
+ * such file or a job needs it.
  */
 export async function deleteFile(
   db: Db,
   tenant: string,
   id: string,
   now: number,
-): Promise<string | undefined> {
+): Promise<string[] | undefined> {
   const needed = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE training_file = ${id} AND status IN ('queued', 'running'))
     OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${id} AND status IN ('queued', 'running'))`;
   const doomed = sql`${files.id} = ${id} AND ${files.tenant} = ${tenant} AND NOT (${needed})`;
@@ -95,17 +97,17 @@ export async function deleteFile(
     object: statement(
       db,
       sql`UPDATE ${objects} SET expires_at = ${now}
-      WHERE key = (SELECT object_key FROM ${files} WHERE ${doomed})`,
+      WHERE key IN (SELECT object_key FROM ${files} WHERE ${doomed} UNION ALL SELECT errors_key FROM ${files} WHERE ${doomed})`,
     ),
-    gone: db.delete(files).where(doomed).returning({ key: files.objectKey }),
+    gone: db.delete(files).where(doomed).returning({ key: files.objectKey, errorsKey: files.errorsKey }),
   });
-  return gone[0]?.key;
+  return gone[0] && Object.values(gone[0]).filter((key) => key !== null);
 }
 
 /** The file as the API shows it. */
 export function viewFile(file: NewFile): File {
-  const { id, filename, bytes, createdAt, examples, labels, warnings, skipped, abridged } = file;
+  const { id, filename, bytes, createdAt, examples, labels, warnings, skipped, report, abridged } = file;
   const fixed = { object: 'file', purpose: 'fine-tune' } as const;
-  const shown = { filename, bytes, created_at: createdAt, examples, labels, warnings, skipped };
+  const shown = { filename, bytes, created_at: createdAt, examples, labels, warnings, skipped, report };
   return { id, ...fixed, ...shown, ...(abridged && { abridged }) };
 }

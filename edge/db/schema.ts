@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { ChangedBy } from '../../shared/api/aliases.ts';
+import type { DatasetReport } from '../../shared/api/dataset-report.ts';
 import type { Skipped } from '../../shared/api/datasets.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
 import type { LeaseCheckpoint, ResolvedTraining } from '../../shared/api/nodes.ts';
@@ -82,6 +83,10 @@ export const files = sqliteTable(
     labels: text({ mode: 'json' }).$type<Record<string, number>>().notNull(),
     warnings: text({ mode: 'json' }).$type<string[]>().notNull(),
     skipped: text({ mode: 'json' }).$type<Skipped>().notNull().default({ count: 0, lines: [] }),
+    /** Null for a file of before there were reports. */
+    report: text({ mode: 'json' }).$type<DatasetReport>(),
+    /** The object that lists the rows which were left out; null where there were none. */
+    errorsKey: text('errors_key'),
     objectKey: text('object_key').notNull(),
     createdAt: integer('created_at').notNull(),
   },

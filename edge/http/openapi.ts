@@ -69,6 +69,8 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   listFiles: ['file_not_found'],
   getFile: ['file_not_found'],
   downloadFile: ['file_not_found'],
+  getFileReport: ['file_not_found'],
+  downloadFileErrors: ['file_not_found'],
   deleteFile: ['file_not_found', 'file_in_use'],
   listJobs: ['job_not_found'],
   getJob: ['job_not_found'],

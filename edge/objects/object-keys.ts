@@ -3,6 +3,10 @@
 /** An uploaded dataset's rows as JSONL. */
 export const fileKey = (fileId: string) => `files/${fileId}.jsonl`;
 
+/** The list of an uploaded file's bad rows. It carries the tenant, because a file that was refused is in no table. */
+export const fileErrorsKey = (tenant: string, fileId: string) =>
+  `errors/${encodeURIComponent(tenant)}/${fileId}.jsonl`;
+
 /** Prefix of inline examples; their job's id follows. */
 export const INLINE_PREFIX = 'inline/';
 export const inlineKey = (jobId: string) => `${INLINE_PREFIX}${jobId}`;

@@ -25,6 +25,7 @@ import type { AppEnv } from '../http/app-env.ts';
 import { toPage } from '../http/pages.ts';
 import { form, json, named } from '../http/responses.ts';
 import { deleteObjects } from '../objects/delete-objects.ts';
+import { FileErrors } from '../objects/file-errors.ts';
 import { fileKey } from '../objects/object-keys.ts';
 import { ObjectWriter, serveObject } from '../objects/storage.ts';
 import { boundaryOf } from '../upload/multipart.ts';
@@ -114,16 +115,19 @@ files.post(upload.path, async (c) => {
   const db = c.get('db');
   const id = newId('file');
   const objectKey = fileKey(id);
+  const tenant = c.get('tenant');
   const writer = new ObjectWriter(c.env, db, objectKey);
+  const errors = new FileErrors(c.env, db, tenant, id);
   try {
-    const received = await receiveDataset(requestBytes(c.req.raw), boundary, writer);
+    const received = await receiveDataset(requestBytes(c.req.raw), boundary, writer, errors);
     await writer.finish();
-    const row = { id, tenant: c.get('tenant'), ...received, objectKey, createdAt: unixNow() };
+    const errorsKey = await errors.finish();
+    const row = { id, tenant, ...received, errorsKey, objectKey, createdAt: unixNow() };
     if (!(await insertFile(db, row))) throw new Error(`the object of ${id} was swept before it was claimed`);
     return c.json(viewFile(row), 201);
   } catch (error) {
     await writer.abort();
-    throw error;
+    throw await errors.listedBy(error);
   }
 });
 
@@ -159,21 +163,21 @@ files.openapi(content, async (c) => {
 files.openapi(remove, async (c) => {
   const { id } = c.req.valid('param');
   const db = c.get('db');
-  const key = await deleteFile(db, c.get('tenant'), id, unixNow());
-  if (key === undefined) {
+  const keys = await deleteFile(db, c.get('tenant'), id, unixNow());
+  if (keys === undefined) {
     await readFile(db, c.get('tenant'), id);
     throw new AppError('file_in_use', `An unfinished job needs file ${id}; cancel it, or wait for its end.`);
   }
-  await deleteObjects(c.env, db, [key]);
+  await deleteObjects(c.env, db, keys);
   return c.json({ id, object: 'file' as const, deleted: true as const }, 200);
 });
 
-async function readFile(db: Db, tenant: string, id: string): Promise<FileRow> {
+export async function readFile(db: Db, tenant: string, id: string, param?: string): Promise<FileRow> {
   const row = await findFile(db, tenant, id);
-  if (!row) throw unknownFile(id);
+  if (!row) throw unknownFile(id, param);
   return row;
 }
 
-function unknownFile(id: string, param?: string): AppError {
+export function unknownFile(id: string, param?: string): AppError {
   return new AppError('file_not_found', `There is no file ${id}.`, param === undefined ? {} : { param });
 }

@@ -7,8 +7,13 @@ import {
   purpose,
 } from '../../shared/api/datasets.ts';
 import { limitBytes } from '../../shared/bytes.ts';
-import { type ByteSink, type IngestedDataset, ingestDataset, settle } from '../../shared/dataset/dataset.ts';
-import type { Columns } from '../../shared/dataset/find-in-row.ts';
+import {
+  type ByteSink,
+  type IngestedDataset,
+  type IngestOptions,
+  ingestDataset,
+  settle,
+} from '../../shared/dataset/dataset.ts';
 import type { DatasetSummary } from '../../shared/dataset/row-check.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unknownField } from '../invalid-request.ts';
@@ -49,13 +54,14 @@ export function tooLargeUpload(): AppError {
 }
 
 /**
- * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive, `purpose`, and optionally `invalid_rows`, in any
+ * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive and its bad ones to `problems`, `purpose`, and optionally `invalid_rows`, in any
  * order, but for the columns' names, which come before the file. Throws if one is missing, given twice or wrong; the caller must then drop what `sink` holds.
  */
 export async function receiveDataset(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
   sink: ByteSink,
+  problems: ByteSink,
 ): Promise<ReceivedDataset> {
   let received: (IngestedDataset & { filename: string; bytes: number }) | undefined;
   const fields = new Map<string, string>();
@@ -64,7 +70,7 @@ export async function receiveDataset(
     if (name === 'file') {
       if (received) throw refuse('file', 'Give one file a request.');
       const columns = { text: fields.get('text_column'), label: fields.get('label_column') };
-      received = await receiveFile(part, sink, columns);
+      received = await receiveFile(part, sink, { columns, problems });
     } else if (Object.hasOwn(FIELDS, name)) {
       if (fields.has(name)) throw refuse(name, `Give ${name} once.`);
       if (received && FIELDS[name]!.isBeforeFile) throw refuse(name, `Give ${name} before the file.`);
@@ -77,11 +83,11 @@ export async function receiveDataset(
   return { ...settle(received, (fields.get('invalid_rows') ?? 'refuse') as InvalidRows), filename, bytes };
 }
 
-async function receiveFile({ filename, body }: Part, sink: ByteSink, columns: Columns) {
+async function receiveFile({ filename, body }: Part, sink: ByteSink, options: IngestOptions) {
   if (filename === undefined) throw refuse('file', 'The part "file" must be a file, with a filename.');
   const read = { bytes: 0 };
   const bounded = limitBytes(body, MAX_UPLOAD_BYTES, tooLargeUpload, read);
-  const ingested = await ingestDataset(bounded, sink, { columns });
+  const ingested = await ingestDataset(bounded, sink, options);
   return { ...ingested, filename: displayName(filename), bytes: read.bytes };
 }
 

@@ -97,5 +97,7 @@ export const problemBody = z.object({
   }),
   errors: z.array(z.object({ line: z.int(), message: z.string() })).optional(),
   total_errors: z.int().optional(),
+  /** Path of the list of all bad lines, where `errors` has the first alone; it stays for an hour. */
+  errors_url: z.string().optional(),
   request_id: z.string(),
 });

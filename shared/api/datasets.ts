@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { fileId, pageQuery, unixSeconds } from './common.ts';
+import { datasetReport } from './dataset-report.ts';
 import { label } from './rows.ts';
 
 export const MAX_UPLOAD_BYTES = 95 * 1024 * 1024;
@@ -9,6 +10,9 @@ export const MAX_DATASET_BYTES = 512 * 1024 * 1024;
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** Most bad lines quoted in an answer; their total stands beside them. */
 export const MAX_LINE_ERRORS = 20;
+
+/** Most bytes of the list of a file's bad rows, some 200,000 of them. */
+export const MAX_PROBLEMS_BYTES = 16 * 1024 * 1024;
 
 /** Purposes of a file. */
 export const purpose = z.enum(['fine-tune']);
@@ -36,7 +40,9 @@ export const file = z.object({
   labels: z.record(label, z.int()),
   warnings: z.array(z.string()),
   skipped,
-  /** True in a list that leaves the labels out, as they are long. */
+  /** Null where a list leaves it out, and for a file of before there were reports. */
+  report: datasetReport.nullable(),
+  /** True in a list that leaves labels or the report out, as they are long. */
   abridged: z.boolean().optional(),
 });
 export type File = z.infer<typeof file>;

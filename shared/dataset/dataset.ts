@@ -1,9 +1,9 @@
-import { type InvalidRows, MAX_DATASET_BYTES } from '../api/datasets.ts';
+import { type InvalidRows, MAX_DATASET_BYTES, MAX_PROBLEMS_BYTES } from '../api/datasets.ts';
 import { AppError } from '../errors.ts';
 import type { Columns } from './find-in-row.ts';
 import { openFile } from './open-file.ts';
 import { type DatasetSummary, RowCheck } from './row-check.ts';
-import type { RawRow, RowReader } from './rows.ts';
+import { LF, type RawRow, type RowReader } from './rows.ts';
 import { refuseFile } from './unpack.ts';
 
 /** Receiver of the accepted rows. */
@@ -13,11 +13,13 @@ export interface ByteSink {
 
 const encoder = new TextEncoder();
 
-interface IngestOptions {
+export interface IngestOptions {
   /** Names of the text's and the label's fields, in JSON or in a header, where they are not the usual ones. */
   columns?: Columns;
   /** Most bytes of the rows that are written. */
   maxStoredBytes?: number;
+  /** Receiver of all bad rows, as JSONL `{"line","message"}`, up to 16 MiB. */
+  problems?: ByteSink;
 }
 
 /** A file that was read, and the error that refuses it unless its invalid rows are left out. */
@@ -40,10 +42,10 @@ export function settle({ summary, refusal }: IngestedDataset, invalidRows: Inval
 export async function ingestDataset(
   chunks: AsyncIterable<Uint8Array>,
   sink: ByteSink,
-  { columns = {}, maxStoredBytes = MAX_DATASET_BYTES }: IngestOptions = {},
+  { columns = {}, ...options }: IngestOptions = {},
 ): Promise<IngestedDataset> {
   const { reader, rest } = await openFile(chunks, columns);
-  const intake = new Intake(reader, sink, maxStoredBytes);
+  const intake = new Intake(reader, sink, options);
   try {
     while (!intake.isOver) {
       const next = await rest.next();
@@ -62,13 +64,20 @@ class Intake {
   readonly #reader: RowReader;
   readonly #sink: ByteSink;
   readonly #maxStoredBytes: number;
+  readonly #problems: ByteSink | undefined;
   readonly #check = new RowCheck();
   #storedBytes = 0;
+  #problemBytes = 0;
 
-  constructor(reader: RowReader, sink: ByteSink, maxStoredBytes: number) {
+  constructor(
+    reader: RowReader,
+    sink: ByteSink,
+    { maxStoredBytes = MAX_DATASET_BYTES, problems }: Omit<IngestOptions, 'columns'>,
+  ) {
     this.#reader = reader;
     this.#sink = sink;
     this.#maxStoredBytes = maxStoredBytes;
+    this.#problems = problems;
   }
 
   take(chunk: Uint8Array): Promise<void> {
@@ -110,6 +119,7 @@ class Intake {
   }
 
   async #store(rows: string): Promise<void> {
+    await this.#noteProblems(this.#check.takeProblems());
     if (this.#check.fatal || rows === '') return;
     const bytes = encoder.encode(rows);
     this.#storedBytes += bytes.byteLength;
@@ -117,5 +127,17 @@ class Intake {
       throw refuseFile(`As JSONL the file has more than ${this.#maxStoredBytes} bytes.`);
     }
     await this.#sink.write(bytes);
+  }
+
+  /** Writes the bad rows, up to the last one that the limit lets in whole. */
+  async #noteProblems(problems: string): Promise<void> {
+    const room = MAX_PROBLEMS_BYTES - this.#problemBytes;
+    if (!this.#problems || problems === '' || room === 0) return;
+    const bytes = encoder.encode(problems);
+    const fits = bytes.byteLength <= room ? bytes : bytes.subarray(0, bytes.lastIndexOf(LF, room - 1) + 1);
+    // Nothing follows what did not fit.
+    this.#problemBytes =
+      fits.byteLength < bytes.byteLength ? MAX_PROBLEMS_BYTES : this.#problemBytes + bytes.byteLength;
+    if (fits.byteLength > 0) await this.#problems.write(fits);
   }
 }

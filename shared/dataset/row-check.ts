@@ -1,9 +1,10 @@
+import type { DatasetReport } from '../api/dataset-report.ts';
 import { MAX_LINE_ERRORS, type Skipped } from '../api/datasets.ts';
 import { MAX_LABELS } from '../api/rows.ts';
 import type { LineError } from '../errors.ts';
 import { labelBytes, MAX_LABELS_BYTES } from '../label-limits.ts';
 import { describeAlike, lookAlikes, showLabel } from '../look-alike.ts';
-import { RepeatCounter } from './repeats.ts';
+import { ReportBuilder } from './report.ts';
 import type { BadRow, RawRow } from './rows.ts';
 
 /** Most characters of a row's fault; some quote what the row says. */
@@ -15,11 +16,12 @@ export interface DatasetSummary {
   labels: Record<string, number>;
   warnings: string[];
   skipped: Skipped;
+  report: DatasetReport;
 }
 
 /**
- * Checks rows and counts for the answer. Memory is bounded whatever the file: at most `MAX_LABELS` labels, 20 errors and the table of
- * `RepeatCounter`.
+ * Checks rows and counts for the answer. Memory is bounded whatever the file: at most `MAX_LABELS` labels, 20 errors and what
+ * `ReportBuilder` keeps.
  */
 export class RowCheck {
   readonly errors: LineError[] = [];
@@ -34,7 +36,9 @@ export class RowCheck {
   readonly #labels = new Map<string, number>();
   /** Bytes of the distinct labels. */
   #labelBytes = 0;
-  readonly #repeats = new RepeatCounter();
+  readonly #report = new ReportBuilder();
+  /** Bad rows as JSONL that nobody has taken yet. */
+  #problems = '';
 
   /** The row as a line of JSONL, as training reads it; undefined for a bad row, which `errors` then describes. */
   accept(row: RawRow): string | undefined {
@@ -48,7 +52,7 @@ export class RowCheck {
       this.isHopeless = true;
       return this.reject({ line, error: `${tooMuch}; is this the label's column?`, isFatal: true });
     }
-    this.#repeats.add(text, label);
+    this.#report.add(text, label, line);
     return `${JSON.stringify({ text, label })}\n`;
   }
 
@@ -59,14 +63,23 @@ export class RowCheck {
     const error = { line: row.line, message: row.error.slice(0, MAX_REASON_CHARS) };
     if (this.errors.length < MAX_LINE_ERRORS) this.errors.push(error);
     if (row.isFatal) this.fatal ??= error;
+    this.#problems += `${JSON.stringify(error)}\n`;
+  }
+
+  /** The bad rows since the last call, as JSONL `{"line","message"}`. */
+  takeProblems(): string {
+    const problems = this.#problems;
+    this.#problems = '';
+    return problems;
   }
 
   summary(): DatasetSummary {
     return {
       examples: this.#examples,
       labels: Object.fromEntries(this.#labels),
-      warnings: [...this.#skipWarnings(), ...this.#repeats.warnings(), ...this.#labelWarnings()],
+      warnings: [...this.#skipWarnings(), ...this.#repeatWarnings(), ...this.#labelWarnings()],
       skipped: { count: this.totalErrors, lines: this.errors.map(({ line }) => line) },
+      report: this.#report.report(this.#labels),
     };
   }
 
@@ -75,6 +88,15 @@ export class RowCheck {
     if (!first) return [];
     const rows = this.totalErrors === 1 ? '1 invalid row is' : `${this.totalErrors} invalid rows are`;
     return [`${rows} left out; line ${first.line}: ${first.message}.`];
+  }
+
+  #repeatWarnings(): string[] {
+    const { duplicates, conflicting } = this.#report;
+    const repeat = (rows: number) => (rows === 1 ? '1 row repeats' : `${rows} rows repeat`);
+    return [
+      ...(duplicates > 0 ? [`${repeat(duplicates)} an earlier text and label; they are kept.`] : []),
+      ...(conflicting > 0 ? [`${repeat(conflicting)} an earlier text with another label.`] : []),
+    ];
   }
 
   /** Counts a label. Returns the limit that the label would exceed, if any. */

@@ -91,6 +91,7 @@ describe('POST /v1/files', () => {
       labels: { 1: 2, 2: 1 },
       warnings: [expect.stringContaining('"2": a single example')],
       skipped: { count: 0, lines: [] },
+      report: expect.objectContaining({ rows: 3 }),
     });
     expect(headers.get('content-type')).toContain('application/json');
     const stored = await env.BUCKET.get(`files/${body.id}.jsonl`);

@@ -1,0 +1,2 @@
+ALTER TABLE `files` ADD `report` text;--> statement-breakpoint
+ALTER TABLE `files` ADD `errors_key` text;
