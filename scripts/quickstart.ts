@@ -2,6 +2,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ProgressDisplay } from '../cli/terminal/progress.ts';
+import { metricsTables, painter, table } from '../cli/terminal/tables.ts';
 import type { Adapter } from '../shared/api/adapters.ts';
 import { parseAdapterRef } from '../shared/api/common.ts';
 import type { File } from '../shared/api/datasets.ts';
@@ -12,9 +14,11 @@ import { homeFolder } from './home.ts';
 import { startPlatform } from './platform.ts';
 import { QuickstartClient } from './quickstart/client.ts';
 import { quickstartTasks, type Row, type Task } from './quickstart/data.ts';
-import { metricsTables, ProgressDisplay, printLine, table } from './quickstart/display.ts';
 
 const POLL_MS = 500;
+
+/** Shows progress, and what the platform says meanwhile above it. */
+const display = new ProgressDisplay(process.stdout);
 
 const jsonl = (rows: readonly Row[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
@@ -60,7 +64,6 @@ async function cancelLeftOvers(client: QuickstartClient, tasks: readonly Task[])
 }
 
 async function watch(client: QuickstartClient, queued: Adapter, signal: AbortSignal): Promise<Adapter> {
-  const display = new ProgressDisplay();
   const path = `/v1/fine_tuning/jobs/${queued.job_id}`;
   console.log(`\nTraining ${queued.id}`);
   console.log(`  $ ${client.curl({ method: 'GET', path })}`);
@@ -77,7 +80,7 @@ async function watch(client: QuickstartClient, queued: Adapter, signal: AbortSig
   }
   const adapter = await client.send<Adapter>({ method: 'GET', path: `/v1/adapters/${queued.id}` }, 200);
   console.log(`  → ready, ${Math.round(adapter.size_bytes! / 1024)} KiB\n`);
-  console.log(metricsTables(adapter.labels!, adapter.metrics!.validation));
+  console.log(metricsTables(adapter.labels!, adapter.metrics!.validation, painter(process.stdout)));
   return adapter;
 }
 
@@ -121,7 +124,7 @@ async function listAndDelete(client: QuickstartClient, doomed: string): Promise<
 
 async function run(signal: AbortSignal): Promise<void> {
   const began = performance.now();
-  await using platform = await startPlatform({ log: printLine, signal });
+  await using platform = await startPlatform({ log: (line) => display.print(line), signal });
   const folder = join(platform.home, 'quickstart');
   await mkdir(folder, { recursive: true });
   const client = new QuickstartClient(platform.url, platform.key);

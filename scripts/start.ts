@@ -5,6 +5,10 @@ import { startPlatform } from './platform.ts';
 
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+// `weft up`, which starts this, is told when the platform is ready, and takes it along when it ends.
+process.on('disconnect', () => stop.abort());
+// The channel alone does not keep this process.
+process.channel?.unref();
 
 try {
   await using platform = await startPlatform({ signal: stop.signal });
@@ -20,6 +24,7 @@ try {
       '',
     ].join('\n'),
   );
+  process.send?.({ object: 'platform', url: platform.url, home: platform.home });
   if (!stop.signal.aborted) await Promise.race([once(stop.signal, 'abort'), platform.failed]);
   console.log('stopping: the node drains first');
   await platform.stop();

@@ -140,7 +140,7 @@ function largestOf(values: ArrayLike<number>): number {
   return best;
 }
 
-type LabelMetrics = z.infer<typeof labelMetrics>;
+export type LabelMetrics = z.infer<typeof labelMetrics>;
 
 function metricsOf(confusion: readonly (readonly number[])[], label: number): LabelMetrics {
   const right = confusion[label]![label]!;

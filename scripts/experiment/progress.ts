@@ -1,27 +1,20 @@
+import { bar, duration } from '../../cli/terminal/progress.ts';
 import type { Progress } from '../../shared/api/jobs.ts';
 
 const BAR_CELLS = 20;
 /** Milliseconds between reports of a long run, where output is no terminal. */
 const LINE_INTERVAL_MS = 60_000;
 
-export function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
 /** One line: task and seed, bar, epoch, loss, rate and time left. */
 export function progressLine(name: string, progress: Progress): string {
   const { step, steps, epoch, loss, tokens_per_second, eta_seconds } = progress;
-  const full = steps === 0 ? 0 : Math.round((BAR_CELLS * step) / steps);
   const parts = [
     `epoch ${epoch.toFixed(1)}`,
     loss === null ? '' : `loss ${loss.toFixed(3)}`,
     `${Math.round(tokens_per_second)} tokens/s`,
     eta_seconds === null ? '' : `${duration(eta_seconds)} left`,
   ];
-  return `${'█'.repeat(full)}${'░'.repeat(BAR_CELLS - full)} ${name} · ${parts.filter(Boolean).join(' · ')}`;
+  return `${bar(step, steps, BAR_CELLS)} ${name} · ${parts.filter(Boolean).join(' · ')}`;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { duration } from '../../cli/terminal/progress.ts';
 import type { EngineName } from './configurations.ts';
 import type { Engine, ExperimentBase, Job } from './engine.ts';
-import { duration, type ProgressDisplay, TimeLeft } from './progress.ts';
+import { type ProgressDisplay, TimeLeft } from './progress.ts';
 import { keyOf, type Result, type Run } from './result.ts';
 import type { DataFolder, RunData } from './rows.ts';
 import type { ResultStore } from './store.ts';

@@ -26,19 +26,23 @@ function importsOf(folder: string): Import[] {
 }
 
 const isIn = (folder: string) => (target: string) => target.startsWith(`${folder}/`);
-const isPackage = (target: string) => !/^(shared|edge|console|gpu-node|scripts|test|bench)\//.test(target);
+const isPackage = (target: string) =>
+  !/^(shared|edge|console|gpu-node|cli|scripts|test|bench)\//.test(target);
 const edge = importsOf('edge');
 const node = importsOf('gpu-node');
 const shared = importsOf('shared');
 const page = importsOf('console');
+const cli = importsOf('cli');
 
 describe('the layout', () => {
-  it('keeps edge and node apart: both import shared, neither the other', () => {
+  it('keeps edge, node and command line apart: each imports shared, none another', () => {
     const allowed = (own: string) => (target: string) =>
       isIn(own)(target) || isIn('shared')(target) || isPackage(target);
     expect(edge.filter(({ target }) => !allowed('edge')(target))).toEqual([]);
     expect(node.filter(({ target }) => !allowed('gpu-node')(target))).toEqual([]);
+    expect(cli.filter(({ target }) => !allowed('cli')(target))).toEqual([]);
     expect(edge.length).toBeGreaterThan(100);
+    expect(cli.length).toBeGreaterThan(100);
   });
 
   it('gives the console the public API alone: of the rest it knows shared, and of the schemas there only types', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { duration } from '../../../cli/terminal/progress.ts';
 import { LossCurve } from '../../../scripts/experiment/losses.ts';
-import { duration, ProgressDisplay, progressLine, TimeLeft } from '../../../scripts/experiment/progress.ts';
+import { ProgressDisplay, progressLine, TimeLeft } from '../../../scripts/experiment/progress.ts';
 
 const PROGRESS = { step: 5, steps: 10, epoch: 1.5, loss: 0.25, tokens_per_second: 4321.6, eta_seconds: 75 };
 
