@@ -6,7 +6,9 @@ import { KeyPrompt } from './components/key-prompt.tsx';
 import { Link } from './components/link.tsx';
 import { Page } from './components/page.tsx';
 import { AdapterPlace } from './places/adapter/place.tsx';
+import { ComparePlace } from './places/compare/place.tsx';
 import { DataPlace } from './places/data/place.tsx';
+import { PlaygroundPlace } from './places/playground/place.tsx';
 import { TrainingPlace } from './places/training/place.tsx';
 import { key, place } from './store/session.ts';
 
@@ -14,6 +16,8 @@ const PLACE: Record<PlaceName, FunctionComponent> = {
   data: DataPlace,
   training: TrainingPlace,
   adapters: AdapterPlace,
+  compare: ComparePlace,
+  playground: PlaygroundPlace,
 };
 
 export function App() {

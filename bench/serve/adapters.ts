@@ -32,7 +32,7 @@ export interface WrittenAdapter {
 /** Standard deviation of the weights, small enough to keep a layer's output near the base model's. */
 const DEVIATION = 0.02;
 /** Size of one pool of random numbers. Weights are windows of it, because drawing each would take a minute for a thousand adapters. */
-const POOL = 2 ** 21;
+const POOL = 2 ** 22;
 
 /** Writes adapters of random weights into a node's cache folder, so that it can serve them without an edge. */
 export async function writeAdapters(

@@ -31,6 +31,8 @@ const EVERY_METHOD: AdapterShape['methods'] = [
   ...METHODS,
   { type: 'lora', use_dora: true },
   { type: 'road' },
+  { type: 'mam' },
+  { type: 'unipelt' },
   { type: 'prompt_tuning' },
   { type: 'p_tuning' },
 ];

@@ -1,4 +1,4 @@
-import type { Adapter, BaseModel, Dataset, Job, List } from './types.ts';
+import type { Adapter, Alias, AliasChange, BaseModel, Dataset, Job, List } from './types.ts';
 
 /** A GET by its path, which names what it gives in the store. */
 export interface Get<T> {
@@ -18,6 +18,9 @@ const id = encodeURIComponent;
 export const adapters = (name?: string) =>
   list<Adapter>(`/v1/adapters?limit=100${name === undefined ? '' : `&name=${id(name)}`}`);
 export const adapter = (ref: string) => one<Adapter>(`/v1/adapters/${id(ref)}`);
+export const aliases = (name: string) => list<Alias>(`/v1/adapters/${id(name)}/aliases`);
+export const aliasHistory = (name: string, alias: string) =>
+  list<AliasChange>(`/v1/adapters/${id(name)}/aliases/${id(alias)}/history?limit=100`);
 export const jobs = () => list<Job>('/v1/fine_tuning/jobs?limit=100');
 export const job = (jobId: string) => one<Job>(`/v1/fine_tuning/jobs/${id(jobId)}`);
 export const datasets = () => list<Dataset>('/v1/files?limit=100');

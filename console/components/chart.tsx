@@ -8,8 +8,8 @@ export interface Series {
   readonly values: readonly (number | null)[];
   /** `right` runs from 0 to 1. */
   readonly axis: 'left' | 'right';
-  /** Points without a line. */
-  readonly isDotted?: boolean;
+  /** A dashed line to compare with, without points. */
+  readonly isReference?: boolean;
 }
 
 interface ChartProps {
@@ -100,7 +100,7 @@ function optionsOf(
       right: { range: [0, 1] },
     },
     axes: [
-      { ...axis, ...(whole && { incrs: [1, 2, 5, 10, 20] }) },
+      { ...axis, size: 30, ...(whole && { incrs: [1, 2, 5, 10, 20] }) },
       { ...axis, scale: 'left' },
       ...(series.some((one) => one.axis === 'right') && series.some((one) => one.axis === 'left')
         ? [{ ...axis, scale: 'right', side: 1 as const, grid: { show: false } }]
@@ -108,12 +108,13 @@ function optionsOf(
     ],
     series: [
       {},
-      ...series.map(({ name, axis: scale, isDotted }, i) => ({
+      ...series.map(({ name, axis: scale, isReference }, i) => ({
         label: name,
         scale,
         stroke: colour(COLOURS[i]!),
-        width: isDotted ? 0 : 2,
-        points: { show: true, size: 6, fill: colour(COLOURS[i]!) },
+        width: isReference ? 1 : 2,
+        ...(isReference && { dash: [6, 4] }),
+        points: { show: !isReference, size: 6, fill: colour(COLOURS[i]!) },
       })),
     ],
     hooks: { draw: marked === undefined ? [] : [(plot) => markAt(plot, marked, colour('--muted'))] },

@@ -7,6 +7,8 @@ const NAMES: Record<PlaceName, string> = {
   data: 'Data',
   training: 'Training',
   adapters: 'Adapters',
+  compare: 'Compare',
+  playground: 'Playground',
 };
 
 export function Header() {

@@ -10,14 +10,14 @@ import type { Member } from './union.ts';
 const DEVIATION = 0.02;
 
 /** A gate of a union's member: the place of what it weighs, the name that its tensors begin with in the file, and the width of what it reads. */
-export interface Gate {
+export interface GateAt {
   readonly place: string;
   readonly name: string;
   readonly inFeatures: number;
 }
 
 /** A member of a union whose changes stand behind gates, which start half open whatever the text. */
-export function gated(member: Member, gatesOf: (architecture: Architecture) => readonly Gate[]): Member {
+export function gated(member: Member, gatesOf: (architecture: Architecture) => readonly GateAt[]): Member {
   const own = (architecture: Architecture) => gatesOf(architecture).flatMap(gateTrainables);
   return {
     ...member,
@@ -34,13 +34,13 @@ export function gated(member: Member, gatesOf: (architecture: Architecture) => r
   };
 }
 
-function gateTrainables({ name, inFeatures }: Gate): Trainable[] {
+function gateTrainables({ name, inFeatures }: GateAt): Trainable[] {
   const { weight, bias } = gateTensorNames(name);
   return [drawn(weight, [1, inFeatures], (random) => DEVIATION * random.normal()), filled(bias, [1], 0)];
 }
 
 /** The gates of training and evaluation. */
-function gateSites(gates: readonly Gate[], parameters: Parameters): Sites {
+function gateSites(gates: readonly GateAt[], parameters: Parameters): Sites {
   const byPlace = new Map(gates.map(({ place, name }) => [place, gateTensorNames(name)]));
   return {
     gate: ({ place }) => {

@@ -43,11 +43,11 @@ export interface LowRank {
   readonly scaling: number;
 }
 
-/**
- * What is added at one place, by the name that its part has for the place, and what it is made from: x, `[.., .., in]` in the encoder's layout.
- */
+/** Something that is about to be added: factors' product, keys and values before those of a text, or what a bottleneck gives. */
 export interface GateCall {
+  /** Where, by the name that the part which adds it has for the place. */
   readonly place: string;
+  /** What it is made from, `[.., .., in]` in the encoder's layout. */
   readonly x: Value;
 }
 
@@ -95,7 +95,7 @@ export interface LinearCall {
   readonly layer: LinearLayer;
   readonly x: Value;
   readonly frozen: FrozenLinear;
-  /** Of factors, by the layer's name; absent where nothing is gated. */
+  /** For what factors add, whose place is the layer's name; absent over pooled texts, which have no tokens left to weigh. */
   readonly opening?: Opening | undefined;
 }
 
@@ -142,6 +142,7 @@ export interface SublayerCall {
   readonly y: Value;
   /** The norm of y + x, in the base model what the half gives. */
   join(y: Value): Value;
+  /** For what is added to y. */
   readonly opening: Opening;
 }
 

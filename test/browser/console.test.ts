@@ -1,7 +1,13 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { openBrowser } from '../support/console/browser.ts';
-import { ConsoleUnderTest, csvOf, KEY, seriousViolations, type Visit } from '../support/console/console.ts';
+import { openBrowser } from '../../scripts/browser.ts';
+import {
+  ConsoleUnderTest,
+  csvOf,
+  KEY,
+  seriousViolations,
+  type Visit,
+} from '../support/console-under-test.ts';
 
 const browser = await openBrowser();
 
@@ -60,7 +66,7 @@ describe.skipIf(!browser)('the console', () => {
   });
 
   it('trains from a form of three fields, follows it live, and shows what came of it after a reload', async () => {
-    const { page } = await open('/console/data', { mayFail: [/422/] });
+    const { page } = await open('/console/data', { mayFail: [/422/, /409/] });
     const choose = page.getByLabel('Choose a file');
     await choose.setInputFiles(fileOf('mails.csv', `${csvOf(120)}\nno label here,\n`));
     await page.getByRole('cell', { name: '122', exact: true }).waitFor();
@@ -89,6 +95,32 @@ describe.skipIf(!browser)('the console', () => {
     expect(await seriousViolations(page)).toEqual([]);
     await page.getByRole('link', { name: 'Open spam@1' }).click();
     await page.getByRole('heading', { name: 'spam@1' }).waitFor();
+    await judgeOnFile(page);
+    await page.getByLabel('New alias for spam@1').fill('prod');
+    await page.keyboard.press('Enter');
+    await page.getByText('spam@prod', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'History' }).click();
+    await page.getByText('nothing to spam@1').waitFor();
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.getByRole('link', { name: 'Try it' }).click();
+    await page.getByLabel('Text', { exact: true }).fill('spam number 7');
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('heading', { name: /^spam@1: (sp|h)am$/ }).waitFor();
+    await page.getByText(/ms for 1 answers/).waitFor();
+    await page.getByRole('button', { name: 'Keep as example' }).click();
+    await page.getByText('Kept examples (1)').waitFor();
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.goto(`${console.platform.url}/console/adapters/spam@1`);
+    await page.getByRole('button', { name: 'Delete' }).first().click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog').getByText('alias').first().waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Keep' }).click();
+    await page.getByRole('listitem').getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('spam@prod', { exact: true }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Delete' }).first().click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('There are no adapters yet.').waitFor();
   });
 
   it('goes on where the event stream broke off: no event is lost, and none comes twice', async () => {
@@ -117,6 +149,20 @@ describe.skipIf(!browser)('the console', () => {
     expect(cursors.slice(0, 4)).toEqual([undefined, ids[1], ids[1], ids[3]]);
   });
 });
+
+/** Has the adapter of a page classify the file that it was trained on, and corrects a label into a new file. */
+async function judgeOnFile(page: Page): Promise<void> {
+  await page.getByLabel('Labelled file', { exact: true }).selectOption({ label: 'mails.csv' });
+  await page.getByText('It was trained on this file').waitFor();
+  await page.getByRole('button', { name: 'Classify its rows' }).click();
+  await page.getByText('120 of 120 rows classified').waitFor();
+  await page.getByRole('button', { name: /spam taken for spam; show the texts/ }).click();
+  await page.getByText('spam taken for spam (60)').waitFor();
+  await page.getByLabel('Withhold answers below').focus();
+  await page.keyboard.press('End');
+  await page.getByText('Withhold answers below 1.00').waitFor();
+  expect(await seriousViolations(page)).toEqual([]);
+}
 
 function fileOf(name: string, contents: string) {
   return { name, mimeType: 'text/csv', buffer: Buffer.from(contents) };

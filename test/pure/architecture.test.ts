@@ -130,7 +130,16 @@ describe('the layers', () => {
   });
 
   it('of the console lead downwards: places may use everything, and no place another', () => {
-    const layers = [['ground'], ['api'], ['store'], ['components'], ['places'], ['app.tsx'], ['main.tsx']];
+    const layers = [
+      ['ground'],
+      ['api'],
+      ['figures'],
+      ['store'],
+      ['components'],
+      ['places'],
+      ['app.tsx'],
+      ['main.tsx'],
+    ];
     expect(upwardIn('console', page, layers)).toEqual([]);
     const placeOf = (path: string) => path.split('/')[2];
     const inPlaces = page.filter(

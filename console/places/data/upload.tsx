@@ -3,7 +3,7 @@ import { addressOf } from '../../addresses.ts';
 import { ApiError } from '../../api/client.ts';
 import { Problem } from '../../components/problem.tsx';
 import { go } from '../../store/session.ts';
-import { uploadDataset } from './upload-dataset.ts';
+import { uploadDataset } from '../../store/upload-dataset.ts';
 
 /** Where a file is dropped or chosen; what is wrong with it is told by line. */
 export function Upload() {

@@ -1,6 +1,6 @@
 import { Chart } from '../../components/chart.tsx';
+import type { Epoch } from '../../figures/epochs.ts';
 import { score } from '../../format.ts';
-import type { Epoch } from './epochs.ts';
 
 /** Loss and F1 by epoch, drawn and as a table; the epoch that was kept is marked in both. */
 export function EpochCurves({ epochs, isOver }: { epochs: readonly Epoch[]; isOver: boolean }) {

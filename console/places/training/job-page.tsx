@@ -8,10 +8,10 @@ import { Page } from '../../components/page.tsx';
 import { Settings } from '../../components/settings.tsx';
 import { Shown } from '../../components/shown.tsx';
 import { Status } from '../../components/status.tsx';
+import { epochsOf } from '../../figures/epochs.ts';
 import { useFeed } from '../../store/feeds.ts';
 import { callJson, refresh, useKnown } from '../../store/known.ts';
 import { EpochCurves } from './epoch-curves.tsx';
-import { epochsOf } from './epochs.ts';
 import { EventLog } from './event-log.tsx';
 import { ProgressCard } from './progress-card.tsx';
 

@@ -43,6 +43,19 @@ const METHODS: PeftConfig[] = [
     encoder_hidden_size: 8,
     dropout: 0,
   },
+  {
+    ...common,
+    type: 'unipelt',
+    num_virtual_tokens: 2,
+    prefix_projection: false,
+    encoder_hidden_size: 8,
+    dropout: 0,
+    width: 2,
+    activation: 'relu',
+    scaling: 1,
+    r: 2,
+    target_modules: ['query', 'value'],
+  },
 ];
 /** Requests after which an advice that there is reason for has been given, many times over. */
 const MANY = 40;

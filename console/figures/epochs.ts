@@ -1,4 +1,4 @@
-import type { JobEvent } from '../../api/types.ts';
+import type { JobEvent } from '../api/types.ts';
 
 /** An epoch as the events tell it; without validation rows there is the training loss alone. */
 export interface Epoch {

@@ -16,8 +16,8 @@ const ARGS = [
 const SYSTEM = '/usr/bin/chromium';
 
 /**
- * Chromium: the one that comes with npm, or the system's where that one does not run here. Undefined where neither starts; then it is said
- * on standard error, because tests are skipped.
+ * Chromium: the one that comes with npm, or the system's where that one does not run here. Undefined where neither starts, which is then said
+ * on standard error.
  */
 export async function openBrowser(): Promise<Browser | undefined> {
   const reasons: string[] = [];
@@ -30,6 +30,6 @@ export async function openBrowser(): Promise<Browser | undefined> {
       reasons.push((error as Error).message.split('\n')[0]!);
     }
   }
-  console.error(`The console is not tested, because no Chromium starts here: ${reasons.join('; ')}`);
+  console.error(`No Chromium starts here, so the console is not looked at: ${reasons.join('; ')}`);
   return undefined;
 }

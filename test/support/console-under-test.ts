@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { type Platform, startPlatform } from '../../../scripts/platform.ts';
-import { TINY_BERT } from '../tiny-bert.ts';
+import { type Platform, startPlatform } from '../../scripts/platform.ts';
+import { TINY_BERT } from './tiny-bert.ts';
 
 export const KEY = 'key-of-the-console';
 const NODE_ENV = { WEFT_BASE_MODEL: TINY_BERT, WEFT_THREADS: '2', WEFT_NODE_PORT: '0' };

@@ -1,6 +1,6 @@
-import { datasets } from '../../api/requests.ts';
-import type { Dataset } from '../../api/types.ts';
-import { callJson, refresh } from '../../store/known.ts';
+import { datasets } from '../api/requests.ts';
+import type { Dataset } from '../api/types.ts';
+import { callJson, refresh } from './known.ts';
 
 /** Uploads labelled rows. @throws {ApiError} with the lines that are wrong */
 export async function uploadDataset(

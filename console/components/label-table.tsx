@@ -1,0 +1,41 @@
+import type { LabelFigures } from '../figures/judge.ts';
+import { count, score } from '../format.ts';
+
+/** How well each label is found, the worst first. */
+export function LabelTable({ rows }: { rows: readonly (LabelFigures & { label: string })[] }) {
+  const sorted = [...rows].sort((a, b) => a.f1 - b.f1);
+  return (
+    <div class="scroll tall">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Label</th>
+            <th scope="col" class="number">
+              Precision
+            </th>
+            <th scope="col" class="number">
+              Recall
+            </th>
+            <th scope="col" class="number">
+              F1
+            </th>
+            <th scope="col" class="number">
+              Rows
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.map(({ label, precision, recall, f1, support }) => (
+            <tr key={label}>
+              <th scope="row">{label}</th>
+              <td class="number">{score(precision)}</td>
+              <td class="number">{score(recall)}</td>
+              <td class="number">{score(f1)}</td>
+              <td class="number">{count(support)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
