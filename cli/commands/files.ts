@@ -1,81 +1,116 @@
-import { createReadStream } from 'node:fs';
-import { MAX_UPLOAD_BYTES } from '../../shared/api/datasets.ts';
-import { limitBytes } from '../../shared/bytes.ts';
-import { ingestDataset, settle } from '../../shared/dataset/dataset.ts';
-import type { DatasetSummary } from '../../shared/dataset/row-check.ts';
-import { AppError } from '../../shared/errors.ts';
+import { listOf } from '../../shared/api/common.ts';
+import { type File as Dataset, fileDeleted, file as fileSchema } from '../../shared/api/datasets.ts';
+import { type CheckedDataset, checkDataset, checkLeaks } from '../dataset-check.ts';
 import { columnOption, type DatasetOptions, skipInvalidOption } from '../dataset-options.ts';
-import { Failure, fileFailure } from '../failure.ts';
+import { afterOption, ago, limitOption, printPage } from '../listing.ts';
+import { OutputFile } from '../output-file.ts';
 import { Session } from '../session.ts';
-import { bar } from '../terminal/progress.ts';
-import { table } from '../terminal/tables.ts';
-import { LOCAL, noun, verb } from '../verb.ts';
+import { labelBars, oddities } from '../terminal/report.ts';
+import { fields } from '../terminal/tables.ts';
+import { fileArgument, LOCAL, noun, REMOTE, verb } from '../verb.ts';
 import type { World } from '../world.ts';
 
-const BAR_CELLS = 20;
-/** Labels that a table shows; the JSON has all. */
-const MAX_SHOWN_LABELS = 30;
+export const files = (world: World) =>
+  noun('files', 'Datasets', [check(world), list(world), show(world), remove(world)]);
 
-export const files = (world: World) => noun('files', 'Datasets', [check(world)]);
+interface CheckCommand extends DatasetOptions {
+  validation?: string;
+  errors?: string;
+}
 
 const check = (world: World) =>
   verb('check', 'Check a dataset as an upload would, without sending it', LOCAL)
     .argument('<file>', 'a file of any kind that an upload takes')
+    .option('--validation <file>', 'a file whose texts should not be among those of the first')
+    .option('--errors <path>', 'write all bad rows there, as JSONL of line and message')
     .addOption(skipInvalidOption())
     .addOption(columnOption('text'))
     .addOption(columnOption('label'))
-    .action(async (file, options, command) => {
-      const { out } = new Session(world, command);
-      const found = await checkDataset(file, options, world.signal);
-      out.result({ object: 'file.check', filename: file, ...found }, () => summaryTable(found));
+    .action(async (path, options, command) => {
+      const session = new Session(world, command);
+      const { out } = session;
+      const found = await checkAll(session, path, options as CheckCommand);
+      const payload = { object: 'file.check', filename: path, ...found };
+      out.result(payload, () => [labelBars(found.labels), ...verdict(found)].join('\n'));
       for (const warning of found.warnings) out.note(`warning: ${warning}`);
-      out.next(`weft train NAME ${file}`);
+      out.next(`weft train NAME ${path}`);
     });
 
-interface CheckedDataset extends DatasetSummary {
-  bytes: number;
-}
-
-/**
- * Reads a dataset with the checks of an upload, row by row.
- * @throws {Failure} `invalid_dataset` with the first bad lines; `file_unreadable`
- */
-export async function checkDataset(
-  path: string,
-  { skipInvalid, textColumn, labelColumn }: DatasetOptions,
-  signal: AbortSignal,
-): Promise<CheckedDataset> {
-  const read = { bytes: 0 };
-  const tooLarge = () =>
-    new AppError(
-      'payload_too_large',
-      `A file may have at most ${MAX_UPLOAD_BYTES} bytes; split it, or keep fewer rows.`,
-    );
+async function checkAll(session: Session, path: string, options: CheckCommand): Promise<CheckedDataset> {
+  const { signal } = session.world;
+  const { errors, validation, ...read } = options;
+  const problems = errors === undefined ? undefined : await OutputFile.create(errors, session.isAgreed);
   try {
-    const chunks = limitBytes(createReadStream(path, { signal }), MAX_UPLOAD_BYTES, tooLarge, read);
-    const columns = { text: textColumn, label: labelColumn };
-    const ingested = await ingestDataset(chunks, { write: async () => {} }, { columns });
-    return { bytes: read.bytes, ...settle(ingested, skipInvalid ? 'skip' : 'refuse') };
-  } catch (error) {
-    if (error instanceof AppError) {
-      const { code, message, errors, totalErrors } = error;
-      throw new Failure('failed', code, message.replace('send invalid_rows=skip', 'say --skip-invalid'), {
-        errors,
-        totalErrors,
-        cause: error,
-      });
-    }
-    throw fileFailure(error, path) ?? error;
+    const found = await checkDataset(path, { ...read, signal, ...(problems && { problems }) });
+    if (validation === undefined) return found;
+    const { leaks, isComplete } = await checkLeaks(path, validation, { ...read, signal });
+    // A report names the files by their ids, which these do not have.
+    const report = { ...found.report, leaks, is_complete: found.report.is_complete && isComplete };
+    return { ...found, report };
+  } finally {
+    await problems?.finish();
   }
 }
 
-function summaryTable({ examples, labels, bytes }: CheckedDataset): string {
-  const counts = Object.entries(labels).toSorted(([, a], [, b]) => b - a);
-  const most = counts[0]?.[1] ?? 0;
-  const rows = counts
-    .slice(0, MAX_SHOWN_LABELS)
-    .map(([label, count]) => [label, String(count), bar(count, most, BAR_CELLS)]);
-  const left = counts.length - rows.length;
-  const more = left > 0 ? [[`… ${left} more`, '', '']] : [];
-  return `${table([['label', 'rows', ''], ...rows, ...more])}\n\n  ${examples} rows, ${counts.length} labels, ${bytes} bytes: fine`;
+function verdict({ examples, labels, bytes, report, skipped }: CheckedDataset): string[] {
+  const odd = oddities(report);
+  const left = skipped.count > 0 ? `, ${skipped.count} left out` : '';
+  const sum = `  ${examples} rows, ${Object.keys(labels).length} labels, ${bytes} bytes${left}`;
+  return ['', `${sum}: ${odd.length === 0 ? 'fine' : 'to look at'}`, ...odd.map((line) => `  ${line}`)];
 }
+
+const list = (world: World) =>
+  verb('list', 'List uploaded files, newest first', REMOTE)
+    .addOption(limitOption())
+    .addOption(afterOption())
+    .action(async ({ limit, after }, command) => {
+      const session = new Session(world, command);
+      await printPage<Dataset>(session, await session.client(), listOf(fileSchema), {
+        path: '/v1/files',
+        query: { limit: String(limit), after },
+        head: ['file', 'name', 'rows', 'bytes', 'uploaded'],
+        row: (item) => [
+          item.id,
+          item.filename,
+          String(item.examples),
+          String(item.bytes),
+          ago(item.created_at),
+        ],
+        none: 'There are no files.',
+      });
+    });
+
+const show = (world: World) =>
+  verb('show', 'Show an uploaded file and what is odd about it', REMOTE)
+    .addArgument(fileArgument())
+    .action(async (id, _options, command) => {
+      const session = new Session(world, command);
+      const client = await session.client();
+      const { raw, value } = await client.call(fileSchema, { method: 'GET', path: `/v1/files/${id}` });
+      session.out.result(raw, () =>
+        [
+          fields([
+            ['file', value.id],
+            ['name', value.filename],
+            ['rows', String(value.examples)],
+            ['bytes', String(value.bytes)],
+            ['uploaded', ago(value.created_at)],
+          ]),
+          '',
+          labelBars(value.labels),
+          ...(value.report ? oddities(value.report).map((line) => `  ${line}`) : []),
+        ].join('\n'),
+      );
+      session.out.next(`weft train NAME ${id}`);
+    });
+
+const remove = (world: World) =>
+  verb('delete', 'Delete an uploaded file that no unfinished job needs', REMOTE)
+    .addArgument(fileArgument())
+    .action(async (id, _options, command) => {
+      const session = new Session(world, command);
+      await session.agree(`Delete ${id}?`);
+      const client = await session.client();
+      const { raw } = await client.call(fileDeleted, { method: 'DELETE', path: `/v1/files/${id}` });
+      session.out.result(raw, () => `${id} is deleted`);
+    });

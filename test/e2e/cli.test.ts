@@ -46,6 +46,22 @@ describe('files check', () => {
     });
   });
 
+  it('reports what is odd, the rows that are also trained on among it, and writes all bad rows', async () => {
+    await writeFile(join(cli.folder, 'odd.csv'), 'text,label\nsame,a\nsame,b\ntwice,b\ntwice,b\n,a\n');
+    await writeFile(join(cli.folder, 'valid.csv'), 'text,label\nnew,a\ntwice,b\n');
+    const flags = ['--skip-invalid', '--validation', 'valid.csv'];
+    const checked = await cli.run(['files', 'check', 'odd.csv', ...flags, '--errors', 'bad.jsonl', '--json']);
+    expect(checked.json.report).toMatchObject({
+      duplicates: { rows: 1, lines: [5] },
+      contradictions: { texts: 1, rows: 2 },
+      leaks: { validation_file: 'valid.csv', rows: 1, lines: [2] },
+    });
+    const bad = await readFile(join(cli.folder, 'bad.jsonl'), 'utf8');
+    expect(JSON.parse(bad)).toEqual({ line: 6, message: 'text is empty' });
+    const shown = await cli.run(['files', 'check', 'odd.csv', ...flags]);
+    expect(shown.stdout).toMatch(/4 rows, 2 labels, \d+ bytes, 1 left out: to look at\n +1 row repeat/);
+  });
+
   it('fails as the upload would, with the lines', async () => {
     const checked = await cli.run(['files', 'check', 'bad.csv', '--json']);
     const uploaded = await weft(['train', 'bad', 'bad.csv', '--json']);
@@ -75,6 +91,23 @@ describe('files check', () => {
     const checked = await cli.run(['files', 'check', 'none.csv']);
     expect(checked).toMatchObject({ exit: 1, stdout: '' });
     expect(checked.stderr).toBe('error: none.csv: there is no such file or folder\n');
+  });
+});
+
+describe('uploaded files', () => {
+  it('are listed, shown with their report, and deleted by who agrees', async () => {
+    await weft(['train', 'listed', 'mails.jsonl', ...FAST]);
+    const listed = await weft(['files', 'list', '--limit', '1', '--json']);
+    const { id } = listed.json.data[0];
+    expect(listed.json.data[0]).toMatchObject({ object: 'file', filename: 'mails.jsonl', examples: 80 });
+    const shown = await weft(['files', 'show', id, '--json']);
+    expect(shown.json.report).toMatchObject({ rows: 80, duplicates: { rows: 0 } });
+    expect((await weft(['files', 'show', id])).stdout).toMatch(/name +mails.jsonl\n +rows +80\n/);
+    const { json: jobs } = await weft(['jobs', 'list', '--json']);
+    await weft(['jobs', 'cancel', jobs.data[0].id]);
+    expect((await weft(['files', 'delete', id, '--json'])).exit).toBe(4);
+    const deleted = await weft(['files', 'delete', id, '--yes', '--json']);
+    expect(deleted.json).toEqual({ id, object: 'file', deleted: true });
   });
 });
 
