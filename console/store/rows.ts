@@ -14,23 +14,28 @@ export interface Rows {
 
 /** Files whose rows are kept; a file may take 100 MB. */
 const MAX_FILES = 2;
-const files = new Map<string, Signal<Rows>>();
+const files = new Map<string, { state: Signal<Rows>; isAsked: boolean }>();
 
 effect(() => {
   if (key.value === null) files.clear();
 });
 
-/** The rows of a file, loaded when somebody looks; a file never changes. */
-export function rowsOf(fileId: string): Signal<Rows> {
-  const there = files.get(fileId);
-  if (there && !there.peek().error) return there;
-  const state = there ?? signal<Rows>({ rows: [], isWhole: false });
-  state.value = { rows: [], isWhole: false };
+function entryOf(fileId: string) {
+  const entry = files.get(fileId) ?? { state: signal<Rows>({ rows: [], isWhole: false }), isAsked: false };
   files.delete(fileId);
-  files.set(fileId, state);
+  files.set(fileId, entry);
   for (const old of [...files.keys()].slice(0, -MAX_FILES)) files.delete(old);
-  void load(fileId, state);
-  return state;
+  return entry;
+}
+
+/** The rows of a file, which are loaded once: a file never changes. After an error they are asked for again. */
+export function rowsOf(fileId: string): Signal<Rows> {
+  const entry = entryOf(fileId);
+  if (entry.isAsked && !entry.state.peek().error) return entry.state;
+  entry.isAsked = true;
+  entry.state.value = { rows: [], isWhole: false };
+  void load(fileId, entry.state);
+  return entry.state;
 }
 
 async function load(fileId: string, state: Signal<Rows>): Promise<void> {
@@ -53,5 +58,5 @@ export function useRows(fileId: string | undefined): Rows {
   useEffect(() => {
     if (fileId !== undefined) rowsOf(fileId);
   }, [fileId]);
-  return (fileId !== undefined && files.get(fileId)?.value) || NOTHING;
+  return fileId === undefined ? NOTHING : entryOf(fileId).state.value;
 }

@@ -123,6 +123,59 @@ describe.skipIf(!browser)('the console', () => {
     await page.getByText('There are no adapters yet.').waitFor();
   });
 
+  it('scrolls through 100,000 rows, of which it holds those in sight alone, and saves corrected labels as a new file', async () => {
+    const id = await console.upload('many.csv', csvOf(100_000));
+    const { page } = await open(`/console/data/${id}`);
+    const table = page.getByRole('region', { name: 'Rows of the file' });
+    await page.getByRole('heading', { name: '100,000 of 100,000 rows' }).waitFor();
+    expect(await table.getByRole('row').count()).toBeLessThan(60);
+    await table.focus();
+    await page.keyboard.press('End');
+    await table.getByText('ham number 99999').waitFor();
+    expect(await table.getByRole('row').count()).toBeLessThan(60);
+    await page.getByLabel('Holding the text').fill('number 99998');
+    await page.getByRole('heading', { name: '1 of 100,000 rows' }).waitFor();
+    await page.getByLabel('Label of row 99999').fill('offer');
+    await page.keyboard.press('Tab');
+    await page.getByText('1 label changed').waitFor();
+    await page.getByRole('button', { name: 'Save as a new file' }).click();
+    await page.getByRole('heading', { name: 'many-relabelled.jsonl' }).waitFor();
+    const saved = await console.call(new URL(page.url()).pathname.replace('/console/data/', '/v1/files/'));
+    expect(saved.body.labels).toEqual({ spam: 49_999, ham: 50_000, offer: 1 });
+  });
+
+  it('shows what is hostile in names, labels and texts as the text that it is', async () => {
+    const evil = '<img src=x onerror=alert(1)><script>alert(2)</script>';
+    const labels = [evil, 'javascript:alert(3)', '</script>{{7*7}}'];
+    const id = await console.upload(`${evil.replaceAll('/', '')}.csv`, csvOf(90, labels));
+    const job = await console.train('hostile', id);
+    const { page } = await open(`/console/data/${id}`, { mayFail: [/404/, /TrustedHTML/] });
+    await page.getByLabel('Rows of each label').getByText(evil).waitFor();
+    const table = page.getByRole('region', { name: 'Rows of the file' });
+    await table.getByText(`${evil} number 0`, { exact: true }).waitFor();
+    await page.goto(`${console.platform.url}/console/training/${job.id}`);
+    await page.getByText('(kept)').waitFor();
+    await page.goto(`${console.platform.url}/console/adapters/hostile?file=${id}`);
+    await page.getByRole('button', { name: 'Classify its rows' }).click();
+    await page.getByText('90 of 90 rows classified').waitFor();
+    await page.goto(`${console.platform.url}/console/playground?adapters=hostile@1`);
+    await page.getByLabel('Text', { exact: true }).fill(evil);
+    await page.getByRole('button', { name: 'Classify' }).click();
+    await page
+      .getByLabel('Scores of hostile@1')
+      .getByRole('rowheader', { name: evil, exact: true })
+      .waitFor();
+    await page.getByRole('button', { name: 'Keep as example' }).click();
+    await page.goto(`${console.platform.url}/console/data/${encodeURIComponent(evil)}`);
+    await page.getByRole('alert').waitFor();
+    expect(await page.locator('img[src="x"], script:not([src^="/console/"])').count()).toBe(0);
+    // Were it markup, the policy would still not let it run.
+    const inserted = page.evaluate(
+      `document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=alert(1)>')`,
+    );
+    await expect(inserted).rejects.toThrow('TrustedHTML');
+  });
+
   it('goes on where the event stream broke off: no event is lost, and none comes twice', async () => {
     const job = await console.train('broken', await console.upload('broken.csv', csvOf(60)));
     const { body } = await console.call(`/v1/fine_tuning/jobs/${job.id}/events?limit=100&order=asc`);

@@ -10,6 +10,7 @@ import { Tile } from '../../components/tile.tsx';
 import { bytes, count, time } from '../../format.ts';
 import { call, refresh, useKnown } from '../../store/known.ts';
 import { go } from '../../store/session.ts';
+import { FileRows } from './file-rows.tsx';
 
 export function FilePage({ id }: { id: string }) {
   const known = useKnown(dataset(id));
@@ -24,6 +25,7 @@ export function FilePage({ id }: { id: string }) {
               <h2 id="labels">Labels</h2>
               <Bars label="Rows of each label" bars={labelBars(file)} />
             </section>
+            <FileRows file={file} />
           </>
         )}
       </Shown>
