@@ -69,7 +69,7 @@ function labelAmong(answers: readonly Answer[], columns: Columns) {
   );
   if (submitted.length === 0) return { error: 'not annotated: no response was submitted' };
   const chosen = chooseQuestion([...new Set(submitted.map(({ question }) => question))], columns);
-  if (chosen.value === undefined) return chosen as { error: string };
+  if ('error' in chosen) return chosen;
   return oneLabel(submitted.filter(({ question }) => question === chosen.value).map(({ value }) => value));
 }
 

@@ -3,6 +3,7 @@ import { CsvRecord } from './csv-record.ts';
 import type { Columns } from './find-in-row.ts';
 import { namesOf } from './row-forms.ts';
 import type { BadRow, Line, RawRow, RowParser } from './rows.ts';
+import { some } from './words.ts';
 
 const SEPARATORS = [',', ';', '\t', '|'];
 /** The line with which Excel reads and writes the separator. */
@@ -143,6 +144,5 @@ function noColumns(headers: readonly CsvRecord[], { text, label }: RowNames): st
   const wanted = `the header must name ${names}, which text_column and label_column change`;
   if (headers.length === 0) return `${wanted}; its quotes do not enclose its fields`;
   const { fields } = headers.reduce((a, b) => (b.fields.length > a.fields.length ? b : a));
-  const found = fields.slice(0, 10).map((field) => JSON.stringify(field.slice(0, 40)));
-  return `${wanted}; it has ${found.join(', ')}`;
+  return `${wanted}; it has ${some(fields)}`;
 }

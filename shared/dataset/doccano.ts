@@ -9,12 +9,12 @@ import { findText, foundIn, oneLabel, type RowForm } from './find-in-row.ts';
 export const DOCCANO: RowForm = {
   isOf: (row) => Object.hasOwn(row, 'entities') || Array.isArray(labelsOf(row)),
   find: (row, columns) => {
-    const spans = Array.isArray(row.entities) && row.entities.length > 0;
+    const spans = Array.isArray(row.entities) ? row.entities : [];
     const labels = columns.label === undefined ? labelsOf(row) : row[columns.label];
-    const text = columns.text === undefined && typeof row.text !== 'string' ? row.data : undefined;
+    const isOlder = typeof row.text !== 'string' && typeof row.data === 'string';
     return foundIn(
-      typeof text === 'string' ? { value: text } : findText(row, columns),
-      oneLabel(spans ? [[{}]] : [labels ?? []]),
+      findText(row, { text: columns.text ?? (isOlder ? 'data' : undefined) }),
+      oneLabel([spans.length > 0 ? spans : (labels ?? [])]),
     );
   },
 };

@@ -37,7 +37,7 @@ export function findText(
 export function chooseQuestion(
   questions: readonly string[],
   { label: name }: Columns,
-): Value & { value?: string } {
+): { value: string } | { error: string } {
   if (name !== undefined) {
     return questions.includes(name) ? { value: name } : { error: `no label of ${JSON.stringify(name)}` };
   }

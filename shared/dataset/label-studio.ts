@@ -28,7 +28,7 @@ export const LABEL_STUDIO: RowForm = {
       return { error: `annotations of type ${some(types)}, such as span annotations; "choices" are needed` };
     }
     const control = chooseQuestion([...new Set(choices.map(({ from_name }) => String(from_name)))], columns);
-    if (control.value === undefined) return control as { error: string };
+    if ('error' in control) return control;
     const answers = choices.filter(({ from_name }) => String(from_name) === control.value).map(choicesOf);
     return foundIn(findText(row.data as JsonObject, columns), oneLabel(answers));
   },
@@ -57,7 +57,7 @@ export const LABEL_STUDIO_MIN: RowForm = {
     const textField = columns.text ?? 'text';
     const controls = Object.keys(row).filter((field) => !isMeta(field) && field !== textField);
     const control = chooseQuestion(controls, columns);
-    if (control.value === undefined) return control as { error: string };
+    if ('error' in control) return control;
     const text = findText(row, columns, (field) => isMeta(field) || field === control.value);
     const answer = row[control.value];
     return foundIn(

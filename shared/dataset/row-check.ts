@@ -7,6 +7,9 @@ import { describeAlike, lookAlikes, showLabel } from '../look-alike.ts';
 import { ReportBuilder } from './report.ts';
 import type { BadRow, RawRow } from './rows.ts';
 
+/** Bad rows after which the rest of a file is not worth reading. */
+const MAX_BAD_ROWS = 1_000_000;
+
 /** Most characters of a row's fault; some quote what the row says. */
 const MAX_REASON_CHARS = 300;
 
@@ -63,6 +66,11 @@ export class RowCheck {
     const error = { line: row.line, message: row.error.slice(0, MAX_REASON_CHARS) };
     if (this.errors.length < MAX_LINE_ERRORS) this.errors.push(error);
     if (row.isFatal) this.fatal ??= error;
+    if (this.totalErrors === MAX_BAD_ROWS) {
+      this.isHopeless = true;
+      const message = `${error.message}, the last of a million bad rows that are read; is this the right file?`;
+      this.fatal ??= { line: row.line, message };
+    }
     this.#problems += `${JSON.stringify(error)}\n`;
   }
 

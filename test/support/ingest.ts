@@ -17,7 +17,8 @@ export async function ingest(
   file: string | Uint8Array,
   nextLength: () => number = () => 65536,
   invalidRows: InvalidRows = 'refuse',
-  columns: Columns = {},
+  // An upload without the fields gives them so.
+  columns: Columns = { text: undefined, label: undefined },
 ): Promise<Ingested> {
   const stored: Uint8Array[] = [];
   const sink = { write: async (bytes: Uint8Array) => void stored.push(bytes) };

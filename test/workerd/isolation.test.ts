@@ -43,6 +43,8 @@ const everything = async (client: Client) =>
 describe('a tenant', () => {
   it.each<[string, () => Promise<Answer>]>([
     ['reading a file', () => stranger.call(`/v1/files/${file}`)],
+    ['reading the report of a file', () => stranger.call(`/v1/files/${file}/report`)],
+    ['reading the bad rows of a file', () => stranger.call(`/v1/files/${file}/errors`)],
     ['deleting a file', () => stranger.call(`/v1/files/${file}`, { method: 'DELETE' })],
     ['paging after a file', () => stranger.call(`/v1/files?after=${file}`)],
     ['training on a file', () => stranger.call('/v1/adapters', { json: { name: 'x', training_file: file } })],

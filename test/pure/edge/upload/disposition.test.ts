@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { displayName, parseDisposition } from '../../../edge/upload/disposition.ts';
+import { displayName, parseDisposition } from '../../../../edge/upload/disposition.ts';
 
 describe('parseDisposition', () => {
   it.each([

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../../gpu-node/random.ts';
-import { MAX_PROBLEMS_BYTES } from '../../../shared/api/datasets.ts';
-import { ingestDataset } from '../../../shared/dataset/dataset.ts';
-import { findLeaks } from '../../../shared/dataset/leaks.ts';
-import { TextTable } from '../../../shared/dataset/text-table.ts';
-import { encode, ingest } from '../../support/ingest.ts';
-import { concat, cut } from '../../support/multipart-body.ts';
+import { Random } from '../../../../gpu-node/random.ts';
+import { MAX_PROBLEMS_BYTES } from '../../../../shared/api/datasets.ts';
+import { ingestDataset } from '../../../../shared/dataset/dataset.ts';
+import { findLeaks } from '../../../../shared/dataset/leaks.ts';
+import { TextTable } from '../../../../shared/dataset/text-table.ts';
+import { encode, ingest } from '../../../support/ingest.ts';
+import { concat, cut } from '../../../support/multipart-body.ts';
 
 const reportOf = async (file: string, nextLength?: () => number) =>
   (await ingest(file, nextLength, 'skip')).report;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ingest, refusal } from '../../support/ingest.ts';
+import { ingest, refusal } from '../../../support/ingest.ts';
 
 const jsonl = (...rows: unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 const turn = (role: string, content: unknown, more = {}) => ({ role, content, ...more });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Columns } from '../../../shared/dataset/find-in-row.ts';
-import { ingest, refusal } from '../../support/ingest.ts';
+import type { Columns } from '../../../../shared/dataset/find-in-row.ts';
+import { ingest, refusal } from '../../../support/ingest.ts';
 
 const choice = (choices: string[], from = 'sentiment', more = {}) => ({
   id: 'Dx_aB91ISN',

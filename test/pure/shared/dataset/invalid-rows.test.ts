@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { encode, ingest } from '../../support/ingest.ts';
-import { concat } from '../../support/multipart-body.ts';
+import { encode, ingest } from '../../../support/ingest.ts';
+import { concat } from '../../../support/multipart-body.ts';
 
 const skip = (file: string | Uint8Array, nextLength = () => 65536) => ingest(file, nextLength, 'skip');
 
@@ -44,6 +44,15 @@ describe('invalid rows', () => {
   it('show the first 20 lines of many', async () => {
     const { skipped } = await skip(`text,label\na,x\n${',x\n'.repeat(50)}`);
     expect([skipped.count, skipped.lines.length, skipped.lines.at(-1)]).toEqual([50, 20, 22]);
+  });
+
+  it('beyond a million end the file, whose rest would only cost time', async () => {
+    for (const file of [`text,label\na,x\n${',x\n'.repeat(1_200_000)}`, `[${'3,'.repeat(1_200_000)}3]`]) {
+      await expect(skip(file)).rejects.toMatchObject({
+        totalErrors: 1_000_000,
+        message: expect.stringContaining('the last of a million bad rows'),
+      });
+    }
   });
 
   it('are none in a sound file', async () => {

@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { boundaryOf, readBytes, readField, readParts } from '../../../edge/upload/multipart.ts';
-import { requestBytes } from '../../../edge/upload/request-bytes.ts';
-import { Random } from '../../../gpu-node/random.ts';
-import { BOUNDARY, CONTENT_TYPE, cut, multipartBody, type TestPart } from '../../support/multipart-body.ts';
+import { boundaryOf, readBytes, readField, readParts } from '../../../../edge/upload/multipart.ts';
+import { requestBytes } from '../../../../edge/upload/request-bytes.ts';
+import { Random } from '../../../../gpu-node/random.ts';
+import {
+  BOUNDARY,
+  CONTENT_TYPE,
+  cut,
+  multipartBody,
+  type TestPart,
+} from '../../../support/multipart-body.ts';
 
 const MiB = 1024 * 1024;
 const encode = (text: string) => new TextEncoder().encode(text);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { requestBytes } from '../../../edge/upload/request-bytes.ts';
-import { BODY_IDLE_MS } from '../../../shared/api/common.ts';
-import { collectBytes } from '../../../shared/bytes.ts';
+import { requestBytes } from '../../../../edge/upload/request-bytes.ts';
+import { BODY_IDLE_MS } from '../../../../shared/api/common.ts';
+import { collectBytes } from '../../../../shared/bytes.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../../gpu-node/random.ts';
-import { MAX_LINE_BYTES } from '../../../shared/api/datasets.ts';
-import { ingestDataset } from '../../../shared/dataset/dataset.ts';
-import { encode, ingest, refusal } from '../../support/ingest.ts';
-import { concat, cut } from '../../support/multipart-body.ts';
+import { Random } from '../../../../gpu-node/random.ts';
+import { MAX_LINE_BYTES } from '../../../../shared/api/datasets.ts';
+import { ingestDataset } from '../../../../shared/dataset/dataset.ts';
+import { encode, ingest, refusal } from '../../../support/ingest.ts';
+import { concat, cut } from '../../../support/multipart-body.ts';
 
 const EXPECTED = [
   { text: 'plain', label: 'ham' },

@@ -1,9 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../../gpu-node/random.ts';
-import { MAX_LINE_BYTES, MAX_UPLOAD_BYTES } from '../../../shared/api/datasets.ts';
-import { encode, ingest, refusal } from '../../support/ingest.ts';
-import { concat } from '../../support/multipart-body.ts';
+import { Random } from '../../../../gpu-node/random.ts';
+import { MAX_LINE_BYTES, MAX_UPLOAD_BYTES } from '../../../../shared/api/datasets.ts';
+import { encode, ingest, refusal } from '../../../support/ingest.ts';
+import { concat } from '../../../support/multipart-body.ts';
 
 const utf16 = (text: string, isBig = false) => {
   const bytes = new Uint8Array(Buffer.from(text, 'utf16le'));
