@@ -1,6 +1,8 @@
-#!/usr/bin/env node
-/** The `weft` command of a clone, which has the platform beside it. */
+/** The `weft` command. In a clone it has the platform beside it. */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main } from './process.ts';
 
-await main(fileURLToPath(new URL('../scripts/start.ts', import.meta.url)));
+const startScript = fileURLToPath(new URL('../scripts/start.ts', import.meta.url));
+
+await main(existsSync(startScript) ? startScript : undefined);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,9 +27,26 @@ describe('the command line', () => {
     expect(JSON.parse(stdout).name).toBe('weft');
   });
 
+  it('runs from what a plain npm pack packs, below node_modules', async () => {
+    const modules = join(folder, 'plain/node_modules');
+    await mkdir(modules, { recursive: true });
+    await run('npm', ['pack', '--pack-destination', modules], { cwd: ROOT, env });
+    const [tarball] = await readdir(modules);
+    await run('tar', ['xzf', tarball!], { cwd: modules });
+    await rename(join(modules, 'package'), join(modules, 'weft'));
+    // Its dependencies come from a registry, where an installation has one.
+    for (const name of await readdir(join(ROOT, 'node_modules'))) {
+      await symlink(join(ROOT, 'node_modules', name), join(modules, name)).catch(() => {});
+    }
+    const { stdout, stderr } = await run(join(modules, 'weft/cli/weft.js'), ['capabilities', '--json'], {
+      env,
+    });
+    expect([JSON.parse(stdout).name, stderr]).toEqual(['weft', '']);
+  });
+
   it('is packed and installed in an empty folder, without a registry, and works there', async () => {
     await run('npm', ['run', 'pack', '--', '--pack-destination', folder], { cwd: ROOT, env });
-    const [tarball] = await readdir(folder);
+    const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
     await run('npm', ['init', '--yes'], { cwd: folder, env });
     await run('npm', ['install', join(folder, tarball!)], { cwd: folder, env });
     expect((await readdir(join(folder, 'node_modules'))).filter((name) => !name.startsWith('.'))).toEqual([
