@@ -26,7 +26,8 @@ from mean_pooling import MEAN_CLASSIFIERS  # noqa: E402
 def classifier(base: str, pooling: str, labels: int) -> torch.nn.Module:
     model_type = json.loads((Path(base) / "config.json").read_text())["model_type"]
     model = AutoModelForSequenceClassification if pooling == "cls" else MEAN_CLASSIFIERS[model_type]
-    return model.from_pretrained(base, num_labels=labels)
+    # In DistilBERT's usual attention AdapterHub's library (1.2) adds 1 to the scores of a prefix, which is not how it is defined.
+    return model.from_pretrained(base, num_labels=labels, attn_implementation="eager")
 
 
 def encode(base: str, texts: list[str], max_length: int) -> dict[str, torch.Tensor]:

@@ -2,7 +2,7 @@ import { peftRequest } from '../../../shared/peft-config.ts';
 import type { Cases } from './case.ts';
 
 /** Bottlenecks of each placement. */
-export const BOTTLENECKS: Cases = {
+const BOTTLENECKS: Cases = {
   ours: {
     'cls-pfeiffer': peftRequest.parse({ type: 'bottleneck', pooling: 'cls', width: 5 }),
     'mean-houlsby': peftRequest.parse({
@@ -47,7 +47,13 @@ export const BOTTLENECKS: Cases = {
 /** Unions, whose members `config` names. */
 const UNIONS: Cases = {
   ours: {
-    'cls-mam': peftRequest.parse({ type: 'mam', pooling: 'cls', num_virtual_tokens: 5, width: 6 }),
+    'cls-mam': peftRequest.parse({
+      type: 'mam',
+      pooling: 'cls',
+      num_virtual_tokens: 5,
+      width: 6,
+      scaling: 8,
+    }),
     'mean-mam': peftRequest.parse({
       type: 'mam',
       pooling: 'mean',

@@ -1,5 +1,5 @@
 import type { LayoutName } from '../../../shared/adapter-format.ts';
-import { ADAPTERHUB, BOTTLENECKS } from './adapterhub.ts';
+import { ADAPTERHUB } from './adapterhub.ts';
 import type { Cases } from './case.ts';
 import { LIKE_BERT, LIKE_DISTILBERT } from './peft.ts';
 
@@ -8,6 +8,6 @@ export const BASES: Readonly<Record<string, Readonly<Partial<Record<LayoutName, 
   'test/fixtures/tiny-bert': { peft: LIKE_BERT, adapterhub: ADAPTERHUB },
   'test/fixtures/tiny-roberta': { peft: LIKE_BERT, adapterhub: ADAPTERHUB },
   'test/fixtures/tiny-xlm-roberta': { peft: LIKE_BERT },
-  'test/fixtures/tiny-distilbert': { peft: LIKE_DISTILBERT, adapterhub: BOTTLENECKS },
+  'test/fixtures/tiny-distilbert': { peft: LIKE_DISTILBERT, adapterhub: ADAPTERHUB },
   'minilm-l6-384': { peft: LIKE_BERT },
 };
