@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { readExamples } from '../../gpu-node/data/dataset.ts';
-import type { InvalidRows } from '../../shared/api/datasets.ts';
-import { MAX_TEXT_CHARS } from '../../shared/api/rows.ts';
+import { type InvalidRows, MAX_LINE_BYTES } from '../../shared/api/datasets.ts';
+
 import { joinBytes } from '../../shared/bytes.ts';
 import { ingestDataset, settle } from '../../shared/dataset/dataset.ts';
 import type { Columns } from '../../shared/dataset/find-in-row.ts';
@@ -19,6 +19,9 @@ interface Row {
   text: string;
   label: string;
 }
+
+/** Characters that fit on a line although JSON escapes each of them sixfold and a form has words of its own. */
+const MAX_SOUND_CHARS = Math.floor(MAX_LINE_BYTES / 6) - 1000;
 
 /** A way to write rows, and whether it keeps their content. */
 interface Form {
@@ -210,7 +213,7 @@ function rowOf(choices: Choices): Row {
     '\ufeff',
   ]);
   // A file cannot hold half a character, and a text that begins with a visible one is never blank.
-  const inked = () => `x${anyText(choices, 8)}`.slice(0, MAX_TEXT_CHARS).toWellFormed();
+  const inked = () => `x${anyText(choices, 8)}`.slice(0, MAX_SOUND_CHARS).toWellFormed();
   const words = () => (choices.fault(4) ? anyText(choices, 8) : inked());
   return { text: choices.rarely(2) ? words() : 'some text', label };
 }

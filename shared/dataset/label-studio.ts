@@ -27,9 +27,9 @@ export const LABEL_STUDIO: RowForm = {
       const types = [...new Set(results.map(({ type }) => type))];
       return { error: `annotations of type ${some(types)}, such as span annotations; "choices" are needed` };
     }
-    const control = chooseQuestion([...new Set(choices.map(({ from_name }) => String(from_name)))], columns);
+    const control = chooseQuestion([...new Set(choices.map(controlOf))], columns);
     if ('error' in control) return control;
-    const answers = choices.filter(({ from_name }) => String(from_name) === control.value).map(choicesOf);
+    const answers = choices.filter((choice) => controlOf(choice) === control.value).map(choicesOf);
     return foundIn(findText(row.data as JsonObject, columns), oneLabel(answers));
   },
 };
@@ -37,6 +37,11 @@ export const LABEL_STUDIO: RowForm = {
 /** A result that labels the whole text; one with a place labels a part of it. */
 function isChoice({ type, value }: JsonObject): boolean {
   return type === 'choices' && isObject(value) && Array.isArray(value.choices) && value.start === undefined;
+}
+
+/** The name of the control that a result is of. */
+function controlOf({ from_name }: JsonObject): string {
+  return typeof from_name === 'string' ? from_name : '';
 }
 
 function choicesOf({ value }: JsonObject): unknown {

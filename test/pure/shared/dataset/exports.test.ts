@@ -150,6 +150,11 @@ const REFUSED: [string, object, string][] = [
     'annotations of type "labels", such as span annotations',
   ],
   [
+    'Label Studio, types that are none',
+    task(annotation({ type: { a: 1 }, value: {} }, { value: {} })),
+    'annotations of type {"a":1}, nothing, such as',
+  ],
+  [
     'Label Studio, a choice for a span',
     task(annotation(choice(['a'], 'x', { start: 0, end: 2 }))),
     'span annotations',
