@@ -60,13 +60,11 @@ export async function saveStream(
   chunks: AsyncIterable<Uint8Array>,
   path: string,
   replaces: boolean,
-  onChunk: (bytes: Uint8Array) => void = () => {},
 ): Promise<number> {
   const file = await OutputFile.create(path, replaces);
   let bytes = 0;
   try {
     for await (const chunk of chunks) {
-      onChunk(chunk);
       await file.write(chunk);
       bytes += chunk.byteLength;
     }

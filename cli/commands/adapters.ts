@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { BUNDLE_FILES } from '../../shared/adapter-format.ts';
@@ -161,36 +161,47 @@ async function importForm(name: string, folder: string): Promise<FormData> {
   throw new Failure('failed', 'file_unreadable', `${folder} has none of ${BUNDLE_FILES.join(', ')}`);
 }
 
-/** Writes an adapter's own files into a new folder, each checked by its hash. Returns their bytes. */
+/**
+ * Writes an adapter's own files into a new folder, each checked by its hash, and returns their bytes. Where that fails, a new folder is gone
+ * again.
+ */
 async function writeFiles(
   client: Client,
   { id, files }: Adapter,
   folder: string,
   replaces: boolean,
 ): Promise<number> {
-  if (!files)
-    throw new Failure('failed', 'adapter_not_ready', `${id} is not ready, so it has no files.`, {
-      next: ['weft jobs list'],
-    });
-  await mkdir(folder, { recursive: replaces }).catch((error) => {
-    throw fileFailure(error, folder) ?? error;
-  });
-  let bytes = 0;
-  for (const { name, sha256 } of files) {
-    // The name is one of a closed set, so it leads nowhere else.
-    const hash = createHash('sha256');
-    const chunks = await client.download({ method: 'GET', path: `/v1/adapters/${id}/files/${name}` });
-    bytes += await saveStream(verified(chunks, hash, sha256, name), join(folder, name), replaces);
+  if (!files) {
+    const message = `${id} is not ready, so it has no files.`;
+    throw new Failure('failed', 'adapter_not_ready', message, { next: ['weft jobs list'] });
   }
-  return bytes;
+  const made = await mkdir(folder).then(
+    () => true,
+    (error) => {
+      if (replaces && (error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw fileFailure(error, folder) ?? error;
+    },
+  );
+  let bytes = 0;
+  try {
+    for (const { name, sha256 } of files) {
+      // The name is one of a closed set, so it leads nowhere else.
+      const chunks = await client.download({ method: 'GET', path: `/v1/adapters/${id}/files/${name}` });
+      bytes += await saveStream(verified(chunks, sha256, name), join(folder, name), replaces);
+    }
+    return bytes;
+  } catch (error) {
+    if (made) await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 async function* verified(
   chunks: AsyncIterable<Uint8Array>,
-  hash: ReturnType<typeof createHash>,
   sha256: string,
   name: string,
 ): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
   for await (const chunk of chunks) {
     hash.update(chunk);
     yield chunk;

@@ -83,7 +83,9 @@ async function fileOf(
   options: TrainOptions,
 ): Promise<string> {
   if (fileId.safeParse(given).success) return given;
-  const { id, examples, warnings } = await uploadDataset(client, given, options);
+  session.progress(`uploading ${given}`);
+  const uploaded = uploadDataset(client, given, options).finally(() => session.progress(undefined));
+  const { id, examples, warnings } = await uploaded;
   session.out.note(`uploaded ${given}: ${id}, ${examples} rows`);
   for (const warning of warnings) session.out.note(`warning: ${warning}`);
   return id;

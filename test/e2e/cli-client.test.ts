@@ -1,6 +1,8 @@
+import { readdir } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError, type ErrorCode, problem } from '../../shared/errors.ts';
+import { peftRequest } from '../../shared/peft-config.ts';
 import { startServer } from '../support/http-server.ts';
 import { WeftCli } from '../support/weft-cli.ts';
 
@@ -80,6 +82,40 @@ describe('a command whose server is in trouble', () => {
     expect(error).toMatchObject({ status: 404, code: 'unexpected_answer', next: ['weft login'] });
     const odd = await against([json(200, { data: 1 })], ['jobs', 'list']);
     expect([odd.exit, odd.json.code]).toEqual([1, 'unexpected_answer']);
+  });
+
+  it('leaves nothing of an export that arrives broken', async () => {
+    const files = [{ name: 'weft.json', bytes: 2, sha256: '0'.repeat(64) }];
+    const adapter = {
+      object: 'adapter',
+      id: 'spam@1',
+      name: 'spam',
+      version: 1,
+      status: 'ready',
+      base_model: 'a',
+      base_precision: 'auto',
+      method: peftRequest.parse({ type: 'auto' }),
+      hyperparameters: null,
+      labels: null,
+      metrics: null,
+      size_bytes: 2,
+      trained_parameters: null,
+      sha256: null,
+      files,
+      job_id: null,
+      seed: null,
+      metadata: {},
+      created_at: 0,
+      ready_at: 0,
+      error: null,
+    };
+    const { exit, json: error } = await against(
+      [json(200, adapter), json(200, {})],
+      ['adapters', 'export', 'spam'],
+    );
+    expect([exit, error.code]).toEqual([3, 'connection_failed']);
+    expect(error.message).toBe("weft.json arrived broken: its hash is not the adapter's");
+    expect(await readdir(cli.folder)).not.toContain('spam-1');
   });
 
   it('takes its key nowhere else', async () => {
