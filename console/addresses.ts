@@ -1,5 +1,5 @@
 /** The places of the console, in the order of its navigation. */
-export const PLACES = ['data', 'training', 'adapters', 'compare', 'playground'] as const;
+export const PLACES = ['data', 'training', 'adapters', 'compare', 'playground', 'fleet'] as const;
 export type PlaceName = (typeof PLACES)[number];
 
 /** Where the console is: a place, what is looked at there, and how. An address holds all of it, and nothing secret. */

@@ -8,6 +8,7 @@ import { Page } from './components/page.tsx';
 import { AdapterPlace } from './places/adapter/place.tsx';
 import { ComparePlace } from './places/compare/place.tsx';
 import { DataPlace } from './places/data/place.tsx';
+import { FleetPlace } from './places/fleet/place.tsx';
 import { PlaygroundPlace } from './places/playground/place.tsx';
 import { TrainingPlace } from './places/training/place.tsx';
 import { key, place } from './store/session.ts';
@@ -18,6 +19,7 @@ const PLACE: Record<PlaceName, FunctionComponent> = {
   adapters: AdapterPlace,
   compare: ComparePlace,
   playground: PlaygroundPlace,
+  fleet: FleetPlace,
 };
 
 export function App() {

@@ -12,7 +12,8 @@ import {
 } from './key-store.ts';
 
 const USAGE = `usage: npm run keys -- COMMAND [--remote]
-  create TENANT [--name NAME] [--days N]   makes a key, for N days or for good, and shows it, this once
+  create TENANT [--name NAME] [--days N] [--operator]   makes a key, for N days or for good, and shows it, this once;
+                                an operator's sees every node and the whole queue
   rotate KEY_ID [--days N]      makes a key in its place; the old one ends after N days, or 1
   list [TENANT]                 the keys in use: id, tenant, name, when they were made, were used and end
   revoke KEY_ID                 ends one key
@@ -22,7 +23,9 @@ const USAGE = `usage: npm run keys -- COMMAND [--remote]
   TENANT has 1 to 63 letters, digits, "-" and "_", and does not begin with "key_"; NAME has 1 to 63 letters, digits,
   blanks and "._@+-". --remote means the deployed edge, else it is the local one, started before or not.`;
 
-type Options = { all: boolean } & { [Name in 'name' | 'days' | LimitName]?: string | undefined };
+type Options = { all: boolean; operator: boolean } & {
+  [Name in 'name' | 'days' | LimitName]?: string | undefined;
+};
 
 const DAY_SECONDS = 24 * 3600;
 const MAX_DAYS = 3650;
@@ -30,11 +33,11 @@ const MAX_DAYS = 3650;
 /** A command checks its arguments before any database is opened. The function it returns does the work and returns the report. */
 type Command = (subject: string | undefined, options: Options) => (keys: KeyStore) => Promise<string>;
 
-const create: Command = (tenant = '', { name, days, ...others }) => {
+const create: Command = (tenant = '', { name, days, operator, ...others }) => {
   check(TENANT.test(tenant) && isNone(others) && (name === undefined || isKeyName(name)));
   const seconds = days === undefined ? undefined : secondsOf(days);
   return async (keys) => {
-    const { id, key } = await keys.create(tenant, name, seconds);
+    const { id, key } = await keys.create(tenant, name, seconds, operator ? 'operator' : undefined);
     return `${key}\nThis is the key of ${tenant}, ${id}; it is not shown again.`;
   };
 };
@@ -50,8 +53,8 @@ const rotate: Command = (id = '', { days = '1', ...others }) => {
   };
 };
 
-const limits: Command = (tenant = '', { all, name, days, ...given }) => {
-  check(TENANT.test(tenant) && isNone({ all, name, days }));
+const limits: Command = (tenant = '', { all, operator, name, days, ...given }) => {
+  check(TENANT.test(tenant) && isNone({ all, operator, name, days }));
   const values = Object.entries(given).map(([limit, text = '']) => {
     check(text === 'default' || /^[0-9]{1,15}$/.test(text));
     return [limit, text === 'default' ? null : Number(text)];
@@ -136,6 +139,7 @@ export async function runKeys(args: string[], stateFolder: string): Promise<stri
       days: { type: 'string' },
       ...Object.fromEntries(Object.keys(LIMIT_COLUMNS).map((name) => [name, { type: 'string' as const }])),
       all: { type: 'boolean', default: false },
+      operator: { type: 'boolean', default: false },
     },
   });
   const [action = '', subject, ...rest] = positionals;

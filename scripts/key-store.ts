@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { keyId, keyName } from '../shared/api/keys.ts';
+import { type KeyRole, keyId, keyName } from '../shared/api/keys.ts';
 import { openLocalDatabase, WRANGLER_CONFIG } from './local-database.ts';
 
 const WRANGLER = fileURLToPath(new URL('../node_modules/wrangler/bin/wrangler.js', import.meta.url));
@@ -43,6 +43,8 @@ const ID = "'key_' || substr(hash, 1, 16)";
 const LISTED = `${ID} AS id, tenant, name, created_at AS created, last_used_at AS used, expires_at AS expires`;
 const IN_USE = 'revoked_at IS NULL AND (expires_at IS NULL OR expires_at > unixepoch())';
 
+const textOf = (value: string | undefined) => (value === undefined ? 'NULL' : `'${value}'`);
+
 /** The client keys of one edge. Callers must pass tenants, names and ids of the alphabets above. */
 export class KeyStore {
   readonly #execute: Execute;
@@ -56,12 +58,13 @@ export class KeyStore {
     tenant: string,
     name: string | undefined,
     seconds?: number,
+    role?: KeyRole,
   ): Promise<{ id: string; key: string }> {
     const { key, hash } = newKey();
     const expires = seconds === undefined ? 'NULL' : `unixepoch() + ${seconds}`;
     const [row] = await this.#execute(
-      `INSERT INTO api_keys (hash, tenant, name, created_at, expires_at)
-      VALUES ('${hash}', '${tenant}', ${name === undefined ? 'NULL' : `'${name}'`}, unixepoch(), ${expires}) RETURNING ${ID} AS id`,
+      `INSERT INTO api_keys (hash, tenant, name, created_at, expires_at, role)
+      VALUES ('${hash}', '${tenant}', ${textOf(name)}, unixepoch(), ${expires}, ${textOf(role)}) RETURNING ${ID} AS id`,
     );
     return { id: (row as ListedKey).id, key };
   }
@@ -75,8 +78,8 @@ export class KeyStore {
   ): Promise<{ id: string; key: string; old: ListedKey } | undefined> {
     const { key, hash } = newKey();
     const [made] = await this.#execute(
-      `INSERT INTO api_keys (hash, tenant, name, created_at, expires_at)
-      SELECT '${hash}', tenant, name, unixepoch(), expires_at FROM api_keys WHERE ${ID} = '${id}' AND ${IN_USE} RETURNING ${ID} AS id`,
+      `INSERT INTO api_keys (hash, tenant, name, created_at, expires_at, role)
+      SELECT '${hash}', tenant, name, unixepoch(), expires_at, role FROM api_keys WHERE ${ID} = '${id}' AND ${IN_USE} RETURNING ${ID} AS id`,
     );
     if (!made) return undefined;
     const [old] = await this.#execute(

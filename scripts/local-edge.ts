@@ -107,9 +107,9 @@ async function seedDevelopmentKey(db: LocalDatabase, key: string): Promise<void>
       .bind(now, DEVELOPMENT_TENANT, hash),
     db
       .prepare(
-        'INSERT INTO api_keys (hash, tenant, created_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET revoked_at = NULL',
+        'INSERT INTO api_keys (hash, tenant, created_at, role) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET revoked_at = NULL, role = excluded.role',
       )
-      .bind(hash, DEVELOPMENT_TENANT, now),
+      .bind(hash, DEVELOPMENT_TENANT, now, 'operator'),
     db
       .prepare(
         'INSERT INTO tenant_limits (tenant, requests_per_minute, tokens_per_minute) VALUES (?, 0, 0) ON CONFLICT DO NOTHING',

@@ -9,6 +9,7 @@ const NAMES: Record<PlaceName, string> = {
   adapters: 'Adapters',
   compare: 'Compare',
   playground: 'Playground',
+  fleet: 'Fleet',
 };
 
 export function Header() {

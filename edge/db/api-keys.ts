@@ -20,6 +20,7 @@ const shown = {
   createdAt: apiKeys.createdAt,
   expiresAt: apiKeys.expiresAt,
   lastUsedAt: apiKeys.lastUsedAt,
+  role: apiKeys.role,
 };
 
 export const keyIdOf = (hash: string) => `key_${hash.slice(0, 16)}`;
@@ -102,14 +103,14 @@ export async function findKeyById(
   return rows[0];
 }
 
-export type NewKey = Pick<KeyRow, 'hash' | 'tenant' | 'name' | 'expiresAt'>;
+export type NewKey = Pick<KeyRow, 'hash' | 'tenant' | 'name' | 'expiresAt' | 'role'>;
 
-function insertKey(db: Db, { hash, tenant, name, expiresAt }: NewKey, guard: SQL, now: number) {
+function insertKey(db: Db, { hash, tenant, name, expiresAt, role }: NewKey, guard: SQL, now: number) {
   const inUse = sql`(SELECT count(*) FROM ${apiKeys} WHERE ${and(eq(apiKeys.tenant, tenant), isInUse(now))})`;
   return statement<{ hash: string }>(
     db,
-    sql`INSERT INTO ${apiKeys} (hash, tenant, name, created_at, expires_at)
-    SELECT ${hash}, ${tenant}, ${name}, ${now}, ${expiresAt} WHERE ${inUse} < ${MAX_KEYS} AND ${guard} RETURNING hash`,
+    sql`INSERT INTO ${apiKeys} (hash, tenant, name, created_at, expires_at, role)
+    SELECT ${hash}, ${tenant}, ${name}, ${now}, ${expiresAt}, ${role} WHERE ${inUse} < ${MAX_KEYS} AND ${guard} RETURNING hash`,
   );
 }
 
@@ -155,7 +156,10 @@ export async function revokeKey(
 }
 
 /** The key as the API shows it, to the holder of the key `current`. */
-export function viewKey({ hash, name, createdAt, lastUsedAt, expiresAt }: KeyRow, current: string): ApiKey {
+export function viewKey(
+  { hash, name, createdAt, lastUsedAt, expiresAt, role }: KeyRow,
+  current: string,
+): ApiKey {
   return {
     object: 'api_key',
     id: keyIdOf(hash),
@@ -163,6 +167,7 @@ export function viewKey({ hash, name, createdAt, lastUsedAt, expiresAt }: KeyRow
     created_at: createdAt,
     last_used_at: lastUsedAt,
     expires_at: expiresAt,
+    role,
     current: hash === current,
   };
 }

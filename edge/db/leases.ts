@@ -40,7 +40,7 @@ export async function beat(
   const { known, held, ends, changes, deleted, lease } = await batch(db, {
     seen: db
       .update(nodes)
-      .set({ lastSeen: now })
+      .set({ lastSeen: now, ...(body.load && { load: body.load }) })
       .where(and(eq(nodes.id, nodeId), lte(nodes.lastSeen, now - SEEN_SECONDS))),
     known: db.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, nodeId)),
     held: db

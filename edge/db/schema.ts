@@ -5,7 +5,8 @@ import type { ChangedBy } from '../../shared/api/aliases.ts';
 import type { DatasetReport } from '../../shared/api/dataset-report.ts';
 import type { Skipped } from '../../shared/api/datasets.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
-import type { LeaseCheckpoint, ResolvedTraining } from '../../shared/api/nodes.ts';
+import type { KeyRole } from '../../shared/api/keys.ts';
+import type { LeaseCheckpoint, NodeLoad, ResolvedTraining } from '../../shared/api/nodes.ts';
 import type { FamilyName } from '../../shared/families.ts';
 import { JOB_STATUSES } from '../../shared/job-state.ts';
 import type { PackedMetrics } from '../../shared/packed-metrics.ts';
@@ -28,6 +29,8 @@ export const apiKeys = sqliteTable(
     expiresAt: integer('expires_at'),
     /** Lags by up to `LAST_USE_SECONDS`. */
     lastUsedAt: integer('last_used_at'),
+    /** An operator's key sees the whole fleet; null for a tenant's. */
+    role: text().$type<KeyRole>(),
   },
   (t) => [index('api_keys_tenant').on(t.tenant)],
 );
@@ -260,6 +263,8 @@ export const nodes = sqliteTable('nodes', {
   registeredAt: integer('registered_at').notNull(),
   // This column has no index on purpose: every heartbeat writes it, and there are few nodes.
   lastSeen: integer('last_seen').notNull(),
+  /** What the node last said of its load; null where it is of a version that does not. */
+  load: text({ mode: 'json' }).$type<NodeLoad>(),
 });
 
 /** Base models that a node has; position 0 is its default. */

@@ -17,6 +17,7 @@ const TAGS: Readonly<Record<string, string>> = {
   '/v1/classify': 'Classification',
   '/v1/models': 'Models',
   '/v1/keys': 'Keys',
+  '/v1/fleet': 'Fleet',
   '/health': 'Health',
 };
 

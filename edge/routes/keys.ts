@@ -93,7 +93,7 @@ export const keys = new OpenAPIHono<AppEnv>()
     const expiresAt = expires_in === undefined ? null : now + expires_in;
     refuseLonger(c.get('key'), expiresAt);
     const { key, hash } = await newKey();
-    const made = { hash, tenant: c.get('tenant'), name, expiresAt };
+    const made = { hash, tenant: c.get('tenant'), name, expiresAt, role: null };
     if (!(await addKey(c.get('db'), made, now))) throw tooMany();
     return c.json({ ...viewKey({ ...made, createdAt: now, lastUsedAt: null }, c.get('key').hash), key }, 201);
   })
@@ -104,7 +104,9 @@ export const keys = new OpenAPIHono<AppEnv>()
     if (!old) throw unknownKey(id);
     refuseLonger(c.get('key'), old.expiresAt);
     const { key, hash } = await newKey();
-    const made = { hash, tenant, name: old.name, expiresAt: old.expiresAt };
+    // Who has no role gets none by taking a key's place.
+    const role = c.get('key').role === old.role ? old.role : null;
+    const made = { hash, tenant, name: old.name, expiresAt: old.expiresAt, role };
     const endsAt = await replaceKey(db, id, made, now + c.req.valid('json').overlap, now);
     if (endsAt === undefined) {
       if (!(await findKeyById(db, tenant, id, now))) throw unknownKey(id);

@@ -15,6 +15,7 @@ import { resolveDevice } from '../runtime/device.ts';
 import { Classifier } from '../serve/classifier.ts';
 import { Exporter } from '../serve/exporter.ts';
 import { nodeApp } from '../serve/http.ts';
+import { LoadMeter } from '../serve/load-meter.ts';
 import { ServingLease } from '../serve/serving-lease.ts';
 import type { SessionGroup } from '../serve/session-group.ts';
 import { peftBaseModel } from '../weights/base-models.ts';
@@ -149,10 +150,12 @@ async function open(parts: Parts): Promise<RunningNode> {
   });
   const { server, port } = await listen(app.fetch, config);
   const url = config.nodeUrl ?? `http://127.0.0.1:${port}`;
+  const load = new LoadMeter(() => classifier.samples);
   const presence = new Presence({
     edge,
     jobs,
     serving,
+    load: () => load.read(),
     log,
     node: registration(parts, url),
     onDeleted: (bundles) => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HeartbeatResponse, RegisterNode } from '../../shared/api/nodes.ts';
+import type { HeartbeatResponse, NodeLoad, RegisterNode } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { explain, type Log } from '../log.ts';
 import type { ServingLease } from '../serve/serving-lease.ts';
@@ -17,6 +17,8 @@ export interface PresenceOptions {
   node: RegisterNode;
   jobs: JobLoop;
   serving: ServingLease;
+  /** What the node does at the moment. */
+  load(): NodeLoad;
   /** Called with bundles that were deleted at the edge. */
   onDeleted(bundles: readonly string[]): void;
   log: Log;
@@ -80,11 +82,12 @@ export class Presence {
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
-    const { edge, node, jobs, serving, log } = this.#options;
+    const { edge, node, jobs, serving, load, log } = this.#options;
     const reports = jobs.report();
     const body = {
       jobs: reports,
       wants_job: jobs.wantsJob,
+      load: load(),
       deletions_after: this.#cursor,
       changes_after: serving.head,
     };

@@ -140,13 +140,14 @@ export class Classifier {
   async classify(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
     const { rows, tenant = ANONYMOUS, deadline_ms } = request;
     this.metrics.requests++;
+    const started = performance.now();
     const estimates = rows.map(({ bundle, text }) => estimateTokens(text, this.#adapters.get(bundle)));
     const ticket = this.#enter(tenant, rows, estimates);
     const parts = { adapters: this.#adapters, tokenizing: this.#tokenizing, pool: this.#pool };
     const classification = new Classification({ rows, tenant, ticket, estimates, ...parts });
     try {
       const answer = await within(deadline_ms, signal, (until) => classification.answer(until));
-      this.metrics.answered(answer.timing);
+      this.metrics.answered(answer.timing, performance.now() - started);
       return answer;
     } catch (error) {
       if (!(error instanceof DeadlinePassed)) throw error;
@@ -191,6 +192,7 @@ export class Classifier {
       queue_rows: this.#admission.rows,
       queue_tokens: this.#admission.tokens,
       stage_seconds: metrics.stages,
+      answer_seconds: metrics.answers,
       runs_total: metrics.runs,
       run_seconds_total: metrics.runSeconds,
       batch_rows: metrics.batchRows,

@@ -16,6 +16,7 @@ export const NODE_METRICS = {
     help: 'Seconds that answered requests spent loading adapters, tokenizing, waiting for a run and in it.',
     label: 'stage',
   },
+  answer_seconds: { kind: 'histogram', help: 'Seconds from a request until its answer.' },
   runs_total: { kind: 'counter', help: 'Runs of a serving session.' },
   run_seconds_total: { kind: 'counter', help: 'Seconds spent in runs, of all lanes together.' },
   batch_rows: { kind: 'histogram', help: 'Texts of a batch.' },
@@ -82,6 +83,7 @@ export class ServeMetrics {
     tokenize: new Histogram(SECONDS),
     run: new Histogram(SECONDS),
   };
+  readonly answers = new Histogram(SECONDS);
   readonly batchRows = new Histogram(POWERS_OF_TWO);
   readonly batchAdapters = new Histogram(POWERS_OF_TWO);
   readonly batchFill = new Histogram(RATIOS);
@@ -115,7 +117,9 @@ export class ServeMetrics {
     this.slots.evictions += slots.evictions;
   }
 
-  answered(timing: Timing): void {
+  /** `milliseconds` are from the request to its answer, in which stages may overlap. */
+  answered(timing: Timing, milliseconds: number): void {
+    this.answers.observe(milliseconds / 1000);
     for (const stage of ['queue', 'load', 'tokenize', 'run'] as const) {
       this.stages[stage].observe(timing[stage] / 1000);
     }

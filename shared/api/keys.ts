@@ -20,6 +20,10 @@ export const keyName = z
 
 export const keyId = z.string().regex(/^key_[0-9a-f]{16}$/, "a key's id, e.g. key_24537667129ad959");
 
+/** What a key may see beyond its tenant's own: an operator sees every node and the whole queue. Only `npm run keys` gives it. */
+export const keyRole = z.enum(['operator']);
+export type KeyRole = z.infer<typeof keyRole>;
+
 /** `POST /v1/keys`. */
 export const createKey = z.strictObject({
   name: keyName,
@@ -43,6 +47,8 @@ export const apiKey = z.object({
   last_used_at: unixSeconds.nullable(),
   /** When the key ends by itself. */
   expires_at: unixSeconds.nullable(),
+  /** Null for a key without one. */
+  role: keyRole.nullable(),
   /** True for the key that the request came with. */
   current: z.boolean(),
 });

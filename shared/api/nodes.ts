@@ -114,6 +114,31 @@ const runningJob = z.strictObject({
   events: z.array(nodeEvent).max(MAX_EVENTS_PER_CALL).default([]),
 });
 
+const perSecond = z.number().nonnegative();
+const milliseconds = z.number().nonnegative().nullable();
+
+/** What a node does at the moment: rates and times over the last seconds, null where nothing was asked. */
+export const nodeLoad = z.strictObject({
+  /** Requests that were answered, and texts. */
+  requests_per_second: perSecond,
+  texts_per_second: perSecond,
+  /** From when a request came until its answer, by the bounds of the node's histogram. */
+  p50_ms: milliseconds,
+  p99_ms: milliseconds,
+  /** Mean share of a batch's tokens that was used, padding included, and mean number of adapters that a batch mixed. */
+  batch_fill: z.number().min(0).nullable(),
+  batch_adapters: z.number().min(0).nullable(),
+  /** Texts that wait. */
+  queue: z.int().nonnegative(),
+  /** Adapters by the fastest tier that has them ready. */
+  resident: z.strictObject({
+    slot: z.int().nonnegative(),
+    memory: z.int().nonnegative(),
+    disk: z.int().nonnegative(),
+  }),
+});
+export type NodeLoad = z.infer<typeof nodeLoad>;
+
 /**
  * `POST /internal/nodes/:id/heartbeat`: liveness, progress that extends leases, the wish for a job, and the cursors into deletions and
  * changes of names. It is one call because each call is billed.
@@ -121,6 +146,8 @@ const runningJob = z.strictObject({
 export const heartbeat = z.strictObject({
   jobs: z.array(runningJob).max(8),
   wants_job: z.boolean(),
+  /** Nodes of an earlier version leave it out. */
+  load: nodeLoad.optional(),
   /** The cursor of the last answer; 0 at a node's start. */
   deletions_after: z.int().nonnegative(),
   /** The `head` of the last answer; null for a node that knows of no change. */

@@ -93,6 +93,19 @@ describe('a key', () => {
     await expect.poll(usedAt).toBeGreaterThan(now() - 60);
   });
 
+  it('of an operator keeps its role when it is rotated by an operator’s, and gives none to a key without one', async () => {
+    const operator = await makeTenant('operator');
+    expect((await call(operator.key, '/v1/keys', { json: { name: 'plain' } })).body.role).toBeNull();
+    const plain = (await call(operator.key, '/v1/keys', { json: { name: 'other' } })).body.key;
+    const { data } = (await operator.call('/v1/keys')).body;
+    const own = data.find(({ current }: { current: boolean }) => current);
+    expect(own.role).toBe('operator');
+    const taken = await call(plain, `/v1/keys/${own.id}/rotate`, { json: { overlap: 3600 } });
+    expect(taken.body.role).toBeNull();
+    const rotated = await operator.call(`/v1/keys/${own.id}/rotate`, { json: {} });
+    expect(rotated.body.role).toBe('operator');
+  });
+
   it('is rotated without a gap: both work until the old one ends', async () => {
     const old = (await create({ name: 'ci' })).body;
     const rotated = await client.call(`/v1/keys/${old.id}/rotate`, { json: { overlap: 3600 } });

@@ -104,7 +104,7 @@ const newAdapter: NewAdapter = {
 
 const ALIAS = { tenant: 't', name: 'a', alias: 'prod' };
 const KEY_ID = 'key_0123456789abcdef';
-const NEW_KEY = { hash: 'h', tenant: 't', name: 'n', expiresAt: null };
+const NEW_KEY = { hash: 'h', tenant: 't', name: 'n', expiresAt: null, role: null };
 const MAKING = { change: 1, by: { key: 'key_1', name: null }, now: 1 };
 
 it('walks no growing table in what runs for every request, heartbeat or tick', async () => {

@@ -1,12 +1,10 @@
-import { useState } from 'preact/hooks';
-import { classify, type Timing } from '../../api/classify.ts';
-import { ApiError } from '../../api/client.ts';
 import { adapters } from '../../api/requests.ts';
 import type { Adapter, ValidationMetrics } from '../../api/types.ts';
+import { Measured } from '../../components/measured.tsx';
 import { Tile } from '../../components/tile.tsx';
 import { majorityBaseline } from '../../figures/judge.ts';
 import { bytes, count, score } from '../../format.ts';
-import { call, useKnown } from '../../store/known.ts';
+import { useKnown } from '../../store/known.ts';
 
 /** An adapter's figures, beside those of the version before it and of always giving the most frequent label. */
 export function Figures({ adapter }: { adapter: Adapter }) {
@@ -45,39 +43,7 @@ export function Figures({ adapter }: { adapter: Adapter }) {
         }
       />
       <Tile name="Labels" value={count(adapter.labels?.length ?? 0)} />
-      {adapter.status === 'ready' && <Latency id={adapter.id} />}
+      {adapter.status === 'ready' && <Tile name="A short text" value={<Measured id={adapter.id} />} />}
     </dl>
-  );
-}
-
-const PROBES = 5;
-
-/** The time of a short text, measured when asked for: a page that is looked at puts no load on the nodes. */
-function Latency({ id }: { id: string }) {
-  const [answer, setAnswer] = useState<string>();
-  const measure = async () => {
-    const runs: Timing[] = [];
-    try {
-      for (let i = 0; i < PROBES; i++) {
-        runs.push((await classify(call, [{ model: id, text: 'How long does this take?' }])).timing);
-      }
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setAnswer(error.message);
-      return;
-    }
-    const totals = runs.map((timing) => timing.reduce((sum, [, ms]) => sum + ms, 0)).sort((a, b) => a - b);
-    setAnswer(`${totals[Math.floor(totals.length / 2)]!.toFixed(1)} ms`);
-  };
-  return (
-    <Tile
-      name="A short text"
-      value={answer ?? '–'}
-      note={
-        <button type="button" onClick={measure}>
-          Measure
-        </button>
-      }
-    />
   );
 }

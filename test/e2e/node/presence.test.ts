@@ -27,6 +27,9 @@ it('says each reason why the edge refuses the node once, and what to do', async 
     jobs: {} as JobLoop,
     node: {} as RegisterNode,
     serving: new ServingLease(),
+    load: () => {
+      throw new Error('only a heartbeat says it');
+    },
     onDeleted: () => {},
     log,
   });

@@ -5,6 +5,7 @@ import { apiKeys } from '../../../edge/db/schema.ts';
 import { randomHex, sha256Of } from '../../../edge/hashing.ts';
 import { LIMIT_HEADERS } from '../../../edge/http/limit-headers.ts';
 import type { problemBody } from '../../../shared/api/common.ts';
+import type { KeyRole } from '../../../shared/api/keys.ts';
 
 export const db = openDb(env.DB);
 export const NODE_SECRET = env.NODE_SECRET;
@@ -88,11 +89,11 @@ async function checkDocumented(method: string, path: string, { status, headers }
   throw new Error(`undocumented: ${method} ${pathname} answers ${status}, ${type}, ${missing}`);
 }
 
-/** A new tenant with a key of its own. */
-export async function makeTenant(): Promise<Client> {
+/** A new tenant with a key of its own, which may have a role. */
+export async function makeTenant(role: KeyRole | null = null): Promise<Client> {
   const tenant = `tenant-${randomHex(4)}`;
   const key = `weft-${randomHex(16)}`;
-  await db.insert(apiKeys).values({ hash: await sha256Of(key), tenant, createdAt: 0 });
+  await db.insert(apiKeys).values({ hash: await sha256Of(key), tenant, createdAt: 0, role });
   return { tenant, key, call: (path, options) => call(key, path, options) };
 }
 

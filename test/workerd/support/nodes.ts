@@ -19,6 +19,7 @@ import type {
   NameChange,
   NodeClassifyRequest,
   NodeClassifyResponse,
+  NodeLoad,
   ResolvedTraining,
 } from '../../../shared/api/nodes.ts';
 import { type AppError, problem } from '../../../shared/errors.ts';
@@ -69,8 +70,9 @@ export class TestNode {
     return this;
   }
 
-  async beat(jobs: object[] = [], wantsJob = false): Promise<HeartbeatResponse> {
+  async beat(jobs: object[] = [], wantsJob = false, load?: NodeLoad): Promise<HeartbeatResponse> {
     const json = {
+      load,
       jobs,
       wants_job: wantsJob,
       deletions_after: this.#cursor,
