@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { count, percent } from '../format.ts';
+import { Scroll } from './scroll.tsx';
 
 /** Most labels of which a whole matrix can be read; of more, the largest confusions are listed. */
 const MAX_LABELS = 40;
@@ -29,7 +30,7 @@ export function ConfusionMatrix({ labels, counts, onCell }: MatrixProps) {
         />
         Shares of each row
       </label>
-      <div class="scroll">
+      <Scroll>
         <table class="matrix">
           <thead>
             <tr>
@@ -73,7 +74,7 @@ export function ConfusionMatrix({ labels, counts, onCell }: MatrixProps) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </>
   );
 }
@@ -84,7 +85,7 @@ function Confusions({ labels, counts }: MatrixProps) {
   );
   const largest = all.sort((a, b) => b.rows - a.rows).slice(0, MAX_LISTED);
   return (
-    <div class="scroll">
+    <Scroll>
       <table>
         <caption class="small muted">The largest confusions of {count(labels.length)} labels</caption>
         <thead>
@@ -106,6 +107,6 @@ function Confusions({ labels, counts }: MatrixProps) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -1,11 +1,12 @@
 import type { LabelFigures } from '../figures/judge.ts';
 import { count, score } from '../format.ts';
+import { Scroll } from './scroll.tsx';
 
 /** How well each label is found, the worst first. */
 export function LabelTable({ rows }: { rows: readonly (LabelFigures & { label: string })[] }) {
   const sorted = [...rows].sort((a, b) => a.f1 - b.f1);
   return (
-    <div class="scroll tall">
+    <Scroll tall>
       <table>
         <thead>
           <tr>
@@ -36,6 +37,6 @@ export function LabelTable({ rows }: { rows: readonly (LabelFigures & { label: s
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -176,6 +176,49 @@ describe.skipIf(!browser)('the console', () => {
     await expect(inserted).rejects.toThrow('TrustedHTML');
   });
 
+  it('shows every place in the dark and on a narrow phone, readable and without a scroll to the side', async () => {
+    const id = await console.upload('small.csv', csvOf(60));
+    const job = await console.train('small', id);
+    const places = [
+      'data',
+      `data/${id}`,
+      'training',
+      'training/new',
+      `training/${job.id}`,
+      'adapters',
+      'adapters/small',
+      'compare?adapters=small@1,small@1',
+      'playground?adapters=small',
+      'fleet',
+    ];
+    const { page } = await open('/console/', { colorScheme: 'dark', viewport: { width: 360, height: 700 } });
+    for (const place of places) {
+      await page.goto(`${console.platform.url}/console/${place}`);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page.getByText('Loading…').first().waitFor({ state: 'detached' });
+      expect(await seriousViolations(page), place).toEqual([]);
+      expect(await page.evaluate('document.documentElement.scrollWidth'), place).toBeLessThanOrEqual(360);
+    }
+  });
+
+  it('shows an operator the nodes, and a tenant where its own adapters lie', async () => {
+    const { page } = await open('/console/fleet');
+    await page.getByRole('heading', { name: 'Nodes' }).waitFor();
+    await page.getByRole('cell', { name: /tiny-bert/ }).waitFor();
+    await page
+      .getByRole('button', { name: /Measure how fast/ })
+      .first()
+      .click();
+    await page
+      .getByRole('cell', { name: /\d+\.\d ms/ })
+      .first()
+      .waitFor();
+    const { body } = await console.post('/v1/keys', { name: 'plain' });
+    const { page: tenants } = await open('/console/fleet', { key: body.key });
+    await tenants.getByText('Where your adapters lie').waitFor();
+    expect(await tenants.getByRole('heading', { name: 'Nodes' }).count()).toBe(0);
+  });
+
   it('goes on where the event stream broke off: no event is lost, and none comes twice', async () => {
     const job = await console.train('broken', await console.upload('broken.csv', csvOf(60)));
     const { body } = await console.call(`/v1/fine_tuning/jobs/${job.id}/events?limit=100&order=asc`);

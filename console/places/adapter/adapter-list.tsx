@@ -5,6 +5,7 @@ import { Empty } from '../../components/empty.tsx';
 import { Link } from '../../components/link.tsx';
 import { More } from '../../components/more.tsx';
 import { Page } from '../../components/page.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import { Shown } from '../../components/shown.tsx';
 import { Status } from '../../components/status.tsx';
 import { bytes, score, time } from '../../format.ts';
@@ -34,7 +35,7 @@ export function AdapterList() {
             </Empty>
           ) : (
             <div class="card">
-              <div class="scroll">
+              <Scroll>
                 <table>
                   <thead>
                     <tr>
@@ -63,7 +64,7 @@ export function AdapterList() {
                     ))}
                   </tbody>
                 </table>
-              </div>
+              </Scroll>
               <More of={adapters()} list={list} />
             </div>
           )

@@ -2,6 +2,7 @@ import { addressOf } from '../../addresses.ts';
 import { adapters } from '../../api/requests.ts';
 import type { Adapter } from '../../api/types.ts';
 import { Link } from '../../components/link.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import { Shown } from '../../components/shown.tsx';
 import { Status } from '../../components/status.tsx';
 import { bytes, score, time } from '../../format.ts';
@@ -26,7 +27,7 @@ export function Versions({ adapter }: { adapter: Adapter }) {
       </div>
       <Shown known={versions}>
         {({ data }) => (
-          <div class="scroll">
+          <Scroll>
             <table>
               <thead>
                 <tr>
@@ -59,7 +60,7 @@ export function Versions({ adapter }: { adapter: Adapter }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         )}
       </Shown>
       <Aliases adapter={adapter} />

@@ -1,6 +1,7 @@
 import { addressOf } from '../../addresses.ts';
 import type { Adapter } from '../../api/types.ts';
 import { Link } from '../../components/link.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import { bytes, score } from '../../format.ts';
 
 type Of = (adapter: Adapter) => string;
@@ -21,7 +22,7 @@ export function Differences({ adapters }: { adapters: readonly Adapter[] }) {
   return (
     <section class="card" aria-labelledby="differences">
       <h2 id="differences">Figures, and settings that differ</h2>
-      <div class="scroll">
+      <Scroll>
         <table>
           <thead>
             <tr>
@@ -52,7 +53,7 @@ export function Differences({ adapters }: { adapters: readonly Adapter[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       {differing.length === 0 && <p class="muted">No setting differs.</p>}
     </section>
   );

@@ -1,3 +1,4 @@
+import { Scroll } from '../../components/scroll.tsx';
 import { accuracyOf, figuresOf, matrixOf, weightedF1 } from '../../figures/judge.ts';
 import { count, score } from '../../format.ts';
 import type { Judgement } from '../../store/judgements.ts';
@@ -25,7 +26,7 @@ export function LabelChanges({
     ['Weighted F1', figures.map(weightedF1)],
   ];
   return (
-    <div class="scroll tall">
+    <Scroll tall>
       <table>
         <thead>
           <tr>
@@ -59,7 +60,7 @@ export function LabelChanges({
             ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

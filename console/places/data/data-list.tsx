@@ -4,6 +4,7 @@ import { Empty } from '../../components/empty.tsx';
 import { Link } from '../../components/link.tsx';
 import { More } from '../../components/more.tsx';
 import { Page } from '../../components/page.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import { Shown } from '../../components/shown.tsx';
 import { bytes, count, time } from '../../format.ts';
 import { refresh, useKnown } from '../../store/known.ts';
@@ -22,7 +23,7 @@ export function DataList() {
             </Empty>
           ) : (
             <div class="card">
-              <div class="scroll">
+              <Scroll>
                 <table>
                   <thead>
                     <tr>
@@ -55,7 +56,7 @@ export function DataList() {
                     ))}
                   </tbody>
                 </table>
-              </div>
+              </Scroll>
               <More of={datasets()} list={list} />
             </div>
           )

@@ -2,6 +2,7 @@ import { useMemo } from 'preact/hooks';
 import type { Row } from '../../api/rows.ts';
 import { LabelInput } from '../../components/label-input.tsx';
 import type { Edits } from '../../components/relabel.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import { type Repeat, repeatsOf } from '../../figures/dataset.ts';
 import { count } from '../../format.ts';
 
@@ -24,7 +25,7 @@ export function Repeats({ rows, edits, onEdit }: RepeatsProps) {
         <summary>
           {title} ({count(repeats.length)})
         </summary>
-        <div class="scroll tall">
+        <Scroll tall>
           <table>
             <thead>
               <tr>
@@ -54,7 +55,7 @@ export function Repeats({ rows, edits, onEdit }: RepeatsProps) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
         {repeats.length > MAX_SHOWN && <p class="muted small">The {MAX_SHOWN} most frequent are shown.</p>}
       </details>
     );

@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/classify.ts';
 import type { Classification } from '../../api/types.ts';
 import { Bars } from '../../components/bars.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import { score } from '../../format.ts';
 import { Stages } from './stages.tsx';
 
@@ -27,7 +28,7 @@ export function Results({ texts, models, answer: { data, timing, tokens } }: Res
         </div>
       ) : (
         <section class="card" aria-label="Answers">
-          <div class="scroll">
+          <Scroll>
             <table>
               <thead>
                 <tr>
@@ -52,7 +53,7 @@ export function Results({ texts, models, answer: { data, timing, tokens } }: Res
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         </section>
       )}
     </>

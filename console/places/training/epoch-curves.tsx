@@ -1,4 +1,5 @@
 import { Chart } from '../../components/chart.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import type { Epoch } from '../../figures/epochs.ts';
 import { score } from '../../format.ts';
 
@@ -12,7 +13,7 @@ export function EpochCurves({ epochs, isOver }: { epochs: readonly Epoch[]; isOv
       ) : (
         <>
           {epochs.length > 1 && <Curves epochs={epochs} />}
-          <div class="scroll">
+          <Scroll>
             <table>
               <thead>
                 <tr>
@@ -42,7 +43,7 @@ export function EpochCurves({ epochs, isOver }: { epochs: readonly Epoch[]; isOv
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         </>
       )}
     </section>

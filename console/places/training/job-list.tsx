@@ -5,6 +5,7 @@ import { Empty } from '../../components/empty.tsx';
 import { Link } from '../../components/link.tsx';
 import { More } from '../../components/more.tsx';
 import { Page } from '../../components/page.tsx';
+import { Scroll } from '../../components/scroll.tsx';
 import { Shown } from '../../components/shown.tsx';
 import { Status } from '../../components/status.tsx';
 import { duration, percent, time } from '../../format.ts';
@@ -29,7 +30,7 @@ export function JobList() {
             </Empty>
           ) : (
             <div class="card">
-              <div class="scroll">
+              <Scroll>
                 <table>
                   <thead>
                     <tr>
@@ -60,7 +61,7 @@ export function JobList() {
                     ))}
                   </tbody>
                 </table>
-              </div>
+              </Scroll>
               <More of={jobs()} list={list} />
             </div>
           )
