@@ -96,8 +96,14 @@ class FollowView {
   }
 
   event({ level, message, data }: JobEvent): void {
-    const f1 = data?.valid_f1;
+    const { valid_f1: f1, step, train_loss: loss, epoch } = data ?? {};
     if (typeof f1 === 'number') keep(this.#curves.f1, f1);
+    if (typeof step === 'number' && typeof loss === 'number' && epoch === undefined) {
+      // A step among many: the progress tells it.
+      keep(this.#curves.loss, loss);
+      this.#lastStep = step;
+      return;
+    }
     if (this.#isShown) this.#display.print(level === 'info' ? message : `${level}: ${message}`);
   }
 

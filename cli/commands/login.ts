@@ -1,6 +1,6 @@
 import { isCancel, password, text } from '@clack/prompts';
+import { z } from 'zod';
 import { listOf } from '../../shared/api/common.ts';
-import { baseModelObject } from '../../shared/api/inference.ts';
 import { collectBytes } from '../../shared/bytes.ts';
 import { Client } from '../client.ts';
 import { addressOf, checkKey, checkUrl, removeLogin, writeLogin } from '../connection.ts';
@@ -10,6 +10,9 @@ import { LOCAL, REMOTE, verb } from '../verb.ts';
 import { canAsk, type World } from '../world.ts';
 
 const MAX_KEY_BYTES = 1024;
+
+/** Models as they are listed; base models alone say how many nodes serve them. */
+const modelPage = listOf(z.object({ id: z.string(), nodes: z.int().optional() }));
 
 export const login = (world: World) =>
   verb('login', 'Keep the address of a platform and a key for it', REMOTE)
@@ -22,12 +25,12 @@ export const login = (world: World) =>
       const kept = options.keyStdin
         ? { url: await addressOf(world.env, session.givenUrl), key: await keyFromStdin(world) }
         : await ask(session);
-      const models = await new Client(kept, world.signal).call(listOf(baseModelObject), {
+      const models = await new Client(kept, world.signal).call(modelPage, {
         method: 'GET',
         path: '/v1/models',
       });
       const path = await writeLogin(world.env, kept);
-      const names = models.value.data.map(({ id }) => id);
+      const names = models.value.data.flatMap(({ id, nodes }) => (nodes === undefined ? [] : [id]));
       const payload = { object: 'login', url: kept.url, config: path, base_models: names };
       session.out.result(
         payload,
