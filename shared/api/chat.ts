@@ -8,15 +8,9 @@ const TEXT_ROLES = ['system', 'developer', 'user'];
 type Turn = { role: string; text: string } | { error: string };
 
 /**
- * The text of a chat: its system and user turns, a line end between two, so that a conversation is classified as it was trained on. Turns of
- * the assistant and of tools are left out. Returns the fault of `messages` that are no chat in OpenAI's form.
+ * A chat in OpenAI's form as a labelled text: its system and user turns, a line end between two, are the text, and the last turn, which must
+ * be the assistant's, is the label. Earlier turns of the assistant and of tools are left out.
  */
-export function textOfChat(messages: unknown): { text: string } | { error: string } {
-  const turns = readTurns(messages);
-  return 'error' in turns ? turns : { text: textOf(turns) };
-}
-
-/** A chat as a labelled text: the last turn, which must be the assistant's, is the label. */
 export function exampleOfChat(messages: unknown): { text: string; label: string } | { error: string } {
   const turns = readTurns(messages);
   if ('error' in turns) return turns;
