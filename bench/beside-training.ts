@@ -114,6 +114,7 @@ async function startTraining(niceness: number, threads: number) {
     training_file,
     validation_file: null,
     validation_split: 0,
+    aims: { effort: 'fast', metric: 'auto' },
     method: peftRequest.parse({ type: 'lora', base_precision: 'fp32' }),
     hyperparameters: hyperparametersRequest.parse({ epochs: 100 }),
     auto_precision: 'fp32',

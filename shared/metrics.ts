@@ -26,6 +26,10 @@ export const validationMetrics = z.object({
 });
 export type ValidationMetrics = z.infer<typeof validationMetrics>;
 
+/** The F1 that a training aims at: weighted by support, or the same weight for each label. */
+export const F1_METRICS = ['f1', 'f1_macro'] as const;
+export type F1Metric = (typeof F1_METRICS)[number];
+
 export interface Classified {
   /** The adapter's labels; `actual` and `predicted` hold one index into them per row. */
   labels: readonly string[];

@@ -1,5 +1,6 @@
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { CreateAdapter } from '../../shared/api/adapters.ts';
+import type { TrainingAims } from '../../shared/training-aims.ts';
 import type { BaseModel } from '../base-models.ts';
 import { batch, type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
@@ -34,7 +35,8 @@ export async function createAdapter(
   now: number,
 ): Promise<number | undefined> {
   const { tenant, jobId, request, baseModel, training, validation } = adapter;
-  const { name, method, hyperparameters, seed, metadata } = request;
+  const { name, method, hyperparameters, effort, metric, seed, metadata } = request;
+  const aims: TrainingAims = { effort, metric };
   const version = sql<number>`(SELECT last_version FROM ${adapterNames} WHERE tenant = ${tenant} AND name = ${name})`;
   const isQueued = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE id = ${jobId})`;
   const common = sql`${tenant}, ${name}, ${version}, ${baseModel.id}, ${baseModel.sha256}, ${JSON.stringify(method)},
@@ -54,9 +56,9 @@ export async function createAdapter(
       db,
       sql`INSERT INTO ${jobs} (tenant, adapter_name, adapter_version, base_model, base_model_sha256, method,
         hyperparameters, seed, created_at, id, training_file, training_key, validation_file, validation_key,
-        validation_split)
+        validation_split, aims)
       SELECT ${common}, ${jobId}, ${training.file}, ${training.key}, ${validation?.file ?? null},
-        ${validation?.key ?? null}, ${JSON.stringify(request.validation_split)}
+        ${validation?.key ?? null}, ${JSON.stringify(request.validation_split)}, ${JSON.stringify(aims)}
       WHERE ${allowed}`,
     ),
     adapter: statement<{ version: number }>(

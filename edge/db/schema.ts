@@ -11,6 +11,7 @@ import type { FamilyName } from '../../shared/families.ts';
 import { JOB_STATUSES } from '../../shared/job-state.ts';
 import type { PackedMetrics } from '../../shared/packed-metrics.ts';
 import type { HyperparametersRequest, PeftConfig, PeftRequest, Pooling } from '../../shared/peft-config.ts';
+import type { TrainingAims } from '../../shared/training-aims.ts';
 
 // Times are Unix seconds. `seq` is SQLite's rowid: it orders by creation and needs no index of its own. An index on another column ends
 // with it, so a page "newest first" is one walk along that index.
@@ -202,6 +203,7 @@ export const jobs = sqliteTable(
     validationFile: text('validation_file'),
     validationKey: text('validation_key'),
     validationSplit: text('validation_split', { mode: 'json' }).$type<number | 'auto'>().notNull(),
+    aims: text({ mode: 'json' }).$type<TrainingAims>().notNull().default({ effort: 'auto', metric: 'auto' }),
     method: text({ mode: 'json' }).$type<PeftRequest>().notNull(),
     hyperparameters: text({ mode: 'json' }).$type<HyperparametersRequest>().notNull(),
     seed: integer().notNull(),

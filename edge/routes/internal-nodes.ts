@@ -90,6 +90,7 @@ function viewLease(job: JobRow): JobLease {
     hyperparameters: job.hyperparameters,
     resolved: job.resolved,
     validation_split: job.validationSplit,
+    aims: job.aims,
     has_validation_file: job.validationKey !== null,
     seed: job.seed,
     lease_seconds: LEASE_SECONDS,

@@ -156,6 +156,7 @@ export class TrainingJob {
         training_file: training,
         validation_file: validation,
         validation_split: lease.validation_split,
+        aims: lease.aims,
         method: lease.method,
         hyperparameters: lease.hyperparameters,
         auto_precision: this.#options.autoPrecision,

@@ -113,6 +113,17 @@ export function splitByLabel(
   };
 }
 
+/** Deals rows into parts at random, each label evenly; the parts keep the order of the rows. */
+export function foldsByLabel(labels: ArrayLike<unknown>, parts: number, random: Random): Uint32Array[] {
+  const rows = Uint32Array.from({ length: labels.length }, (_, row) => row);
+  const partOf = new Uint8Array(labels.length);
+  let dealt = 0;
+  for (const group of Map.groupBy(rows, (row) => labels[row]).values()) {
+    for (const row of random.shuffle(group)) partOf[row] = dealt++ % parts;
+  }
+  return Array.from({ length: parts }, (_, part) => rows.filter((row) => partOf[row] === part));
+}
+
 /** Divides `count` in proportion to `sizes` by largest remainder (Hamilton), leaving at least one of each size. */
 function apportion(sizes: readonly number[], count: number): number[] {
   const total = sizes.reduce((sum, size) => sum + size, 0);

@@ -10,6 +10,8 @@ import {
   type Tensor,
   writeSafetensors,
 } from '../../shared/safetensors.ts';
+import { BLENDS } from './blend.ts';
+import { MAX_FOLDS } from './folds.ts';
 
 /*
  * A checkpoint is a safetensors file: the tensors of a training's state, and the rest of it as JSON in the metadata's `checkpoint`. Its
@@ -24,9 +26,11 @@ const randomState = z
   .refine((words) => words.some((word) => word !== 0), 'is all zeros');
 
 const epochLoss = z.strictObject({ epoch: z.int().positive(), loss: z.number() });
+/** An epoch, and the mean loss of its training batches. */
+export type EpochLoss = z.infer<typeof epochLoss>;
 
-/** The parts of a training's state that are no tensors. */
-export const trainingPosition = z.strictObject({
+/** The parts of a descent's state that are no tensors. */
+const descentPosition = z.strictObject({
   /** The current epoch, from 1, the number of its finished batches, and their sum in its mean loss. */
   epoch: z.int().positive(),
   batch: count,
@@ -45,6 +49,10 @@ export const trainingPosition = z.strictObject({
   }),
   meter: z.strictObject({ steps_run: count, tokens: count, seconds: z.number().nonnegative() }),
 });
+type DescentPosition = z.infer<typeof descentPosition>;
+
+/** The same of a training: `finished` has the kept epoch of each descent that has ended. */
+export const trainingPosition = descentPosition.extend({ finished: z.array(epochLoss).max(MAX_FOLDS) });
 export type TrainingPosition = z.infer<typeof trainingPosition>;
 
 const checkpointHeader = z.strictObject({
@@ -56,11 +64,16 @@ const checkpointHeader = z.strictObject({
   position: trainingPosition,
 });
 
-/** A training's state between two steps. */
-export interface SavedState {
-  readonly position: TrainingPosition;
+/** A descent's state between two steps. */
+export interface SavedDescent {
+  readonly position: DescentPosition;
   /** Tensors by kind and name, e.g. `mean/classifier.weight`; `logits` are those of the kept epoch's validation. */
   readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** A training's state: that of its descent, and the sums over those that have ended. */
+export interface SavedState extends SavedDescent {
+  readonly position: TrainingPosition;
 }
 
 export interface Checkpoint extends SavedState {
@@ -68,13 +81,23 @@ export interface Checkpoint extends SavedState {
   readonly machine: string;
 }
 
-/** The sizes that a state must fit. */
-export interface TrainingShape {
+interface FoldShape {
+  readonly validationRows: number;
+  readonly stepsPerEpoch: number;
+}
+
+interface CommonShape {
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly labels: number;
-  readonly validationRows: number;
   readonly epochs: number;
-  readonly stepsPerEpoch: number;
+}
+
+/** The sizes that a descent's state must fit. */
+export interface DescentShape extends CommonShape, FoldShape {}
+
+/** The sizes that a training's state must fit. */
+export interface TrainingShape extends CommonShape {
+  readonly folds: readonly FoldShape[];
 }
 
 /** Keeps training's state for an attempt that resumes it. */
@@ -89,8 +112,13 @@ export interface Checkpoints {
 /** Tensors of each parameter: its value, the optimizer's two means, its average, and its value at the start and in the kept epoch. */
 const TENSOR_KINDS = ['parameter', 'mean', 'square', 'average', 'start', 'kept'] as const;
 export type TensorKind = (typeof TENSOR_KINDS)[number];
+/** Sums of the finished descents, of each parameter: where they began, and where they ended. */
+const SUM_KINDS = ['starts', 'ends'] as const;
+export type SumKind = (typeof SUM_KINDS)[number];
 export const LOGITS = 'logits';
-export const tensorName = (kind: TensorKind, parameter: string) => `${kind}/${parameter}`;
+/** Logits of the finished descents' validation examples at each of `BLENDS`: `[blends, examples, labels]`. */
+export const BLEND_LOGITS = 'blends';
+export const tensorName = (kind: TensorKind | SumKind, parameter: string) => `${kind}/${parameter}`;
 
 const METADATA_KEY = 'checkpoint';
 const WHAT = 'the checkpoint';
@@ -134,9 +162,13 @@ function parseMetadata(text: string | undefined): z.infer<typeof checkpointHeade
 }
 
 /** Checks that training can have reached this position. */
-function checkPosition(position: TrainingPosition, { epochs, stepsPerEpoch }: TrainingShape): void {
-  const { epoch, batch, kept } = position;
-  if (epoch > epochs) fail(`is in epoch ${epoch}, training has ${epochs}`);
+function checkPosition(position: TrainingPosition, { epochs, folds }: TrainingShape): void {
+  const { epoch, batch, kept, finished } = position;
+  const fold = finished.length;
+  if (fold >= folds.length) fail(`has ended ${fold} descents, training has ${folds.length}`);
+  const { stepsPerEpoch } = folds[fold]!;
+  // A descent whose last epoch has ended is one epoch further, where only its validation is left to do.
+  if (epoch > epochs + 1) fail(`is in epoch ${epoch}, training has ${epochs}`);
   if (batch > stepsPerEpoch) fail(`is at step ${batch} of an epoch, which has ${stepsPerEpoch}`);
   if (kept === null ? epoch > 1 : kept.epoch >= epoch) {
     fail(`is in epoch ${epoch}, and keeps ${kept === null ? 'none' : `epoch ${kept.epoch}`}`);
@@ -145,14 +177,20 @@ function checkPosition(position: TrainingPosition, { epochs, stepsPerEpoch }: Tr
 
 /** The shape of each tensor of a state at this position. */
 function expectedTensors(
-  { kept }: TrainingPosition,
-  { parameters, labels, validationRows }: TrainingShape,
+  { kept, finished }: TrainingPosition,
+  { parameters, labels, folds }: TrainingShape,
 ): Map<string, readonly number[]> {
-  const kinds = TENSOR_KINDS.filter((kind) => kind !== 'kept' || kept !== null);
+  const fold = finished.length;
+  const kinds = [
+    ...TENSOR_KINDS.filter((kind) => kind !== 'kept' || kept !== null),
+    ...SUM_KINDS.filter(() => fold > 0),
+  ];
   const expected = new Map<string, readonly number[]>();
   for (const kind of kinds)
     for (const { name, shape } of parameters) expected.set(tensorName(kind, name), shape);
-  if (kept !== null) expected.set(LOGITS, [validationRows, labels]);
+  if (kept !== null) expected.set(LOGITS, [folds[fold]!.validationRows, labels]);
+  const validated = folds.slice(0, fold).reduce((sum, { validationRows }) => sum + validationRows, 0);
+  if (fold > 0) expected.set(BLEND_LOGITS, [BLENDS.length, validated, labels]);
   return expected;
 }
 

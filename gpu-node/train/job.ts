@@ -6,9 +6,9 @@ import type { ResolvedTraining } from '../../shared/api/nodes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { formatOf } from '../../shared/methods/index.ts';
 import { virtualTokensOf } from '../../shared/methods/text-room.ts';
-import type { ValidationMetrics } from '../../shared/metrics.ts';
 import { packMetrics } from '../../shared/packed-metrics.ts';
 import type { Hyperparameters, PeftConfig } from '../../shared/peft-config.ts';
+import { metricOf } from '../../shared/training-aims.ts';
 import { StoredExamples } from '../data/examples.ts';
 import { TokenFile } from '../data/token-file.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
@@ -24,13 +24,13 @@ import { peftBaseModel } from '../weights/base-models.ts';
 import { requireStorable } from './adapter-size.ts';
 import { resolveHyperparameters, resolveMethod, type TrainingFacts } from './auto.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
+import type { Fold } from './descent.ts';
 import type { TrainingTask } from './graph.ts';
-import { type BackOff, type TrainingInput, type TrainingOutcome, train } from './loop.ts';
+import { type TrainingOutcome, train } from './loop.ts';
 import { costEvent, modelCost, requireMemory } from './model-cost.ts';
 import type { FromTrainer, TrainingEvent, TrainingSpec } from './protocol.ts';
 import { lanesFor } from './runner.ts';
 import { savedShapes, savedTensors } from './saved-tensors.ts';
-import type { EpochResult } from './state.ts';
 import {
   countLabels,
   countTruncated,
@@ -39,6 +39,7 @@ import {
   readTrainingData,
   repeatsIn,
 } from './training-data.ts';
+import { backOffEvent, epochEvent, foldsEvent, outcomeEvents } from './training-events.ts';
 import { datasetWarnings } from './warnings.ts';
 
 /** In the output folder while the job runs. */
@@ -74,12 +75,7 @@ export async function runJob(spec: TrainingSpec, hooks: JobHooks): Promise<Train
 async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Promise<TrainingDone> {
   const { id, folder, sha256, weights_folder } = spec.base_model;
   const source = { id, folder, sha256, weightsFolder: weights_folder };
-  const { resolved, training, validation } = await prepare(
-    spec,
-    await outlineBaseModel(source),
-    tokens,
-    hooks,
-  );
+  const { resolved, folds } = await prepare(spec, await outlineBaseModel(source), tokens, hooks);
   const { method, hyperparameters, labels } = resolved;
   const base = await writingInto(weights_folder, "the base model's weights", () =>
     openBaseModel(source, method.base_precision),
@@ -90,19 +86,20 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
     task,
     hyperparameters,
     labels,
-    training,
-    validation,
+    folds,
+    metric: metricOf(spec.aims),
     seed: spec.seed,
     device: spec.device,
     threads: spec.threads,
     signal: hooks.signal,
-    ...(spec.checkpoint && { checkpoints: checkpointsOf(spec, resolved, { training, validation }, hooks) }),
+    ...(spec.checkpoint && { checkpoints: checkpointsOf(spec, resolved, folds, hooks) }),
     onProgress: hooks.onProgress,
-    onEpoch: (epoch) => hooks.onEvent(epochEvent(epoch, hyperparameters.epochs)),
+    onEpoch: (epoch, fold) =>
+      hooks.onEvent(epochEvent(epoch, hyperparameters.epochs, { fold, folds: folds.length })),
     onBackOff: (backOff) => hooks.onEvent(backOffEvent(backOff, hyperparameters)),
   });
   const { metrics } = outcome;
-  if (metrics) hooks.onEvent(calibrationEvent(outcome, metrics));
+  for (const event of outcomeEvents(outcome, labels)) hooks.onEvent(event);
   const manifest = await writingInto(spec.output_folder, "the adapter's files", () =>
     writeAdapter(spec, task, resolved, outcome),
   );
@@ -118,11 +115,14 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
 function checkpointsOf(
   spec: TrainingSpec,
   resolved: ResolvedTraining,
-  { training, validation }: Pick<TrainingInput, 'training' | 'validation'>,
+  folds: readonly Fold[],
   { onEvent, onCheckpoint }: JobHooks,
 ): CheckpointFile {
-  const rows = [training.labels, validation.labels].map((labels) => Array.from(labels));
-  const task = { base_model: spec.base_model.sha256, seed: spec.seed, resolved, rows };
+  const rows = folds.map(({ training, validation }) =>
+    [training, validation].map(({ labels }) => Array.from(labels)),
+  );
+  const { seed, aims } = spec;
+  const task = { base_model: spec.base_model.sha256, seed, aims, resolved, rows };
   return new CheckpointFile({
     ...spec.checkpoint!,
     task: createHash('sha256').update(JSON.stringify(task, withSortedKeys)).digest('hex'),
@@ -151,7 +151,8 @@ async function prepare(
     readTrainingData(spec, { tokenizer, maxLength: longest, tokens, signal }),
   );
   const { labels } = data;
-  const resolved = spec.resolved ?? resolve(spec, labels, lengthsOf(data.training), base);
+  const rows = data.folds[0]!;
+  const resolved = spec.resolved ?? resolve(spec, labels, lengthsOf(rows.training), base);
   onResolved(resolved);
   announceCost(resolved, base, spec, onEvent);
   const { suffix } = tokenizer;
@@ -160,19 +161,23 @@ async function prepare(
   const maxLength = resolved.hyperparameters.max_length - virtualTokens;
   const stored = (part: DataPart) =>
     new StoredExamples({ ...part, tokens, labels, placeholders, maxLength, suffix });
-  const [training, validation] = [stored(data.training), stored(data.validation)];
+  const folds = data.folds.map(({ training, validation }) => ({
+    training: stored(training),
+    validation: stored(validation),
+  }));
   const facts = {
     labels,
-    labelCounts: countLabels(data),
-    ...countTruncated(data, maxLength, longest),
+    labelCounts: countLabels(labels, rows),
+    ...countTruncated(rows, maxLength, longest),
     maxLength,
     virtualTokens,
     longest,
-    validationLabels: validation.labels,
+    validationLabels: folds.flatMap(({ validation }) => Array.from(validation.labels)),
     repeats: repeatsIn(data),
   };
   for (const warning of datasetWarnings(facts)) onEvent(warning);
-  return { resolved, training, validation };
+  if (folds.length > 1) onEvent(foldsEvent(folds.length));
+  return { resolved, folds };
 }
 
 function resolve(
@@ -238,52 +243,6 @@ function classWeightsOf(
     );
   }
   return labels.map((label) => (Object.hasOwn(class_weights, label) ? class_weights[label]! : 1));
-}
-
-function epochEvent({ epoch, loss, metrics }: EpochResult, epochs: number): TrainingEvent {
-  const validation = metrics && `, validation loss ${metrics.loss.toFixed(4)}, F1 ${metrics.f1.toFixed(4)}`;
-  return {
-    level: 'info',
-    message: `epoch ${epoch} of ${epochs}: training loss ${loss.toFixed(4)}${validation ?? ''}`,
-    type: 'metrics',
-    data: {
-      epoch,
-      train_loss: loss,
-      ...(metrics && { valid_loss: metrics.loss, valid_accuracy: metrics.accuracy, valid_f1: metrics.f1 }),
-    },
-  };
-}
-
-function backOffEvent(backOff: BackOff, { learning_rate }: Hyperparameters): TrainingEvent {
-  const { reason, step, steps, loss, epoch, learningRate } = backOff;
-  const from = epoch === 0 ? 'starts over' : `goes back to epoch ${epoch}`;
-  return {
-    level: 'warn',
-    message: `training diverged at step ${step} of ${steps}: ${reason}; it ${from} with learning_rate ${learningRate} instead of ${learning_rate}`,
-    type: 'message',
-    data: { step, loss, epoch, learning_rate: learningRate },
-  };
-}
-
-function calibrationEvent(
-  { temperature, kept }: TrainingOutcome,
-  { examples, ece, loss }: ValidationMetrics,
-): TrainingEvent {
-  const before = kept.metrics!;
-  const change = `expected calibration error ${before.ece.toFixed(4)} to ${ece.toFixed(4)}, loss ${before.loss.toFixed(4)} to ${loss.toFixed(4)}`;
-  return {
-    level: 'info',
-    message: `epoch ${kept.epoch} is kept; scores calibrated on ${examples} validation rows: temperature ${temperature.toFixed(3)}, ${change}`,
-    type: 'message',
-    data: {
-      kept_epoch: kept.epoch,
-      temperature,
-      ece,
-      loss,
-      uncalibrated_ece: before.ece,
-      uncalibrated_loss: before.loss,
-    },
-  };
 }
 
 async function writeAdapter(

@@ -61,8 +61,8 @@ export class ProgressMeter {
     this.#started = this.#now() - 1000 * seconds;
   }
 
-  /** Goes back to an earlier step; later steps still count for the rate. */
-  rewind(step: number): void {
+  /** Goes back to an earlier step, or on to a later one; what was run still counts for the rate. */
+  moveTo(step: number): void {
     this.#step = step;
   }
 

@@ -4,6 +4,7 @@ import { jobError, progress } from '../../shared/api/jobs.ts';
 import { nodeEvent, resolvedTraining } from '../../shared/api/nodes.ts';
 import { validationMetrics } from '../../shared/metrics.ts';
 import { basePrecision, hyperparametersRequest, peftRequest } from '../../shared/peft-config.ts';
+import { trainingAims } from '../../shared/training-aims.ts';
 
 /** Files of training's state: where it is saved, and where it resumes from. */
 export const checkpointSpec = z.strictObject({
@@ -31,9 +32,10 @@ export const trainingSpec = z.strictObject({
   }),
   /** JSONL file with one `{"text","label"}` per line. */
   training_file: z.string(),
-  /** Validation file; null sets `validation_split` of the training rows aside. */
+  /** Validation file; null sets `validation_split` of the training rows aside, or trains in folds. */
   validation_file: z.string().nullable(),
   validation_split: z.union([z.literal('auto'), z.number().min(0).max(0.5)]),
+  aims: trainingAims,
   method: peftRequest,
   hyperparameters: hyperparametersRequest,
   /** The precision that `base_precision: "auto"` means, as the node measured it at its start. */

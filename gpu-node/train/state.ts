@@ -3,11 +3,11 @@ import type { Hyperparameters } from '../../shared/peft-config.ts';
 import type { Tensor } from '../../shared/safetensors.ts';
 import { lengthBatches } from '../data/batches.ts';
 import { Random } from '../random.ts';
-import { LOGITS, type SavedState, type TensorKind, type TrainingShape, tensorName } from './checkpoint.ts';
+import { type DescentShape, LOGITS, type SavedDescent, type TensorKind, tensorName } from './checkpoint.ts';
 import { LossWatch } from './divergence.ts';
 import type { Parameter } from './initial-parameters.ts';
 import { AdamW } from './optimizers.ts';
-import { ProgressMeter } from './progress.ts';
+import type { ProgressMeter } from './progress.ts';
 import { WeightAverage } from './weight-average.ts';
 
 export interface EpochResult {
@@ -29,15 +29,20 @@ export interface Snapshot {
 }
 
 export interface TrainingStateOptions {
-  readonly shape: TrainingShape;
+  readonly shape: DescentShape;
   readonly hyperparameters: Hyperparameters;
   readonly seed: number;
+  /** Number of the descent, which gives it an order of its own. */
+  readonly number: number;
+  /** Counts the steps of all descents; `stepsBefore` of them belong to earlier ones. */
+  readonly meter: ProgressMeter;
+  readonly stepsBefore: number;
   /** The trained tensors, which the runner reads. */
   readonly parameters: readonly Parameter[];
 }
 
 /**
- * Everything that changes while a task is trained. It can be saved between two steps, and training resumed from there gives the same
+ * Everything that changes in a descent. It can be saved between two steps, and training resumed from there gives the same
  * tensors as training that never stopped.
  */
 export class TrainingState {
@@ -62,10 +67,11 @@ export class TrainingState {
   #epochOrder: readonly number[];
 
   constructor(options: TrainingStateOptions) {
-    const { shape, seed } = options;
+    const { seed, number, meter, stepsBefore } = options;
     this.#options = options;
-    this.meter = new ProgressMeter(shape.epochs * shape.stepsPerEpoch, shape.epochs);
-    this.#order = new Random(seed, 'order');
+    this.meter = meter;
+    meter.moveTo(stepsBefore);
+    this.#order = new Random(seed, number === 0 ? 'order' : `order ${number}`);
     this.#epochOrder = this.#order.state;
     this.begin();
   }
@@ -102,12 +108,12 @@ export class TrainingState {
     this.#beginDescent();
     this.epoch = result?.epoch ?? 0;
     this.nextEpoch();
-    this.meter.rewind(this.#stepsDone());
+    this.meter.moveTo(this.#options.stepsBefore + this.steps);
     this.backedOff = true;
   }
 
   /** The current state; its tensors are the ones in use. */
-  save(): SavedState {
+  save(): SavedDescent {
     const { steps, means, squares } = this.optimizer.state;
     const { stepsRun, tokens, seconds } = this.meter.state;
     const { result } = this.kept;
@@ -144,7 +150,7 @@ export class TrainingState {
   }
 
   /** Resumes from a saved state that fits. `metricsOf` computes metrics from logits of the validation examples. */
-  restore(saved: SavedState, metricsOf: (logits: Float32Array) => ValidationMetrics | null): void {
+  restore(saved: SavedDescent, metricsOf: (logits: Float32Array) => ValidationMetrics | null): void {
     const { position, tensors } = saved;
     const { parameters } = this.#options;
     const allOf = (kind: TensorKind) =>
@@ -169,11 +175,11 @@ export class TrainingState {
       this.kept = { tensors: this.#named(allOf('kept')), result, logits };
     }
     const { steps_run: stepsRun, tokens, seconds } = position.meter;
-    this.meter.restore({ step: this.#stepsDone(), stepsRun, tokens, seconds });
+    this.meter.restore({ step: this.#options.stepsBefore + this.steps, stepsRun, tokens, seconds });
   }
 
   /** Number of the descent's steps: those of its earlier epochs, and of this one. */
-  #stepsDone(): number {
+  get steps(): number {
     return (this.epoch - 1) * this.#options.shape.stepsPerEpoch + this.batch;
   }
 

@@ -1,9 +1,11 @@
 import { AppError } from '../../shared/errors.ts';
 import type { LabelCount } from '../../shared/look-alike.ts';
-import { sortLabels, splitByLabel, validationRows } from '../data/dataset.ts';
+import { foldsByLabel, sortLabels, splitByLabel, validationRows } from '../data/dataset.ts';
 import { findRepeats, type HashedRows, type Repeats } from '../data/repeats.ts';
 import { type TokenizedDataset, type TokenizeOptions, tokenizeDataset } from '../data/tokenized-dataset.ts';
+import { methodOf } from '../methods/index.ts';
 import { Random } from '../random.ts';
+import { foldsFor } from './folds.ts';
 import type { TrainingSpec } from './protocol.ts';
 
 /** Rows of a dataset that serve one purpose. */
@@ -12,12 +14,17 @@ export interface DataPart {
   readonly rows: Uint32Array;
 }
 
-/** A job's rows to train on and to validate with; both may come from one file. */
+/** Rows to train on and to validate with; both may come from one file. */
+export interface FoldRows {
+  readonly training: DataPart;
+  readonly validation: DataPart;
+}
+
 export interface TrainingData {
   /** Labels in the order of the classifier's rows. */
   readonly labels: readonly string[];
-  readonly training: DataPart;
-  readonly validation: DataPart;
+  /** All have the same rows in all; of several, each validates with rows of its own. */
+  readonly folds: readonly FoldRows[];
 }
 
 /**
@@ -31,15 +38,32 @@ export async function readTrainingData(spec: TrainingSpec, options: TokenizeOpti
   if (spec.validation_file !== null) {
     const validation = await tokenizeDataset(spec.validation_file, options);
     requireLabels(validation, labels, 'validation');
-    return { labels, training: whole(dataset), validation: whole(validation) };
+    return { labels, folds: [{ training: whole(dataset), validation: whole(validation) }] };
   }
-  const count = validationRows(spec.validation_split, dataset.labels.length);
-  const split = splitByLabel(dataset.labels, count, new Random(spec.seed, 'split'));
   return {
     labels,
-    training: { dataset, rows: split.training },
-    validation: { dataset, rows: split.validation },
+    folds: splitRows(spec, dataset).map(({ training, validation }) => ({
+      training: { dataset, rows: training },
+      validation: { dataset, rows: validation },
+    })),
   };
+}
+
+function splitRows(spec: TrainingSpec, { labels }: TokenizedDataset) {
+  const random = new Random(spec.seed, 'split');
+  const count = foldsFor({
+    effort: spec.aims.effort,
+    rows: labels.length,
+    rarest: Math.min(...[...Map.groupBy(labels, (label) => label).values()].map(({ length }) => length)),
+    validationGiven: spec.validation_split !== 'auto',
+    wholeModel: methodOf(spec.method).wholeModel !== undefined,
+  });
+  if (count === 1)
+    return [splitByLabel(labels, validationRows(spec.validation_split, labels.length), random)];
+  return foldsByLabel(labels, count, random).map((validation) => {
+    const held = new Set(validation);
+    return { training: Uint32Array.from(labels.keys()).filter((row) => !held.has(row)), validation };
+  });
 }
 
 function whole(dataset: TokenizedDataset): DataPart {
@@ -69,7 +93,7 @@ export function lengthsOf({ dataset, rows }: DataPart): number[] {
 }
 
 /** Number of texts, and of those that `maxLength` cuts; `longest` is the length they were tokenized to. */
-export function countTruncated({ training, validation }: TrainingData, maxLength: number, longest: number) {
+export function countTruncated({ training, validation }: FoldRows, maxLength: number, longest: number) {
   const datasets = [...new Set([training.dataset, validation.dataset])];
   const countOf = ({ lengths, truncated }: TokenizedDataset) =>
     maxLength < longest
@@ -82,7 +106,7 @@ export function countTruncated({ training, validation }: TrainingData, maxLength
 }
 
 /** Number of rows of each label in both parts. */
-export function countLabels({ labels, training, validation }: TrainingData): LabelCount[] {
+export function countLabels(labels: readonly string[], { training, validation }: FoldRows): LabelCount[] {
   const counts = new Map(labels.map((label) => [label, 0]));
   for (const { dataset, rows } of [training, validation]) {
     for (const row of rows) {
@@ -94,7 +118,7 @@ export function countLabels({ labels, training, validation }: TrainingData): Lab
 }
 
 /** Texts that occur more than once in a job's rows. */
-export function repeatsIn({ labels, training, validation }: TrainingData): Repeats {
+export function repeatsIn({ labels, folds }: TrainingData): Repeats {
   const hashed = ({ dataset, rows }: DataPart): HashedRows => {
     const order = dataset.labelNames.map((name) => labels.indexOf(name));
     return {
@@ -102,5 +126,6 @@ export function repeatsIn({ labels, training, validation }: TrainingData): Repea
       labels: Uint16Array.from(rows, (row) => order[dataset.labels[row]!]!),
     };
   };
-  return findRepeats(hashed(training), hashed(validation));
+  const repeats = folds.map(({ training, validation }) => findRepeats(hashed(training), hashed(validation)));
+  return { ...repeats[0]!, leaked: repeats.reduce((sum, { leaked }) => sum + leaked, 0) };
 }

@@ -6,6 +6,7 @@ import {
   peftConfig,
   peftRequest,
 } from '../../shared/peft-config.ts';
+import { type TrainingAims, trainingAims } from '../../shared/training-aims.ts';
 
 export const ENGINE_NAMES = ['weft', 'peft', 'logistic'] as const;
 /** The trainer: the platform, HF PEFT on torch, or scikit-learn's logistic regression on the base model's embeddings. */
@@ -17,6 +18,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export interface Settings {
   readonly method: Fields;
   readonly hyperparameters: Fields;
+  readonly aims?: Fields;
   /** Settings that only a peer has. */
   readonly peer?: Fields;
 }
@@ -61,10 +63,14 @@ const PUBLISHED_TRAINING = {
 /** The method of a request that names none. */
 const DEFAULT_METHOD = 'lora';
 
-/** Every method with all its fields `"auto"`, the default method first. */
+/** Every method with all its fields `"auto"`, trained once, the default method first. */
 export const METHODS: readonly Configuration[] = peftConfig.options.map(({ shape }) => {
   const type = shape.type.value;
-  const settings = type === DEFAULT_METHOD ? AUTO : { ...AUTO, method: { type } };
+  const settings = {
+    ...AUTO,
+    ...(type !== DEFAULT_METHOD && { method: { type } }),
+    aims: { effort: 'fast' },
+  };
   return { name: `auto-${type}`, title: `Weft, ${type}`, engine: 'weft', settings };
 });
 
@@ -142,12 +148,14 @@ const HYPERPARAMETER_FIELDS = Object.keys(hyperparametersRequest.shape);
 export function requestOf(settings: Settings): {
   method: PeftRequest;
   hyperparameters: HyperparametersRequest;
+  aims: TrainingAims;
 } {
   const method = peftRequest.safeParse({ type: DEFAULT_METHOD, ...settings.method });
   const hyperparameters = hyperparametersRequest.safeParse(settings.hyperparameters);
-  const issue = method.error?.issues[0] ?? hyperparameters.error?.issues[0];
+  const aims = trainingAims.safeParse(settings.aims ?? {});
+  const issue = method.error?.issues[0] ?? hyperparameters.error?.issues[0] ?? aims.error?.issues[0];
   if (issue) throw new Error(`${issue.path.join('.')}: ${issue.message}`);
-  return { method: method.data!, hyperparameters: hyperparameters.data! };
+  return { method: method.data!, hyperparameters: hyperparameters.data!, aims: aims.data! };
 }
 
 /** The same configuration with a field changed. @throws where neither a method nor the hyperparameters have it */
@@ -158,13 +166,16 @@ export function withField(settings: Settings, field: string, value: unknown): Se
   if (HYPERPARAMETER_FIELDS.includes(field)) {
     return { ...settings, hyperparameters: { ...settings.hyperparameters, [field]: value } };
   }
-  const known = [...new Set([...METHOD_FIELDS, ...HYPERPARAMETER_FIELDS])].join(', ');
+  if (field in trainingAims.shape) return { ...settings, aims: { ...settings.aims, [field]: value } };
+  const known = [
+    ...new Set([...METHOD_FIELDS, ...HYPERPARAMETER_FIELDS, ...Object.keys(trainingAims.shape)]),
+  ].join(', ');
   throw new Error(`${field} is no setting; these are: ${known}`);
 }
 
 /** The given value of a field; undefined if it is `"auto"`. */
 export function fieldOf(settings: Settings, field: string): unknown {
-  return settings.method[field] ?? settings.hyperparameters[field];
+  return settings.method[field] ?? settings.hyperparameters[field] ?? settings.aims?.[field];
 }
 
 /** A value in the form of command lines and tables. */

@@ -17,7 +17,12 @@ const fields = z.record(z.string(), z.unknown());
 export const run = z.strictObject({
   configuration: z.string(),
   engine: z.enum(ENGINE_NAMES),
-  settings: z.strictObject({ method: fields, hyperparameters: fields, peer: fields.optional() }),
+  settings: z.strictObject({
+    method: fields,
+    hyperparameters: fields,
+    aims: fields.optional(),
+    peer: fields.optional(),
+  }),
   set: z.string(),
   seed: z.int().nonnegative(),
   protocol: z.enum(Object.keys(PROTOCOLS) as [Protocol, ...Protocol[]]),
@@ -86,7 +91,8 @@ export interface RunFiles {
  * name give the same figures, up to the version of the code.
  */
 export function keyOf({ engine, settings, seed, protocol }: Run, files: RunFiles): string {
-  const told = [engine, settings.method, settings.hyperparameters, settings.peer ?? {}, seed];
+  const { method, hyperparameters, aims, peer } = settings;
+  const told = [engine, method, hyperparameters, peer ?? {}, seed, ...(aims ? [aims] : [])];
   const choosesOn = protocol === 'published' ? 'test' : 'training';
   const text = JSON.stringify([...told, choosesOn, files.base, files.training, files.test], sortKeys);
   return createHash('sha256').update(text).digest('hex').slice(0, 32);

@@ -40,6 +40,7 @@ export async function trainHere(
       training_file: file,
       validation_file: null,
       validation_split: 'auto',
+      aims: { effort: 'fast', metric: 'auto' },
       method,
       // The learning rate is large, because an adapter close to its start would prove little.
       hyperparameters: hyperparametersRequest.parse({

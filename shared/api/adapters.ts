@@ -9,6 +9,7 @@ import {
   peftConfig,
   peftRequest,
 } from '../peft-config.ts';
+import { trainingAims } from '../training-aims.ts';
 import {
   adapterName,
   adapterRef,
@@ -38,6 +39,7 @@ export const createAdapter = z
     base_model: z.string().min(1).max(128).default('default'),
     method: z.union([z.literal('auto').transform(() => AUTO_METHOD), peftRequest]).default(AUTO_METHOD),
     hyperparameters: hyperparametersRequest.default(hyperparametersRequest.parse({})),
+    ...trainingAims.shape,
     seed: z
       .int()
       .min(0)

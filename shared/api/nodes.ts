@@ -11,6 +11,7 @@ import {
   peftRequest,
   pooling,
 } from '../peft-config.ts';
+import { trainingAims } from '../training-aims.ts';
 import { adapterName, adapterRef, jobId, nodeId } from './common.ts';
 import { MAX_INPUTS } from './inference.ts';
 import { eventLevel, jobError, progress } from './jobs.ts';
@@ -168,6 +169,7 @@ export const jobLease = z.object({
   resolved: resolvedTraining.nullable(),
   validation_split: z.union([z.literal('auto'), z.number()]),
   has_validation_file: z.boolean(),
+  aims: trainingAims.default(trainingAims.parse({})),
   seed: z.int(),
   lease_seconds: z.number().positive(),
   /** The saved state that the attempt resumes from; null starts from the beginning. */

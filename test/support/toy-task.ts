@@ -87,6 +87,7 @@ export async function writeTrainingSpec(
     training_file: await write('training.jsonl', training),
     validation_file: validation ? await write('validation.jsonl', validation) : null,
     validation_split: 'auto',
+    aims: { effort: 'fast', metric: 'auto' },
     method: peftRequest.parse({ type: 'lora' }),
     hyperparameters: hyperparametersRequest.parse({ epochs: 3 }),
     auto_precision: 'fp32',

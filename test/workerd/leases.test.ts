@@ -103,6 +103,8 @@ describe('leasing', () => {
       method: { type: 'lora', r: 4 },
       hyperparameters: { epochs: 2 },
       validation_split: 0.25,
+      effort: 'thorough',
+      metric: 'f1_macro',
       seed: 7,
     });
     expect(await node.lease()).toMatchObject({
@@ -114,6 +116,7 @@ describe('leasing', () => {
       resolved: null,
       validation_split: 0.25,
       has_validation_file: false,
+      aims: { effort: 'thorough', metric: 'f1_macro' },
       seed: 7,
       lease_seconds: LEASE_SECONDS,
     });

@@ -8,6 +8,7 @@ const spec: TrainingSpec = {
   training_file: '/none',
   validation_file: null,
   validation_split: 'auto',
+  aims: { effort: 'auto', metric: 'auto' },
   method: peftRequest.parse({ type: 'lora' }),
   hyperparameters: hyperparametersRequest.parse({}),
   auto_precision: 'fp32',

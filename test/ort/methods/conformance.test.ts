@@ -117,8 +117,13 @@ describe.each(Object.entries(METHOD_CONFIGS))('%s adapters', (method, configs) =
           task: { base, config, labels: 2 },
           hyperparameters: TOY_HYPERPARAMETERS,
           labels: ['low', 'high'],
-          training: examplesOf(toyExamples(64, 1).map((text) => ({ ...text, ...idsFor(config, text) }))),
-          validation: examplesOf([]),
+          folds: [
+            {
+              training: examplesOf(toyExamples(64, 1).map((text) => ({ ...text, ...idsFor(config, text) }))),
+              validation: examplesOf([]),
+            },
+          ],
+          metric: 'f1',
           seed: 42,
           device: 'cpu',
           threads: 1,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type BackOff, type TrainingInput, train } from '../../../gpu-node/train/loop.ts';
+import type { BackOff, Fold } from '../../../gpu-node/train/descent.ts';
+import { type TrainingInput, train } from '../../../gpu-node/train/loop.ts';
 import type { EpochResult } from '../../../gpu-node/train/state.ts';
 import type { Progress } from '../../../shared/api/jobs.ts';
 import type { Hyperparameters } from '../../../shared/peft-config.ts';
@@ -8,14 +9,18 @@ import { openTinyBert, withFolder } from '../../support/tiny-bert.ts';
 import { examplesOf, TOY_HYPERPARAMETERS, TOY_LORA, toyExamples } from '../../support/toy-task.ts';
 
 /** Trains the toy task on tiny-bert in a folder of its own. */
-function trainToy(changes: Partial<TrainingInput> = {}) {
+function trainToy({
+  training = examplesOf(toyExamples(64, 1)),
+  validation = examplesOf(toyExamples(24, 2)),
+  ...changes
+}: Partial<TrainingInput & Fold> = {}) {
   return withFolder(async (folder) =>
     train({
       task: { base: await openTinyBert(folder), config: TOY_LORA, labels: 2 },
       hyperparameters: TOY_HYPERPARAMETERS,
       labels: ['low', 'high'],
-      training: examplesOf(toyExamples(64, 1)),
-      validation: examplesOf(toyExamples(24, 2)),
+      folds: [{ training, validation }],
+      metric: 'f1',
       seed: 42,
       device: 'cpu',
       threads: 1,
@@ -29,13 +34,15 @@ const bytesOf = async (run: ReturnType<typeof trainToy>) => writeSafetensors((aw
 describe('training', () => {
   it('learns the task, and keeps the last epoch that is as good as the best', async () => {
     const epochs: EpochResult[] = [];
-    const { kept } = await trainToy({ onEpoch: (epoch) => epochs.push(epoch) });
+    const { kept, uncalibrated } = await trainToy({ onEpoch: (epoch) => epochs.push(epoch) });
     expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4]);
     expect(epochs.at(-1)!.loss).toBeLessThan(0.7 * epochs[0]!.loss);
     const best = Math.max(...epochs.map(({ metrics }) => metrics!.f1));
     const error = Math.sqrt((best * (1 - best)) / 24);
-    expect(kept).toEqual(epochs.findLast(({ metrics }) => metrics!.f1 >= best - error));
-    expect(kept.metrics!.accuracy).toBeGreaterThan(0.9);
+    const { epoch, loss, metrics } = epochs.findLast((each) => each.metrics!.f1 >= best - error)!;
+    expect(kept).toEqual([{ epoch, loss }]);
+    expect(uncalibrated).toEqual(metrics);
+    expect(uncalibrated!.accuracy).toBeGreaterThan(0.9);
   });
 
   it('gives the same bytes for the same seed, and others for another', async () => {
@@ -55,8 +62,9 @@ describe('training', () => {
   });
 
   it('keeps the last epoch where nothing validates it', async () => {
-    const { kept } = await trainToy({ validation: examplesOf([]) });
-    expect(kept).toMatchObject({ epoch: 4, metrics: null });
+    const { kept, metrics } = await trainToy({ validation: examplesOf([]) });
+    expect(kept).toMatchObject([{ epoch: 4 }]);
+    expect(metrics).toBeNull();
   });
 
   it('stops three epochs after the last one that was not clearly worse than the best', async () => {
@@ -65,9 +73,10 @@ describe('training', () => {
     const hyperparameters = { ...TOY_HYPERPARAMETERS, epochs: 30, learning_rate: 0.7, warmup_ratio: 1 };
     const onEpoch = ({ metrics }: EpochResult) => f1.push(metrics!.f1);
     const { kept } = await trainToy({ hyperparameters, onEpoch });
-    expect(f1.length).toBe(kept.epoch + 3);
+    const { epoch } = kept[0]!;
+    expect(f1.length).toBe(epoch + 3);
     expect(f1.length).toBeLessThan(30);
-    expect(Math.max(...f1.slice(kept.epoch))).toBeLessThan(f1[kept.epoch - 1]!);
+    expect(Math.max(...f1.slice(epoch))).toBeLessThan(f1[epoch - 1]!);
   });
 
   it('stops between two steps when aborted', async () => {
@@ -91,15 +100,49 @@ describe('training', () => {
   });
 
   it('calibrates the kept epoch: its loss falls, and no row gets another label', async () => {
-    const { kept, metrics, temperature } = await trainToy();
+    const { uncalibrated, metrics, temperature } = await trainToy();
     expect(temperature).not.toBe(1);
-    expect(metrics!.loss).toBeLessThan(kept.metrics!.loss);
+    expect(metrics!.loss).toBeLessThan(uncalibrated!.loss);
     const { loss: _loss, ece: _ece, ...classified } = metrics!;
-    expect(kept.metrics).toMatchObject(classified);
+    expect(uncalibrated).toMatchObject(classified);
   });
 
   it('has temperature 1 where nothing validates it', async () => {
     expect((await trainToy({ validation: examplesOf([]) })).temperature).toBe(1);
+  });
+});
+
+describe('training in several descents', () => {
+  const rows = toyExamples(48, 1);
+  /** Three parts, each of which the others leave out. */
+  const folds: Fold[] = [0, 1, 2].map((part) => ({
+    training: examplesOf(rows.filter((_, i) => i % 3 !== part)),
+    validation: examplesOf(rows.filter((_, i) => i % 3 === part)),
+  }));
+
+  it('validates every row, by the descent that has not seen it, and learns', async () => {
+    const { metrics, kept } = await trainToy({ folds });
+    expect(metrics!.examples).toBe(48);
+    expect(metrics!.accuracy).toBeGreaterThan(0.9);
+    expect(kept).toHaveLength(3);
+  });
+
+  it('reports steps and epochs of all of them as one way', async () => {
+    const seen: Progress[] = [];
+    const epochs: string[] = [];
+    await trainToy({
+      folds,
+      onProgress: (progress) => seen.push(progress),
+      onEpoch: ({ epoch }, fold) => epochs.push(`${fold}.${epoch}`),
+    });
+    expect(seen.map(({ step }) => step)).toEqual(Array.from({ length: 48 }, (_, i) => i + 1));
+    expect(seen.at(-1)).toMatchObject({ step: 48, steps: 48, epoch: 4, eta_seconds: 0 });
+    expect(epochs).toEqual([1, 2, 3].flatMap((fold) => [1, 2, 3, 4].map((epoch) => `${fold}.${epoch}`)));
+  });
+
+  it('gives the same bytes for the same seed', async () => {
+    const first = await bytesOf(trainToy({ folds }));
+    expect(await bytesOf(trainToy({ folds }))).toEqual(first);
   });
 });
 
@@ -133,7 +176,7 @@ describe('training that diverges', () => {
     const { outcome, backOffs } = await trainAt(1, { warmup_ratio: 1, max_grad_norm: 1000 });
     expect(backOffs).toMatchObject([{ learningRate: 0.1 }]);
     expect(backOffs[0]!.epoch).toBeGreaterThanOrEqual(1);
-    expect(outcome.kept.epoch).toBeGreaterThanOrEqual(backOffs[0]!.epoch);
+    expect(outcome.kept[0]!.epoch).toBeGreaterThanOrEqual(backOffs[0]!.epoch);
     expect(outcome.metrics!.f1).toBeGreaterThan(0.9);
   });
 

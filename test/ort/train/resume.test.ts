@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Examples } from '../../../gpu-node/data/examples.ts';
 import type { BaseModel } from '../../../gpu-node/models/model.ts';
 import { CheckpointFile } from '../../../gpu-node/train/checkpoint-file.ts';
+import type { Fold } from '../../../gpu-node/train/descent.ts';
 import { type TrainingInput, type TrainingOutcome, train } from '../../../gpu-node/train/loop.ts';
 import type { CheckpointSpec, TrainingEvent } from '../../../gpu-node/train/protocol.ts';
 import type { Hyperparameters, PeftConfig } from '../../../shared/peft-config.ts';
@@ -38,12 +39,22 @@ const inputOf = (
   task: { base, config, labels: 2 },
   hyperparameters: { ...TOY_HYPERPARAMETERS, ...changes },
   labels: ['low', 'high'],
-  training: examplesFor(config, 64, 1),
-  validation: examplesFor(config, 24, 2),
+  folds: [{ training: examplesFor(config, 64, 1), validation: examplesFor(config, 24, 2) }],
+  metric: 'f1',
   seed: 42,
   device: 'cpu',
   threads: 1,
 });
+
+/** Of unlike sizes: 3, 2 and 3 steps an epoch. */
+const THREE_FOLDS: readonly Fold[] = [
+  [24, 8],
+  [16, 5],
+  [20, 11],
+].map(([training, validation], i) => ({
+  training: examplesFor(TOY_LORA, training!, 10 + i),
+  validation: examplesFor(TOY_LORA, validation!, 20 + i),
+}));
 
 /** Everything that a training comes to, in bytes and words. */
 const resultOf = ({ tensors, ...rest }: TrainingOutcome) => ({ ...rest, bytes: writeSafetensors(tensors) });
@@ -110,9 +121,14 @@ class Attempts {
 }
 
 /** Trains once without a stop and once with stops; gives both results. */
-function compare(changes: Partial<Hyperparameters>, stops: readonly StopWhen[], config?: PeftConfig) {
+function compare(
+  changes: Partial<Hyperparameters>,
+  stops: readonly StopWhen[],
+  config?: PeftConfig,
+  folds?: readonly Fold[],
+) {
   return withFolder(async (folder) => {
-    const input = inputOf(await openTinyBert(folder), changes, config);
+    const input = { ...inputOf(await openTinyBert(folder), changes, config), ...(folds && { folds }) };
     let backOffs = 0;
     const whole = resultOf(await train({ ...input, onBackOff: () => backOffs++ }));
     const attempts = new Attempts(folder, input);
@@ -156,6 +172,17 @@ describe('training that is stopped and goes on', () => {
   it.each(METHODS)('ends in the same bytes with %s', async (_name, config) => {
     const { whole, pieces } = await compare({ epochs: 1 }, [afterSteps(3)], config);
     expect(pieces).toEqual(whole);
+  });
+
+  it.each<[string, readonly StopWhen[]]>([
+    ['in the first', [afterSteps(5)]],
+    ['between the first and the second', [afterEpochs(2)]],
+    ['in the second', [afterSteps(8)]],
+    ['in each', [afterSteps(3), afterSteps(5), afterSteps(5)]],
+  ])('of several descents, %s, ends in the same bytes', async (_where, stops) => {
+    const { whole, pieces } = await compare({ epochs: 2 }, stops, TOY_LORA, THREE_FOLDS);
+    expect(pieces).toEqual(whole);
+    expect(whole.kept).toHaveLength(3);
   });
 
   it('after epochs that were clearly worse ends as early', async () => {

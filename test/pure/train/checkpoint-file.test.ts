@@ -10,9 +10,8 @@ import { MAX_CHECKPOINT_BYTES } from '../../../shared/api/nodes.ts';
 const SHAPE: TrainingShape = {
   parameters: [{ name: 'head', shape: [2] }],
   labels: 2,
-  validationRows: 0,
   epochs: 3,
-  stepsPerEpoch: 8,
+  folds: [{ validationRows: 0, stepsPerEpoch: 8 }],
 };
 
 function stateAt(batch: number, data = new Float32Array(2)): SavedState {
@@ -25,6 +24,7 @@ function stateAt(batch: number, data = new Float32Array(2)): SavedState {
       backed_off: false,
       kept: null,
       order: [1, 2, 3, 4],
+      finished: [],
       descent: { steps: batch, watched: 0, best_f1: null },
       meter: { steps_run: batch, tokens: 0, seconds: 0 },
     },
@@ -105,7 +105,9 @@ it('that is damaged, does not fit or is not there is said, and training starts o
   const startsOver = (reason: string) =>
     `a checkpoint of attempt 2 cannot be used: ${reason}; training starts over`;
   expect(await (await reading({ sha256: 'b'.repeat(64) })).load(SHAPE)).toBeUndefined();
-  expect(await (await reading()).load({ ...SHAPE, stepsPerEpoch: 2 })).toBeUndefined();
+  expect(
+    await (await reading()).load({ ...SHAPE, folds: [{ validationRows: 0, stepsPerEpoch: 2 }] }),
+  ).toBeUndefined();
   expect(await (await reading({ file: join(folder, 'gone') })).load(SHAPE)).toBeUndefined();
   await writeFile(file, 'something else');
   expect(await (await reading()).load(SHAPE)).toBeUndefined();

@@ -16,9 +16,8 @@ const SHAPE: TrainingShape = {
     { name: 'head', shape: [4] },
   ],
   labels: 2,
-  validationRows: 5,
   epochs: 3,
-  stepsPerEpoch: 8,
+  folds: [{ validationRows: 5, stepsPerEpoch: 8 }],
 };
 const POSITION: TrainingPosition = {
   epoch: 2,
@@ -27,6 +26,7 @@ const POSITION: TrainingPosition = {
   backed_off: false,
   kept: { epoch: 1, loss: 1 / 3 },
   order: [1, 2, 3, 0xffffffff],
+  finished: [],
   descent: { steps: 13, watched: 0.7, best_f1: 0.9 },
   meter: { steps_run: 13, tokens: 1000, seconds: 1.5 },
 };
@@ -65,7 +65,7 @@ describe('a checkpoint', () => {
   });
 
   it('of a training without validation has logits of no rows', () => {
-    const shape = { ...SHAPE, validationRows: 0 };
+    const shape = { ...SHAPE, folds: [{ validationRows: 0, stepsPerEpoch: 8 }] };
     const checkpoint = checkpointOf();
     const tensors = new Map(checkpoint.tensors).set('logits', { shape: [0, 2], data: new Float32Array() });
     const read = decodeCheckpoint(encodeCheckpoint({ ...checkpoint, tensors }), TASK, shape);
@@ -103,7 +103,12 @@ describe('a crafted checkpoint', () => {
       encodeCheckpoint({ ...checkpointOf(), machine: '<b>' }),
       /wrong machine/,
     ],
-    ['beyond the last epoch', withPosition({ epoch: 4 }), /is in epoch 4, training has 3/],
+    ['beyond the last epoch', withPosition({ epoch: 5 }), /is in epoch 5, training has 3/],
+    [
+      'that has ended all descents',
+      withPosition({ finished: [{ epoch: 3, loss: 1 }] }),
+      /has ended 1 descents, training has 1/,
+    ],
     ['beyond the end of an epoch', withPosition({ batch: 9 }), /at step 9 of an epoch, which has 8/],
     ['before the first epoch', withPosition({ epoch: 0 }), /wrong position.epoch/],
     ['in half a step', withPosition({ batch: 0.5 }), /wrong position.batch/],

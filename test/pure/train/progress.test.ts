@@ -24,7 +24,7 @@ it('goes back, and keeps its rate', () => {
   now = 2000;
   meter.advance(100, 9);
   meter.advance(100, 9);
-  meter.rewind(0);
+  meter.moveTo(0);
   now = 4000;
   expect(meter.advance(200, 0.7)).toMatchObject({ step: 1, steps: 8, epoch: 0.5, tokens_per_second: 100 });
   now = 8000;

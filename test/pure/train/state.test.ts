@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { Random } from '../../../gpu-node/random.ts';
-import { decodeCheckpoint, encodeCheckpoint, type SavedState } from '../../../gpu-node/train/checkpoint.ts';
+import { decodeCheckpoint, encodeCheckpoint, type SavedDescent } from '../../../gpu-node/train/checkpoint.ts';
+import { ProgressMeter } from '../../../gpu-node/train/progress.ts';
 import { TrainingState } from '../../../gpu-node/train/state.ts';
 import { computeMetrics } from '../../../shared/metrics.ts';
 import { TOY_HYPERPARAMETERS } from '../../support/toy-task.ts';
@@ -18,9 +19,18 @@ function newState() {
     { name: 'a', shape: [2, 3], data: Float32Array.from({ length: 6 }, () => random.normal()) },
     { name: 'b', shape: [4], data: Float32Array.from({ length: 4 }, () => random.normal()) },
   ];
-  const shape = { parameters, labels: 2, validationRows: 3, epochs: 4, stepsPerEpoch: 5 };
-  const options = { shape, hyperparameters: TOY_HYPERPARAMETERS, seed: 1, parameters };
-  return { state: new TrainingState(options), parameters, shape };
+  const fold = { validationRows: 3, stepsPerEpoch: 5 };
+  const common = { parameters, labels: 2, epochs: 4 };
+  const state = new TrainingState({
+    shape: { ...common, ...fold },
+    hyperparameters: TOY_HYPERPARAMETERS,
+    seed: 1,
+    number: 0,
+    meter: new ProgressMeter(20, 4),
+    stepsBefore: 0,
+    parameters,
+  });
+  return { state, parameters, shape: { ...common, folds: [fold] } };
 }
 
 type Subject = ReturnType<typeof newState>;
@@ -40,7 +50,7 @@ function step({ state, parameters }: Subject, most: number): void {
 }
 
 /** All but the time that has passed. */
-function lasting({ position, tensors }: SavedState) {
+function lasting({ position, tensors }: SavedDescent) {
   const { meter, ...rest } = position;
   return { ...rest, tokens: meter.tokens, run: meter.steps_run, tensors: structuredClone(tensors) };
 }
@@ -57,7 +67,8 @@ it('comes back whole, and then goes the same way', () => {
   step(first, 3);
   const saved = first.state.save();
   const task = 'a'.repeat(64);
-  const file = encodeCheckpoint({ ...saved, task, machine: 'here' });
+  const position = { ...saved.position, finished: [] };
+  const file = encodeCheckpoint({ ...saved, position, task, machine: 'here' });
 
   const second = newState();
   second.state.restore(decodeCheckpoint(file, task, second.shape), metricsOf);

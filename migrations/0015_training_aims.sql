@@ -1,0 +1,1 @@
+ALTER TABLE `jobs` ADD `aims` text DEFAULT '{"effort":"auto","metric":"auto"}' NOT NULL;
