@@ -20,6 +20,7 @@ import { adapterImport } from './routes/adapter-import.ts';
 import { adapters } from './routes/adapters.ts';
 import { aliases } from './routes/aliases.ts';
 import { consolePages } from './routes/console.ts';
+import { evaluations } from './routes/evaluations.ts';
 import { fileReports } from './routes/file-reports.ts';
 import { files } from './routes/files.ts';
 import { fleet } from './routes/fleet.ts';
@@ -28,6 +29,7 @@ import { inference } from './routes/inference.ts';
 import { internalFiles } from './routes/internal-files.ts';
 import { internalJobs } from './routes/internal-jobs.ts';
 import { internalNodes } from './routes/internal-nodes.ts';
+import { internalTasks } from './routes/internal-tasks.ts';
 import { jobEvents } from './routes/job-events.ts';
 import { jobs } from './routes/jobs.ts';
 import { keys } from './routes/keys.ts';
@@ -99,9 +101,11 @@ app.route('/', inference);
 app.route('/', models);
 app.route('/', fleet);
 app.route('/', keys);
+app.route('/', evaluations);
 app.route('/', internalNodes);
 app.route('/', internalJobs);
 app.route('/', internalFiles);
+app.route('/', internalTasks);
 
 let document: ReturnType<typeof describeApi> | undefined;
 app.get('/openapi.json', (c) => {

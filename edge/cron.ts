@@ -6,6 +6,7 @@ import { purgeAnswers } from './db/idempotency.ts';
 import { releaseCheckpoints, releaseInlineDatasets } from './db/job-objects.ts';
 import { requeueLapsed } from './db/leases.ts';
 import { forgetNodes } from './db/nodes.ts';
+import { releaseParts, requeueLapsedTasks } from './db/tasks.ts';
 import { forgetVacancies } from './db/vacancies.ts';
 import type { Env } from './env.ts';
 import { sweepObjects } from './objects/delete-objects.ts';
@@ -25,6 +26,8 @@ export async function everyMinute(env: Env): Promise<void> {
   const db = openDb(env.DB);
   const now = unixNow();
   await requeueLapsed(db, now);
+  await requeueLapsedTasks(db, now);
+  await releaseParts(db, now);
   await releaseInlineDatasets(db, INLINE_PREFIX, now);
   await releaseCheckpoints(db, CHECKPOINT_PREFIX, now);
   await sweepObjects(env, db, now);

@@ -11,6 +11,8 @@ export const ERROR_STATUS = {
   job_not_found: 404,
   model_not_found: 404,
   node_not_found: 404,
+  evaluation_not_found: 404,
+  task_not_found: 404,
   key_not_found: 404,
   method_not_allowed: 405,
   adapter_not_ready: 409,

@@ -122,6 +122,33 @@ export function logSumExp(logits: ArrayLike<number>, temperature = 1): number {
 
 const CALIBRATION_BINS = 15;
 
+/** Rows whose scores lie in (from, to]: their mean confidence and their accuracy, which are equal where the scores are right. */
+export const calibrationBin = z.object({
+  from: z.number(),
+  to: z.number(),
+  rows: z.int().nonnegative(),
+  confidence: z.number(),
+  accuracy: z.number(),
+});
+export type CalibrationBin = z.infer<typeof calibrationBin>;
+
+/** The rows in 15 bins by the score of their predicted label; a bin without rows is left out. */
+export function calibrationBins(confidences: readonly number[], right: readonly boolean[]): CalibrationBin[] {
+  const sums = Array.from({ length: CALIBRATION_BINS }, () => ({ rows: 0, confidence: 0, right: 0 }));
+  for (const [row, confidence] of confidences.entries()) {
+    const bin = sums[Math.max(0, Math.ceil(confidence * CALIBRATION_BINS) - 1)]!;
+    bin.rows += 1;
+    bin.confidence += confidence;
+    bin.right += Number(right[row]);
+  }
+  return sums.flatMap((bin, i) => {
+    const { rows } = bin;
+    if (rows === 0) return [];
+    const bounds = { from: i / CALIBRATION_BINS, to: (i + 1) / CALIBRATION_BINS };
+    return [{ ...bounds, rows, confidence: bin.confidence / rows, accuracy: bin.right / rows }];
+  });
+}
+
 /**
  * Expected calibration error: the distance of confidence from accuracy (Guo et al. 2017, arXiv:1706.04599). Rows fall into 15 bins ((m - 1)
  * / 15, m / 15] by the score of their predicted label. The result is the difference between a bin's mean confidence and its accuracy,

@@ -14,6 +14,8 @@ export async function startStandInEdge(): Promise<{ url: string; server: Server 
       ? ({
           jobs: [],
           lease: null,
+          tasks: [],
+          task_lease: null,
           deleted_bundles: [],
           deletions_cursor: 0,
           serving: SERVING,

@@ -4,7 +4,7 @@ import { batch, type Db, statement } from './client.ts';
 import { isAbridged, unlessLong } from './listed.ts';
 import { claimObjects } from './objects.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
-import { files, jobs, objects } from './schema.ts';
+import { files, jobs, objects, tasks } from './schema.ts';
 import { noteVacancies, placeOf } from './vacancies.ts';
 
 export type FileRow = typeof files.$inferSelect;
@@ -80,8 +80,8 @@ export async function pageOfFiles(
 }
 
 /**
- * Deletes a file that no unfinished job needs, and makes its objects due for deletion. Returns their keys, or undefined where there is no
- * such file or a job needs it.
+ * Deletes a file that no unfinished job or task needs, and makes its objects due for deletion. Returns their keys, or undefined where there
+ * is no such file or one of them needs it.
  */
 export async function deleteFile(
   db: Db,
@@ -90,7 +90,8 @@ export async function deleteFile(
   now: number,
 ): Promise<string[] | undefined> {
   const needed = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE training_file = ${id} AND status IN ('queued', 'running'))
-    OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${id} AND status IN ('queued', 'running'))`;
+    OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${id} AND status IN ('queued', 'running'))
+    OR EXISTS (SELECT 1 FROM ${tasks} WHERE file = ${id} AND status IN ('queued', 'running'))`;
   const doomed = sql`${files.id} = ${id} AND ${files.tenant} = ${tenant} AND NOT (${needed})`;
   const { gone } = await batch(db, {
     vacancy: noteVacancies(db, sql`SELECT tenant, id, seq FROM ${files} WHERE ${doomed}`, now),

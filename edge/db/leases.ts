@@ -1,12 +1,13 @@
 import { and, eq, inArray, lte, type SQL, sql } from 'drizzle-orm';
-import type { Heartbeat, ServingState } from '../../shared/api/nodes.ts';
-import { LEASE_SECONDS, MAX_ATTEMPTS } from '../../shared/job-state.ts';
+import type { Heartbeat, LeaseState, ServingState } from '../../shared/api/nodes.ts';
+import { type JobStatus, LEASE_SECONDS, MAX_ATTEMPTS } from '../../shared/job-state.ts';
 import { changesAfter, servingState } from './changes.ts';
 import { batch, type Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { fairQueue, trainableBy } from './queue.ts';
 import { deletions, jobs, nodes } from './schema.ts';
+import { beatTasks, type TaskRow } from './tasks.ts';
 
 const MAX_DELETIONS = 1000;
 /** `last_seen` may be this old before it is written again: with the serving lease it stays below `NODE_TTL_SECONDS`. */
@@ -19,15 +20,17 @@ export function leased(id: string, token: string): SQL {
 
 export interface Beat {
   known: boolean;
-  states: { job_id: string; state: 'ok' | 'lost' | 'cancelled' }[];
+  states: { job_id: string; state: LeaseState }[];
   lease: JobRow | undefined;
+  taskStates: { task_id: string; state: LeaseState }[];
+  taskLease: TaskRow | undefined;
   deleted: { seq: number; bundle: string }[];
   serving: ServingState;
 }
 
 /**
  * Handles a node's heartbeat as one transaction: the node is alive, its leases are extended, and lapsed ones go back to the queue. A node
- * that wants a job gets the next one in fair order that it can train, leased under `token`.
+ * that wants a job gets the next one in fair order that it can train, leased under `token`, and the same of a task.
  */
 export async function beat(
   db: Db,
@@ -37,7 +40,7 @@ export async function beat(
   now: number,
 ): Promise<Beat> {
   const ids = body.jobs.map((job) => job.job_id);
-  const { known, held, ends, changes, deleted, lease } = await batch(db, {
+  const { known, held, ends, changes, deleted, lease, heldTasks, taskLease } = await batch(db, {
     seen: db
       .update(nodes)
       .set({ lastSeen: now, ...(body.load && { load: body.load }) })
@@ -59,14 +62,38 @@ export async function beat(
       ...requeueLost(db, lapsedOrForgotten(nodeId, ids, now), now),
       ...takeJob(db, nodeId, token, now),
     }),
+    ...beatTasks(db, nodeId, { running: body.tasks, wants: body.wants_task }, token, now),
   });
-  const states = body.jobs.map(({ job_id, token: held_token }) => {
-    const row = held.find((job) => job.id === job_id);
-    if (row?.status === 'running' && row.token === held_token) return { job_id, state: 'ok' as const };
-    return { job_id, state: row?.status === 'cancelled' ? ('cancelled' as const) : ('lost' as const) };
-  });
+  const states = body.jobs.map(({ job_id, token: shown }) => ({
+    job_id,
+    state: stateOf(held, job_id, shown),
+  }));
+  const taskStates = body.tasks.map(({ task_id, token: shown }) => ({
+    task_id,
+    state: stateOf(heldTasks ?? [], task_id, shown),
+  }));
   const serving = servingState(body.changes_after, ends[0]!, changes);
-  return { known: known.length > 0, states, lease: lease?.[0], deleted, serving };
+  return {
+    known: known.length > 0,
+    states,
+    lease: lease?.[0],
+    taskStates,
+    taskLease: taskLease?.[0],
+    deleted,
+    serving,
+  };
+}
+
+interface Held {
+  id: string;
+  status: JobStatus;
+  token: string | null;
+}
+
+function stateOf(held: readonly Held[], id: string, token: string): LeaseState {
+  const row = held.find((one) => one.id === id);
+  if (row?.status === 'running' && row.token === token) return 'ok';
+  return row?.status === 'cancelled' ? 'cancelled' : 'lost';
 }
 
 function extendLease(db: Db, job: Heartbeat['jobs'][number], now: number) {

@@ -7,6 +7,7 @@ import type { Skipped } from '../../shared/api/datasets.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
 import type { KeyRole } from '../../shared/api/keys.ts';
 import type { LeaseCheckpoint, NodeLoad, ResolvedTraining } from '../../shared/api/nodes.ts';
+import type { TaskKind, TaskModel } from '../../shared/api/tasks.ts';
 import type { FamilyName } from '../../shared/families.ts';
 import { JOB_STATUSES } from '../../shared/job-state.ts';
 import type { PackedMetrics } from '../../shared/packed-metrics.ts';
@@ -253,6 +254,61 @@ export const jobEvents = sqliteTable(
     data: text({ mode: 'json' }).$type<Record<string, unknown>>(),
   },
   (t) => [primaryKey({ columns: [t.jobId, t.number] })],
+);
+
+/** An adapter that a task asks, with the base model that its node needs. */
+export interface ResolvedTaskModel extends TaskModel {
+  baseModel: string;
+  baseModelSha256: string;
+}
+
+/** Work over the rows of a file that nodes do beside live traffic; leased as jobs are. */
+export const tasks = sqliteTable(
+  'tasks',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: text().notNull(),
+    tenant: text().notNull(),
+    kind: text().$type<TaskKind>().notNull(),
+    file: text().notNull(),
+    fileKey: text('file_key').notNull(),
+    models: text({ mode: 'json' }).$type<ResolvedTaskModel[]>().notNull(),
+    rows: integer().notNull(),
+    rowsDone: integer('rows_done').notNull().default(0),
+    /** Number of parts that are stored, and the rows that they are of. */
+    parts: integer().notNull().default(0),
+    partRows: integer('part_rows').notNull().default(0),
+    status: text({ enum: JOB_STATUSES }).notNull().default('queued'),
+    attempt: integer().notNull().default(0),
+    failures: integer().notNull().default(0),
+    leaseToken: text('lease_token'),
+    leaseUntil: integer('lease_until'),
+    nodeId: text('node_id'),
+    resultKey: text('result_key'),
+    error: text({ mode: 'json' }).$type<{ code: string; message: string }>(),
+    createdAt: integer('created_at').notNull(),
+    startedAt: integer('started_at'),
+    finishedAt: integer('finished_at'),
+  },
+  (t) => [
+    uniqueIndex('tasks_id').on(t.id),
+    index('tasks_tenant').on(t.tenant, t.kind),
+    index('tasks_queued').on(t.tenant).where(sql`status = 'queued'`),
+    index('tasks_running').on(t.tenant).where(sql`status = 'running'`),
+    index('tasks_file').on(t.file),
+  ],
+);
+
+/** What came of a task's rows so far, in R2. Rows are here while their task is unfinished. */
+export const taskParts = sqliteTable(
+  'task_parts',
+  {
+    taskId: text('task_id').notNull(),
+    number: integer().notNull(),
+    key: text().notNull(),
+    rows: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.taskId, t.number] })],
 );
 
 /** Nodes. A node silent for `NODE_TTL_SECONDS` gets no traffic. */

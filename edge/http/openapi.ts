@@ -18,6 +18,7 @@ const TAGS: Readonly<Record<string, string>> = {
   '/v1/models': 'Models',
   '/v1/keys': 'Keys',
   '/v1/fleet': 'Fleet',
+  '/v1/evaluations': 'Evaluations',
   '/health': 'Health',
 };
 
@@ -77,6 +78,18 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   getJob: ['job_not_found'],
   cancelJob: ['job_not_found', 'job_finished'],
   listJobEvents: ['job_not_found'],
+  createEvaluation: [
+    'adapter_not_found',
+    'adapter_not_ready',
+    'file_not_found',
+    'idempotency_conflict',
+    'queue_full',
+    'limit_reached',
+  ],
+  listEvaluations: ['evaluation_not_found'],
+  getEvaluation: ['evaluation_not_found'],
+  cancelEvaluation: ['evaluation_not_found', 'job_finished'],
+  deleteEvaluation: ['evaluation_not_found'],
   createKey: ['limit_reached'],
   rotateKey: ['key_not_found', 'limit_reached'],
   deleteKey: ['key_not_found', 'invalid_request'],
@@ -101,6 +114,7 @@ const REQUEST_HEADERS = {
 const ASKED: Readonly<Record<string, readonly (keyof typeof REQUEST_HEADERS)[]>> = {
   createAdapter: ['Idempotency-Key'],
   rollBackAlias: ['Idempotency-Key'],
+  createEvaluation: ['Idempotency-Key'],
   listJobEvents: ['Last-Event-ID'],
   downloadAdapterFile: ['If-None-Match'],
 };
@@ -119,6 +133,7 @@ type Header = keyof typeof HEADERS;
 const GIVEN: Readonly<Record<string, readonly Header[]>> = {
   createAdapter: ['Location'],
   importAdapter: ['Location'],
+  createEvaluation: ['Location'],
   downloadAdapterFile: ['ETag'],
   classify: ['Server-Timing'],
 };

@@ -21,3 +21,9 @@ export const checkpointKey = (jobId: string, attempt: number, name: string) =>
 
 /** Prefix of an imported adapter's bundle, under a random id; it ends in a slash. */
 export const importPrefix = (id: string) => `adapters/import_${id}/`;
+
+/** Prefix of what one attempt of a task uploads; it ends in a slash. */
+const taskPrefix = (taskId: string, attempt: number) => `tasks/${taskId}/${attempt}/`;
+export const partKey = (taskId: string, attempt: number, number: number) =>
+  `${taskPrefix(taskId, attempt)}part-${number}`;
+export const resultKey = (taskId: string, attempt: number) => `${taskPrefix(taskId, attempt)}result`;

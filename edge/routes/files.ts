@@ -166,7 +166,10 @@ files.openapi(remove, async (c) => {
   const keys = await deleteFile(db, c.get('tenant'), id, unixNow());
   if (keys === undefined) {
     await readFile(db, c.get('tenant'), id);
-    throw new AppError('file_in_use', `An unfinished job needs file ${id}; cancel it, or wait for its end.`);
+    throw new AppError(
+      'file_in_use',
+      `An unfinished job or evaluation needs file ${id}; cancel it, or wait for its end.`,
+    );
   }
   await deleteObjects(c.env, db, keys);
   return c.json({ id, object: 'file' as const, deleted: true as const }, 200);

@@ -6,7 +6,6 @@ import {
   leaseCheckpoint,
   MAX_CHECKPOINT_BYTES,
 } from '../../shared/api/nodes.ts';
-import { limitBytes } from '../../shared/bytes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
 import { findBundle } from '../db/adapters.ts';
@@ -19,7 +18,7 @@ import { leasedJob, leaseLost } from '../jobs/leased-job.ts';
 import { deleteObjects } from '../objects/delete-objects.ts';
 import { attemptPrefix, checkpointKey } from '../objects/object-keys.ts';
 import { putStream, serveObject } from '../objects/storage.ts';
-import { requestBytes } from '../upload/request-bytes.ts';
+import { boundedBody } from '../upload/request-bytes.ts';
 
 const token = z.object({ [LEASE_TOKEN_HEADER]: z.string() });
 const binary = { description: 'The bytes', content: { 'application/octet-stream': { schema: z.any() } } };
@@ -135,11 +134,4 @@ async function readBundle(db: Db, bundle: string) {
 
 function unknownBundle(bundle: string): AppError {
   return new AppError('adapter_not_found', `There is no adapter of bundle ${bundle}.`);
-}
-
-/** A request's body as it arrives, at most `maxBytes`, whether or not its length is declared. */
-function boundedBody(request: Request, maxBytes: number, what: string): AsyncGenerator<Uint8Array> {
-  const tooLarge = () => new AppError('payload_too_large', `${what} may have at most ${maxBytes} bytes.`);
-  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
-  return limitBytes(requestBytes(request), maxBytes, tooLarge);
 }

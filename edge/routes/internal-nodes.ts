@@ -6,6 +6,7 @@ import {
   registerNode,
   registerNodeResponse,
 } from '../../shared/api/nodes.ts';
+import type { TaskLease } from '../../shared/api/tasks.ts';
 import { AppError } from '../../shared/errors.ts';
 import { HEARTBEAT_SECONDS, LEASE_SECONDS } from '../../shared/job-state.ts';
 import { MAX_HEARTBEAT_BYTES } from '../../shared/label-limits.ts';
@@ -13,6 +14,7 @@ import { unixNow } from '../clock.ts';
 import type { JobRow } from '../db/jobs.ts';
 import { beat } from '../db/leases.ts';
 import { leaveNode, saveNode } from '../db/nodes.ts';
+import { leasedModels, type TaskRow } from '../db/tasks.ts';
 import { randomHex } from '../hashing.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { json, jsonRequest } from '../http/responses.ts';
@@ -62,13 +64,15 @@ export const internalNodes = new OpenAPIHono<AppEnv>()
     const body = c.req.valid('json');
     // The token is made here, so that the statement which takes the job needs no second one to learn it.
     const answer = await beat(c.get('db'), id, body, randomHex(16), unixNow());
-    const { known, states, lease, deleted, serving } = answer;
+    const { known, states, lease, taskStates, taskLease, deleted, serving } = answer;
     if (!known) throw new AppError('node_not_found', `Node ${id} is not registered; register it again.`);
     const deletionsCursor = deleted.at(-1)?.seq ?? body.deletions_after;
     return c.json(
       {
         jobs: states,
         lease: lease ? viewLease(lease) : null,
+        tasks: taskStates,
+        task_lease: taskLease ? viewTaskLease(taskLease) : null,
         deleted_bundles: deleted.map((row) => row.bundle),
         deletions_cursor: deletionsCursor,
         serving,
@@ -95,5 +99,19 @@ function viewLease(job: JobRow): JobLease {
     seed: job.seed,
     lease_seconds: LEASE_SECONDS,
     checkpoint: checkpoint && { attempt: checkpoint.attempt, sha256: checkpoint.sha256 },
+  };
+}
+
+function viewTaskLease(task: TaskRow): TaskLease {
+  return {
+    task_id: task.id,
+    token: task.leaseToken!,
+    kind: task.kind,
+    attempt: task.attempt,
+    tenant: task.tenant,
+    models: leasedModels(task.models),
+    parts: task.parts,
+    part_rows: task.partRows,
+    lease_seconds: LEASE_SECONDS,
   };
 }

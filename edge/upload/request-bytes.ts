@@ -1,4 +1,5 @@
 import { BODY_IDLE_MS } from '../../shared/api/common.ts';
+import { limitBytes } from '../../shared/bytes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { gunzip, streamOf } from '../../shared/gunzip.ts';
 
@@ -33,4 +34,11 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Ui
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A request's body as it arrives, at most `maxBytes`, whether or not its length is declared. */
+export function boundedBody(request: Request, maxBytes: number, what: string): AsyncGenerator<Uint8Array> {
+  const tooLarge = () => new AppError('payload_too_large', `${what} may have at most ${maxBytes} bytes.`);
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
+  return limitBytes(requestBytes(request), maxBytes, tooLarge);
 }

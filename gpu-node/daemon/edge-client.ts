@@ -18,6 +18,12 @@ import {
   type RegisterNodeResponse,
   registerNodeResponse,
 } from '../../shared/api/nodes.ts';
+import {
+  type CompleteTask,
+  type FailTask,
+  MAX_PART_BYTES,
+  PART_ROWS_HEADER,
+} from '../../shared/api/tasks.ts';
 import { AppError, ERROR_STATUS, type ErrorCode } from '../../shared/errors.ts';
 import { isDiskFull } from '../disk-full.ts';
 import { type FileBody, withFileBody } from './file-body.ts';
@@ -40,6 +46,7 @@ interface Call {
   path: string;
   token?: string;
   body?: string | FileBody;
+  headers?: Record<string, string>;
   timeout: number;
   signal?: AbortSignal | undefined;
 }
@@ -120,6 +127,46 @@ export class EdgeClient {
     return this.#download({ path, token: job.token, file, maxBytes: MAX_CHECKPOINT_BYTES, signal });
   }
 
+  /** Streams a task's file of rows into `file`, as JSONL. */
+  downloadTaskFile(task: { id: string; token: string }, file: string, signal?: AbortSignal): Promise<void> {
+    const path = `/internal/tasks/${task.id}/file`;
+    return this.#download({ path, token: task.token, file, maxBytes: MAX_DATASET_BYTES, signal });
+  }
+
+  downloadTaskPart(
+    task: { id: string; token: string },
+    number: number,
+    file: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const path = `/internal/tasks/${task.id}/parts/${number}`;
+    return this.#download({ path, token: task.token, file, maxBytes: MAX_PART_BYTES, signal });
+  }
+
+  /** Streams what came of a task's next rows to the edge. */
+  uploadTaskPart(
+    task: { id: string; token: string },
+    { number, rows, file }: { number: number; rows: number; file: string },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const path = `/internal/tasks/${task.id}/parts/${number}`;
+    const headers = { [PART_ROWS_HEADER]: String(rows) };
+    return this.#upload({ path, token: task.token, file, headers, signal });
+  }
+
+  uploadTaskResult(task: { id: string; token: string }, file: string, signal?: AbortSignal): Promise<void> {
+    return this.#upload({ path: `/internal/tasks/${task.id}/result`, token: task.token, file, signal });
+  }
+
+  completeTask(id: string, body: CompleteTask, signal?: AbortSignal): Promise<void> {
+    const path = `/internal/tasks/${id}/complete`;
+    return this.#repeat((s) => this.#done(this.#post(path, body, s)), signal);
+  }
+
+  failTask(id: string, body: FailTask, signal?: AbortSignal): Promise<void> {
+    return this.#repeat((s) => this.#done(this.#post(`/internal/tasks/${id}/fail`, body, s)), signal);
+  }
+
   /**
    * Streams the files of an adapter's bundle into an existing folder. The caller checks the hashes.
    * @throws {AppError} `adapter_not_found` for a bundle the edge does not have.
@@ -153,12 +200,15 @@ export class EdgeClient {
     path: string;
     token: string;
     file: string;
+    headers?: Record<string, string>;
     signal: AbortSignal | undefined;
   }): Promise<void> {
-    const { path, token, file } = upload;
+    const { path, token, file, headers = {} } = upload;
     const timeout = this.#timeouts.transfer;
     const send = (signal: AbortSignal | undefined) =>
-      withFileBody(file, (body) => this.#done({ method: 'PUT', path, token, body, timeout, signal }));
+      withFileBody(file, (body) =>
+        this.#done({ method: 'PUT', path, token, headers, body, timeout, signal }),
+      );
     return this.#repeat(send, upload.signal);
   }
 
@@ -205,7 +255,7 @@ export class EdgeClient {
   /** Fetches, and throws if the status is no success. */
   async #call(call: Call): Promise<Response> {
     const { body } = call;
-    const headers: Record<string, string> = { authorization: `Bearer ${this.#secret}` };
+    const headers: Record<string, string> = { ...call.headers, authorization: `Bearer ${this.#secret}` };
     if (call.token) headers[LEASE_TOKEN_HEADER] = call.token;
     if (call.method === 'POST') headers['content-type'] = 'application/json';
     if (typeof body === 'object') headers['content-length'] = String(body.bytes);

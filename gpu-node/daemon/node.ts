@@ -27,6 +27,7 @@ import { EdgeClient } from './edge-client.ts';
 import { claimIdentity, type Identity } from './identity.ts';
 import { JobLoop } from './job-loop.ts';
 import { Presence } from './presence.ts';
+import { TaskLoop } from './task-loop.ts';
 
 /** Version that the node reports to the edge. */
 const VERSION = '0.1.0';
@@ -123,6 +124,14 @@ async function open(parts: Parts): Promise<RunningNode> {
     onChange: () => presence.wake(),
   });
   await jobs.open();
+  const tasks = new TaskLoop({
+    edge,
+    folder: join(identity.folder, 'tasks'),
+    classify: (request, signal) => classifier.classifyInBackground(request, signal),
+    log,
+    onChange: () => presence.wake(),
+  });
+  await tasks.open();
   const serving = new ServingLease();
   let draining = false;
   const training = () => Number(jobs.busy);
@@ -154,6 +163,7 @@ async function open(parts: Parts): Promise<RunningNode> {
   const presence = new Presence({
     edge,
     jobs,
+    tasks,
     serving,
     load: () => load.read(),
     log,
@@ -179,7 +189,7 @@ async function open(parts: Parts): Promise<RunningNode> {
       exporter.stop();
       // The pending heartbeat may still lease a job; that job is handed back too.
       await beating;
-      await Promise.all([presence.leave(), jobs.shutdown()]);
+      await Promise.all([presence.leave(), jobs.shutdown(), tasks.shutdown()]);
       await closeServer(server);
       await classifier.stop();
       await identity.release();

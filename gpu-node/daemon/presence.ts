@@ -5,6 +5,7 @@ import { explain, type Log } from '../log.ts';
 import type { ServingLease } from '../serve/serving-lease.ts';
 import type { EdgeClient } from './edge-client.ts';
 import type { JobLoop } from './job-loop.ts';
+import type { TaskLoop } from './task-loop.ts';
 
 /** Milliseconds between heartbeats while a job runs, so that its progress is fresh and a cancellation quick. */
 const BUSY_BEAT_MS = 1000;
@@ -16,6 +17,7 @@ export interface PresenceOptions {
   edge: EdgeClient;
   node: RegisterNode;
   jobs: JobLoop;
+  tasks: TaskLoop;
   serving: ServingLease;
   /** What the node does at the moment. */
   load(): NodeLoad;
@@ -61,7 +63,10 @@ export class Presence {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#beat(signal);
-      const interval = this.#options.jobs.busy ? Math.min(BUSY_BEAT_MS, this.#interval) : this.#interval;
+      const interval =
+        this.#options.jobs.busy || this.#options.tasks.busy
+          ? Math.min(BUSY_BEAT_MS, this.#interval)
+          : this.#interval;
       await this.#pause(interval, signal);
     }
   }
@@ -82,12 +87,14 @@ export class Presence {
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
-    const { edge, node, jobs, serving, load, log } = this.#options;
+    const { edge, node, jobs, tasks, serving, load, log } = this.#options;
     const reports = jobs.report();
     const body = {
       jobs: reports,
       wants_job: jobs.wantsJob,
       load: load(),
+      tasks: tasks.report(),
+      wants_task: !tasks.busy,
       deletions_after: this.#cursor,
       changes_after: serving.head,
     };
@@ -108,11 +115,13 @@ export class Presence {
   }
 
   #apply(answer: HeartbeatResponse): void {
-    const { jobs, onDeleted } = this.#options;
+    const { jobs, tasks, onDeleted } = this.#options;
     this.#cursor = answer.deletions_cursor;
     jobs.apply(answer.jobs);
     if (answer.deleted_bundles.length > 0) onDeleted(answer.deleted_bundles);
     if (answer.lease) jobs.start(answer.lease);
+    tasks.apply(answer.tasks);
+    if (answer.task_lease) tasks.start(answer.task_lease);
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {

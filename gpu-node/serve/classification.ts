@@ -20,6 +20,8 @@ export interface ClassificationOptions {
   /** The request's place in the queue, and each row's estimate there. */
   ticket: Ticket;
   estimates: readonly number[];
+  /** True where nobody waits for the answer. */
+  background: boolean;
   adapters: Adapters;
   tokenizing: Tokenizing;
   pool: SessionPool;
@@ -105,7 +107,7 @@ export class Classification {
 
   /** Runs the rows of the seated adapters. */
   async #run(seated: Seated, signal: AbortSignal): Promise<void> {
-    const { rows, tenant, ticket, estimates, tokenizing } = this.#options;
+    const { rows, tenant, ticket, estimates, tokenizing, background } = this.#options;
     const turn = [...rows.keys()].filter((row) => seated.has(rows[row]!.bundle));
     const adapters = turn.map((row) => seated.get(rows[row]!.bundle)!);
     const texts = turn.map((row, i) => {
@@ -120,7 +122,7 @@ export class Classification {
     const estimated = turn.reduce((sum, row) => sum + estimates[row]!, 0);
     ticket.correct(ticket.tokens - estimated + exact);
     const submitted = rowsIds.map(async (ids, i) => {
-      const result = await adapters[i]!.submit({ tenant, ids }, signal);
+      const result = await adapters[i]!.submit({ tenant, ids, background }, signal);
       this.tokensRun += ids.length;
       return result;
     });

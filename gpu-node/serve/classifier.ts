@@ -19,6 +19,8 @@ import { Tokenizing } from './tokenizing.ts';
 
 /** Tenant of texts that come without one; no real tenant has an empty name. */
 const ANONYMOUS = '';
+/** Ending of the name under which a tenant's work in the background waits; no real tenant has a blank in its name. */
+const BACKGROUND = '(background)';
 
 export interface ClassifierOptions {
   /** Base models with distinct ids. */
@@ -137,14 +139,31 @@ export class Classifier {
    * @throws {AppError} `rate_limited` if the queue is full, `adapter_not_found`, `invalid_adapter`, `model_not_found`, and after the
    * caller's deadline the error of `deadlineProblem`; `param` names the first row at fault. The signal's reason if it was aborted.
    */
-  async classify(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
-    const { rows, tenant = ANONYMOUS, deadline_ms } = request;
+  classify(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
+    return this.#classify(request, request.tenant ?? ANONYMOUS, false, signal);
+  }
+
+  /**
+   * The same for work that nobody waits for: its rows run when no others wait for their sessions, and they take nothing of their tenant's
+   * place in the queue.
+   */
+  classifyInBackground(request: NodeClassifyRequest, signal: AbortSignal): Promise<NodeClassifyResponse> {
+    return this.#classify(request, `${request.tenant ?? ANONYMOUS} ${BACKGROUND}`, true, signal);
+  }
+
+  async #classify(
+    request: NodeClassifyRequest,
+    tenant: string,
+    background: boolean,
+    signal: AbortSignal,
+  ): Promise<NodeClassifyResponse> {
+    const { rows, deadline_ms } = request;
     this.metrics.requests++;
     const started = performance.now();
     const estimates = rows.map(({ bundle, text }) => estimateTokens(text, this.#adapters.get(bundle)));
     const ticket = this.#enter(tenant, rows, estimates);
     const parts = { adapters: this.#adapters, tokenizing: this.#tokenizing, pool: this.#pool };
-    const classification = new Classification({ rows, tenant, ticket, estimates, ...parts });
+    const classification = new Classification({ rows, tenant, ticket, estimates, background, ...parts });
     try {
       const answer = await within(deadline_ms, signal, (until) => classification.answer(until));
       this.metrics.answered(answer.timing, performance.now() - started);

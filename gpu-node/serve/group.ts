@@ -6,6 +6,8 @@ import type { AdapterToLoad, ForwardHandlers, ForwardWorkerData, SlotReport } fr
 import { groupKey, type SessionGroup } from './session-group.ts';
 
 const ENTRY = new URL('./forward-worker.ts', import.meta.url);
+/** Part of a run's tokens that a run in the background takes, so that who asks meanwhile waits for a short one. */
+const BACKGROUND_SHARE = 1 / 2;
 
 export interface RowResult {
   logits: Float32Array;
@@ -36,6 +38,8 @@ export interface TextToRun {
   /** The adapter's handle. */
   handle: string;
   ids: Int32Array;
+  /** True for a text that is run only when no other waits for these sessions. */
+  background: boolean;
 }
 
 interface Row extends QueuedRow {
@@ -96,6 +100,8 @@ export class Group {
   readonly ready: Promise<void>;
   readonly #options: GroupOptions;
   readonly #batcher: Batcher<Row>;
+  /** Rows that wait until no others do. */
+  readonly #background: Batcher<Row>;
   readonly #lanes: Lane[] = [];
   /** Adapters by their handles. */
   readonly #adapters = new Map<string, Loaded>();
@@ -107,6 +113,8 @@ export class Group {
     this.sort = sort;
     this.#options = options;
     this.#batcher = new Batcher<Row>(options.limits);
+    const tokens = options.limits.tokens * BACKGROUND_SHARE;
+    this.#background = new Batcher<Row>({ ...options.limits, tokens });
     this.ready = this.#start(after);
   }
 
@@ -149,11 +157,11 @@ export class Group {
   }
 
   /** Queues a text of a loaded adapter. If the signal is aborted before its run, the text is dropped without an answer. */
-  submit({ tenant, handle, ids }: TextToRun, signal: AbortSignal): Promise<RowResult> {
+  submit({ tenant, handle, ids, background }: TextToRun, signal: AbortSignal): Promise<RowResult> {
     const loaded = this.#adapters.get(handle);
     if (this.#closed || !loaded) return Promise.reject(this.#closed ?? closed());
     return new Promise((resolve, reject) => {
-      this.#batcher.add({
+      (background ? this.#background : this.#batcher).add({
         tenant,
         adapter: handle,
         plan: loaded.plan,
@@ -174,7 +182,7 @@ export class Group {
     const idle = this.#lanes.filter(({ running }) => !running);
     const runs: Run[] = [];
     for (const [i, lane] of idle.entries()) {
-      const rows = this.#batcher.take(idle.length - i);
+      const rows = this.#take(idle.length - i);
       if (rows.length === 0) break;
       const run = {
         session: this.plan,
@@ -190,10 +198,16 @@ export class Group {
   /** Ends the lanes after the current runs; waiting rows are rejected. */
   async stop(error: Error = closed()): Promise<void> {
     this.#closed = error;
-    for (let rows = this.#batcher.take(); rows.length > 0; rows = this.#batcher.take()) {
+    for (let rows = this.#take(); rows.length > 0; rows = this.#take()) {
       for (const row of rows) row.reject(error);
     }
     await Promise.all(this.#lanes.map(({ worker }) => worker.stop()));
+  }
+
+  /** The next batch: of rows that nobody waits for only where there are no others. */
+  #take(parts?: number): Row[] {
+    const rows = this.#batcher.take(parts);
+    return rows.length > 0 ? rows : this.#background.take(parts);
   }
 
   /** Starts one lane, then the others: the first writes the base model's weights in the wanted precision, unless they exist. */

@@ -16,6 +16,7 @@ import { adapterName, adapterRef, jobId, nodeId } from './common.ts';
 import { MAX_INPUTS } from './inference.ts';
 import { eventLevel, jobError, progress } from './jobs.ts';
 import { label, MAX_LABELS } from './rows.ts';
+import { runningTask, taskId, taskLease } from './tasks.ts';
 
 /** Header that carries a lease's token on the calls that act on a job. */
 export const LEASE_TOKEN_HEADER = 'x-lease-token';
@@ -149,6 +150,9 @@ export const heartbeat = z.strictObject({
   wants_job: z.boolean(),
   /** Nodes of an earlier version leave it out. */
   load: nodeLoad.optional(),
+  /** Tasks that the node does, and the wish for one; nodes of an earlier version do none. */
+  tasks: z.array(runningTask).max(4).default([]),
+  wants_task: z.boolean().default(false),
   /** The cursor of the last answer; 0 at a node's start. */
   deletions_after: z.int().nonnegative(),
   /** The `head` of the last answer; null for a node that knows of no change. */
@@ -177,10 +181,16 @@ export const jobLease = z.object({
 });
 export type JobLease = z.infer<typeof jobLease>;
 
+const leaseState = z.enum(['ok', 'lost', 'cancelled']);
+export type LeaseState = z.infer<typeof leaseState>;
+
 export const heartbeatResponse = z.object({
   /** The state of each job sent: `ok` keeps the lease; at `lost` or `cancelled` the node stops at once and uploads nothing. */
-  jobs: z.array(z.object({ job_id: jobId, state: z.enum(['ok', 'lost', 'cancelled']) })),
+  jobs: z.array(z.object({ job_id: jobId, state: leaseState })),
   lease: jobLease.nullable(),
+  /** The same of each task sent, and a task to do. */
+  tasks: z.array(z.object({ task_id: taskId, state: leaseState })).default([]),
+  task_lease: taskLease.nullable().default(null),
   /** Bundles deleted since the cursor; the node drops them from memory and disk. */
   deleted_bundles: z.array(sha256Hex),
   deletions_cursor: z.int().nonnegative(),

@@ -106,7 +106,7 @@ describe('the layers', () => {
       ['parts'],
       ['methods'],
       ['export'],
-      ['train', 'serve'],
+      ['train', 'serve', 'tasks'],
       ['daemon'],
       ['main.ts'],
     ];
@@ -119,7 +119,7 @@ describe('the layers', () => {
       ['db', 'upload'],
       ['objects', 'nodes', 'jobs'],
       ['inference'],
-      ['adapters'],
+      ['adapters', 'evaluations'],
       ['http'],
       ['middleware'],
       ['routes'],

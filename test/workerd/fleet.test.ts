@@ -32,7 +32,7 @@ beforeAll(async () => {
 async function beatLater(load?: NodeLoad): Promise<void> {
   const before = Math.floor(Date.now() / 1000) - 6;
   await db.update(nodes).set({ lastSeen: before }).where(eq(nodes.id, node.id));
-  await node.beat([], false, load);
+  await node.beat([], false, { load });
 }
 
 const namesOf = (jobs: { adapter: string; status: string }[]) =>

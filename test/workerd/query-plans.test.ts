@@ -41,6 +41,19 @@ import {
   waitingFor,
 } from '../../edge/db/queue.ts';
 import { storedBytes } from '../../edge/db/stored-bytes.ts';
+import {
+  cancelTask,
+  completeTask,
+  countTasks,
+  createTask,
+  deleteTask,
+  failTaskAttempt,
+  findPart,
+  findTask,
+  keepPart,
+  pageOfTasks,
+  requeueLapsedTasks,
+} from '../../edge/db/tasks.ts';
 import { addUsage } from '../../edge/db/usage.ts';
 import { forgetVacancies } from '../../edge/db/vacancies.ts';
 import { createAdapter as createRequest } from '../../shared/api/adapters.ts';
@@ -60,12 +73,21 @@ const GROWING = [
   'job_events',
   'jobs',
   'objects',
+  'task_parts',
+  'tasks',
   'tenant_limits',
   'usage',
   'vacancies',
 ];
 /** Indexes that hold only what is under way. */
-const SMALL = ['changes_pending', 'jobs_queued', 'jobs_running', 'objects_expiring'];
+const SMALL = [
+  'changes_pending',
+  'jobs_queued',
+  'jobs_running',
+  'objects_expiring',
+  'tasks_queued',
+  'tasks_running',
+];
 
 /** D1 that remembers the statements it was asked. */
 function recorded(statements: Set<string>): D1Database {
@@ -145,13 +167,31 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   await rollBackAlias(db, ALIAS, MAKING);
   await versionBefore(db, ALIAS);
   await deleteAlias(db, ALIAS, MAKING);
+  await countTasks(db, 't', 'evaluation');
+  await createTask(db, { id: 'eval_1', tenant: 't', kind: 'evaluation', file: 'file_1', models: [] }, 1);
+  await findTask(db, 't', 'evaluation', 'eval_1');
+  await pageOfTasks(db, 't', 'evaluation', { ...page, after: 'eval_1' });
+  await keepPart(db, { id: 'eval_1', token }, { number: 0, key: 'k', rows: 1 });
+  await findPart(db, 'eval_1', 0);
+  await completeTask(db, 'eval_1', token, 'k', 1);
+  await failTaskAttempt(db, 'eval_1', { token, retryable: true, error: { code: 'c', message: 'm' } }, 1);
+  await requeueLapsedTasks(db, 1);
+  await cancelTask(db, 't', 'eval_1', 1);
+  await deleteTask(db, 't', 'eval_1', 1);
   await deleteFile(db, 't', 'file_1', 1);
   await forgetVacancies(db, 1);
   await findJob(db, 't', 'ftjob_1');
   await beat(
     db,
     'node_1',
-    { jobs: [running], wants_job: true, deletions_after: 0, changes_after: 1 },
+    {
+      jobs: [running],
+      wants_job: true,
+      tasks: [{ task_id: 'eval_1', token, rows_done: 1 }],
+      wants_task: true,
+      deletions_after: 0,
+      changes_after: 1,
+    },
     token,
     1,
   );

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALLOCATOR_ENVIRONMENT } from '../../../gpu-node/allocator.ts';
 import { type LocalEdge, startEdge } from '../../../scripts/local-edge.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../shared/adapter-format.ts';
+import type { Evaluation } from '../../../shared/api/evaluations.ts';
 import { NodeDaemon } from '../../support/node-daemon.ts';
 import { otherTinyBert, TINY_BERT } from '../../support/tiny-bert.ts';
 
@@ -129,6 +130,53 @@ describe('a job', () => {
     expect(await daemon.exited).toEqual([0, null]);
     expect(await statusOf(id)()).toBe('queued');
     await call(`/v1/fine_tuning/jobs/${job}/cancel`, {});
+  });
+});
+
+describe('an evaluation', () => {
+  it('goes on where a killed node left it, and compares two versions on every row', async () => {
+    const rows = Array.from({ length: 400 }, (_, i) => EXAMPLES[i % EXAMPLES.length]!);
+    const form = new FormData();
+    form.set('purpose', 'fine-tune');
+    form.set('file', new File([rows.map((row) => `${JSON.stringify(row)}\n`).join('')], 'rows.jsonl'));
+    const headers = { authorization: `Bearer ${KEY}` };
+    const uploaded = await fetch(`${edge.url}/v1/files`, { method: 'POST', headers, body: form });
+    const { id: file } = (await uploaded.json()) as { id: string };
+    let id: string;
+    {
+      await using first = await joined();
+      for (const seed of [1, 2]) {
+        const trained = await train('judged', 1, { seed });
+        await expect.poll(statusOf(trained.id), SOON).toBe('ready');
+      }
+      const { body } = await call('/v1/evaluations', { models: ['judged@1', 'judged'], file });
+      id = String(body.id);
+      await first.said('task leased');
+      first.signal('SIGKILL');
+      await first.exited;
+    }
+    await using daemon = await joined();
+    expect((await daemon.said('task leased')).attempt).toBe(2);
+    await daemon.said('task done');
+    const { status, results, comparisons } = (await call(`/v1/evaluations/${id}`))
+      .body as unknown as Evaluation;
+    expect(status).toBe('succeeded');
+    expect(results!.map(({ model, metrics }) => [model, metrics.examples])).toEqual([
+      ['judged@1', rows.length],
+      ['judged@2', rows.length],
+    ]);
+    const [pair] = comparisons!;
+    const { both_right, only_first_right, only_second_right, both_wrong } = pair!;
+    expect(both_right + only_first_right + only_second_right + both_wrong).toBe(rows.length);
+    expect((both_right + only_second_right) / rows.length).toBeCloseTo(results![1]!.metrics.accuracy, 10);
+    const { body } = await call('/v1/classify', {
+      model: 'judged@2',
+      input: rows.slice(0, 200).map(({ text }) => text),
+    });
+    const right = (body.data as { label: string }[]).filter(
+      ({ label }, i) => label === rows[i]!.label,
+    ).length;
+    expect(right / 200).toBeCloseTo(results![1]!.metrics.accuracy, 1);
   });
 });
 

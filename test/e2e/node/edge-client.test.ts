@@ -11,7 +11,14 @@ import { bodyOf, startServer } from '../../support/http-server.ts';
 
 const SECRET = 'the-node-secret';
 const JOB = { id: 'ftjob_1', token: 'a'.repeat(32) };
-const HEARTBEAT = { jobs: [], wants_job: true, deletions_after: 0, changes_after: null };
+const HEARTBEAT = {
+  jobs: [],
+  wants_job: true,
+  tasks: [],
+  wants_task: false,
+  deletions_after: 0,
+  changes_after: null,
+};
 
 let folder: string;
 beforeAll(async () => {

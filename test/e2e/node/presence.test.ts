@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { EdgeClient } from '../../../gpu-node/daemon/edge-client.ts';
 import type { JobLoop } from '../../../gpu-node/daemon/job-loop.ts';
 import { Presence } from '../../../gpu-node/daemon/presence.ts';
+import type { TaskLoop } from '../../../gpu-node/daemon/task-loop.ts';
 import { ServingLease } from '../../../gpu-node/serve/serving-lease.ts';
 import type { RegisterNode } from '../../../shared/api/nodes.ts';
 import { AppError, problem } from '../../../shared/errors.ts';
@@ -25,6 +26,7 @@ it('says each reason why the edge refuses the node once, and what to do', async 
     edge: new EdgeClient({ url: edge.url, secret: 'the node secret' }),
     // Only the heartbeats, which this test does not reach, ask for jobs.
     jobs: {} as JobLoop,
+    tasks: {} as TaskLoop,
     node: {} as RegisterNode,
     serving: new ServingLease(),
     load: () => {

@@ -19,9 +19,9 @@ import type {
   NameChange,
   NodeClassifyRequest,
   NodeClassifyResponse,
-  NodeLoad,
   ResolvedTraining,
 } from '../../../shared/api/nodes.ts';
+import type { TaskLease } from '../../../shared/api/tasks.ts';
 import { type AppError, problem } from '../../../shared/errors.ts';
 import type { BasePrecision } from '../../../shared/peft-config.ts';
 import { callAsNode, db } from './api.ts';
@@ -70,13 +70,13 @@ export class TestNode {
     return this;
   }
 
-  async beat(jobs: object[] = [], wantsJob = false, load?: NodeLoad): Promise<HeartbeatResponse> {
+  async beat(jobs: object[] = [], wantsJob = false, more: object = {}): Promise<HeartbeatResponse> {
     const json = {
-      load,
       jobs,
       wants_job: wantsJob,
       deletions_after: this.#cursor,
       changes_after: this.serving.head,
+      ...more,
     };
     const { status, body } = await callAsNode(`/internal/nodes/${this.id}/heartbeat`, { json });
     if (status !== 200) throw new Error(`beating: ${JSON.stringify(body)}`);
@@ -107,6 +107,11 @@ export class TestNode {
 
   async lease(): Promise<JobLease | null> {
     return (await this.beat([], true)).lease;
+  }
+
+  /** Beats with these tasks under way, and takes another one. */
+  async leaseTask(tasks: object[] = []): Promise<TaskLease | null> {
+    return (await this.beat([], false, { tasks, wants_task: true })).task_lease;
   }
 }
 
