@@ -11,9 +11,12 @@ export interface Epoch {
   readonly isKept: boolean;
 }
 
-/** The epochs of a job's events. An epoch that was trained again, as after a lost node, counts as it went last. */
+/**
+ * The epochs of a job's events. One that was trained again, as after a lost node, counts as it went last; where a training has several descents,
+ * an epoch is the mean of theirs.
+ */
 export function epochsOf(events: readonly JobEvent[]): Epoch[] {
-  const byNumber = new Map<number, Epoch>();
+  const latest = new Map<string, Epoch>();
   let kept: number | undefined;
   for (const { data } of events) {
     if (!data) continue;
@@ -21,7 +24,7 @@ export function epochsOf(events: readonly JobEvent[]): Epoch[] {
     kept = value('kept_epoch') ?? kept;
     const [epoch, trainLoss] = [value('epoch'), value('train_loss')];
     if (epoch === null || trainLoss === null) continue;
-    byNumber.set(epoch, {
+    latest.set(`${value('fold') ?? 1} ${epoch}`, {
       epoch,
       trainLoss,
       validLoss: value('valid_loss'),
@@ -30,6 +33,21 @@ export function epochsOf(events: readonly JobEvent[]): Epoch[] {
       isKept: false,
     });
   }
-  const epochs = [...byNumber.values()].sort((a, b) => a.epoch - b.epoch);
-  return epochs.map((epoch) => ({ ...epoch, isKept: epoch.epoch === kept }));
+  const groups = [...Map.groupBy(latest.values(), ({ epoch }) => epoch)].sort(([a], [b]) => a - b);
+  return groups.map(([epoch, alike]) => ({
+    epoch,
+    trainLoss: mean(alike.map(({ trainLoss }) => trainLoss))!,
+    validLoss: mean(alike.map(({ validLoss }) => validLoss)),
+    f1: mean(alike.map(({ f1 }) => f1)),
+    accuracy: mean(alike.map(({ accuracy }) => accuracy)),
+    isKept: epoch === kept,
+  }));
+}
+
+/** Null where any is. */
+function mean(values: readonly (number | null)[]): number | null {
+  return values.reduce(
+    (sum, value) => (sum === null || value === null ? null : sum + value / values.length),
+    0,
+  );
 }

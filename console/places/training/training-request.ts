@@ -18,7 +18,7 @@ export function hyperparameterFields(schema: JsonSchema): [path: string, schema:
 }
 
 /** Fields outside of the method and the hyperparameters that the form offers, beyond its first three. */
-export const OTHER_FIELDS = ['validation_split', 'seed', 'metadata'] as const;
+export const OTHER_FIELDS = ['effort', 'metric', 'validation_split', 'seed', 'metadata'] as const;
 
 /** The body of `POST /v1/adapters`: what was typed, and nothing of a method that is no longer chosen. */
 export function requestOf(typed: Typed, schema: JsonSchema | undefined): Record<string, unknown> {
