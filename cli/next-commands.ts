@@ -7,6 +7,7 @@ const NEXT: Partial<Readonly<Record<ErrorCode, readonly string[]>>> = {
   adapter_not_ready: ['weft jobs list'],
   job_not_found: ['weft jobs list'],
   job_finished: ['weft jobs list'],
+  evaluation_not_found: ['weft evaluations list'],
   key_not_found: ['weft keys list'],
   file_in_use: ['weft jobs list'],
   queue_full: ['weft jobs list'],

@@ -2,6 +2,7 @@ import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/
 import { adapters } from './commands/adapters.ts';
 import { capabilities } from './commands/capabilities.ts';
 import { classify } from './commands/classify.ts';
+import { compare, evaluate, evaluations } from './commands/evaluations.ts';
 import { files } from './commands/files.ts';
 import { jobs } from './commands/jobs.ts';
 import { keys } from './commands/keys.ts';
@@ -22,7 +23,21 @@ export function buildProgram(world: World): Command {
     .option('--json', 'print JSON, for errors too')
     .option('--url <url>', 'address of the platform (else WEFT_URL, else what `weft login` kept)')
     .option('-y, --yes', 'agree to everything that would be asked');
-  const commands = [up, login, logout, files, train, jobs, adapters, classify, keys, capabilities];
+  const commands = [
+    up,
+    login,
+    logout,
+    files,
+    train,
+    jobs,
+    adapters,
+    classify,
+    evaluate,
+    compare,
+    evaluations,
+    keys,
+    capabilities,
+  ];
   for (const make of commands) root.addCommand(make(world) as CommandUnknownOpts);
   return root as unknown as Command;
 }

@@ -48,7 +48,7 @@ export function checkedBy<T>(schema: z.ZodType<T>): (given: string) => T {
   };
 }
 
-export const adapterArgument = () =>
-  new Argument('<name>', 'an adapter: its name, or name@version').argParser(checkedBy(adapterRef));
+export const adapterArgument = (name = 'name') =>
+  new Argument(`<${name}>`, 'an adapter: its name, or name@version').argParser(checkedBy(adapterRef));
 export const jobArgument = () => new Argument('<id>', 'a job, ftjob_…').argParser(checkedBy(jobId));
 export const fileArgument = () => new Argument('<id>', 'a file, file_…').argParser(checkedBy(fileId));

@@ -289,6 +289,52 @@ describe('adapters', () => {
   });
 });
 
+describe('eval and compare', () => {
+  it('tell how an adapter does on a labelled file, and are kept until they are deleted', async () => {
+    const done = await weft(['eval', 'mail', 'mails.jsonl', '--json']);
+    expect(done.exit, done.stdout + done.stderr).toBe(0);
+    expect(done.json).toMatchObject({
+      object: 'evaluation',
+      status: 'succeeded',
+      models: ['mail@1'],
+      results: [{ model: 'mail@1', metrics: { examples: 80 } }],
+    });
+    const { id, file } = done.json;
+    const shown = await weft(['evaluations', 'show', id]);
+    expect(shown.stdout).toContain('true \\ predicted');
+    expect((await weft(['evaluations', 'show', id, '--json'])).json.results).toEqual(done.json.results);
+    const listed = await weft(['evaluations', 'list', '--json']);
+    expect(listed.json.data).toMatchObject([{ object: 'evaluation', id, file }]);
+    const deleted = await weft(['evaluations', 'delete', id, '--yes', '--json']);
+    expect(deleted.json).toEqual({ id, object: 'evaluation', deleted: true });
+    const gone = await weft(['evaluations', 'show', id, '--json']);
+    expect(gone.json).toMatchObject({
+      status: 404,
+      code: 'evaluation_not_found',
+      next: ['weft evaluations list'],
+    });
+  });
+
+  it('set two adapters side by side, with the rows that flip and how likely that is by chance', async () => {
+    await weft(['adapters', 'import', 'twin', 'mail files']);
+    const { json: files } = await weft(['files', 'list', '--json']);
+    const file = files.data.find((each: { filename: string }) => each.filename === 'mails.jsonl').id;
+    const compared = await weft(['compare', 'mail', 'twin', file, '--json']);
+    expect(compared.json).toMatchObject({
+      file,
+      models: ['mail@1', 'twin@1'],
+      comparisons: [{ models: ['mail@1', 'twin@1'], flipped: 0, mcnemar: { discordant: 0, p_value: 1 } }],
+    });
+    const shown = await weft(['compare', 'mail', 'twin', file]);
+    expect(shown.stdout).toContain("McNemar's test: p = 1.000; the difference may be chance");
+  });
+
+  it('name the adapter that there is not', async () => {
+    const unknown = await weft(['eval', 'nobody', 'mails.jsonl', '--json']);
+    expect(unknown).toMatchObject({ exit: 1, json: { status: 404, code: 'adapter_not_found' } });
+  });
+});
+
 describe('the login', () => {
   it('keeps address and key for the owner alone, and sends the key nowhere else', async () => {
     const env = { WEFT_URL: undefined, WEFT_API_KEY: undefined };
