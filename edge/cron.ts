@@ -2,6 +2,7 @@ import { unixNow } from './clock.ts';
 import { forgetDeletions } from './db/adapter-deletion.ts';
 import { forgetChanges, settleAbandoned } from './db/changes.ts';
 import { openDb } from './db/client.ts';
+import { deleteExpiredFiles } from './db/files.ts';
 import { purgeAnswers } from './db/idempotency.ts';
 import { releaseCheckpoints, releaseInlineDatasets } from './db/job-objects.ts';
 import { requeueLapsed } from './db/leases.ts';
@@ -30,6 +31,7 @@ export async function everyMinute(env: Env): Promise<void> {
   await releaseParts(db, now);
   await releaseInlineDatasets(db, INLINE_PREFIX, now);
   await releaseCheckpoints(db, CHECKPOINT_PREFIX, now);
+  await deleteExpiredFiles(db, now);
   await sweepObjects(env, db, now);
   await purgeAnswers(db, now);
   await forgetNodes(db, now - NODE_KEPT_SECONDS);

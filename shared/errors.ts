@@ -55,10 +55,14 @@ type CodesOf<Status> = {
 }[ErrorCode];
 
 /**
- * For each code with a status that OpenAI's SDKs retry (408, 409, 429, 500 and up): true if the same request may succeed later. A new code
- * with such a status does not compile until it has an entry here.
+ * For each code with a status that OpenAI's SDKs or others like them retry: true if the same request may succeed later. A new code with such
+ * a status does not compile until it has an entry here.
  */
-const MAY_SUCCEED_AGAIN: Readonly<Record<CodesOf<408 | 409 | 429 | 500 | 502 | 503 | 504>, boolean>> = {
+const MAY_SUCCEED_AGAIN: Readonly<
+  Record<CodesOf<405 | 408 | 409 | 413 | 429 | 500 | 502 | 503 | 504>, boolean>
+> = {
+  method_not_allowed: false,
+  payload_too_large: false,
   // A training takes minutes, but a client's retries only seconds.
   adapter_not_ready: false,
   // The rows have to be resolved anew, which makes them another request.

@@ -1,12 +1,15 @@
 import { z } from 'zod';
 
 /** States of a training job, in the words of OpenAI's fine-tuning API. */
-export const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+export const JOB_STATUSES = ['queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
 export const jobStatus = z.enum(JOB_STATUSES);
 export type JobStatus = z.infer<typeof jobStatus>;
 
+/** States of a job that may still give an adapter. A paused one waits until it is resumed. */
+export const UNFINISHED: readonly JobStatus[] = ['queued', 'running', 'paused'];
+
 /** States of an adapter; each follows from its job's. */
-export const ADAPTER_STATUSES = ['queued', 'training', 'ready', 'failed', 'cancelled'] as const;
+export const ADAPTER_STATUSES = ['queued', 'training', 'paused', 'ready', 'failed', 'cancelled'] as const;
 export const adapterStatus = z.enum(ADAPTER_STATUSES);
 export type AdapterStatus = z.infer<typeof adapterStatus>;
 
@@ -14,6 +17,7 @@ export type AdapterStatus = z.infer<typeof adapterStatus>;
 export const ADAPTER_STATUS_OF_JOB: Readonly<Record<JobStatus, AdapterStatus>> = {
   queued: 'queued',
   running: 'training',
+  paused: 'paused',
   succeeded: 'ready',
   failed: 'failed',
   cancelled: 'cancelled',
@@ -21,7 +25,7 @@ export const ADAPTER_STATUS_OF_JOB: Readonly<Record<JobStatus, AdapterStatus>> =
 
 /** True if a job's state is final. */
 export function isFinished(status: JobStatus): boolean {
-  return status !== 'queued' && status !== 'running';
+  return !UNFINISHED.includes(status);
 }
 
 /** Attempts after which a job fails whose lease keeps lapsing. */

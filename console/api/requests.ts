@@ -1,4 +1,4 @@
-import type { Adapter, Alias, AliasChange, BaseModel, Dataset, Fleet, Job, List } from './types.ts';
+import type { Adapter, Alias, AliasChange, Dataset, Fleet, Job, List, Model } from './types.ts';
 
 /** A GET by its path, which names what it gives in the store. */
 export interface Get<T> {
@@ -23,9 +23,9 @@ export const aliasHistory = (name: string, alias: string) =>
   list<AliasChange>(`/v1/adapters/${id(name)}/aliases/${id(alias)}/history?limit=100`);
 export const jobs = () => list<Job>('/v1/fine_tuning/jobs?limit=100');
 export const job = (jobId: string) => one<Job>(`/v1/fine_tuning/jobs/${id(jobId)}`);
-export const datasets = () => list<Dataset>('/v1/files?limit=100');
+export const datasets = () => list<Dataset>('/v1/files?purpose=fine-tune&limit=100');
 export const dataset = (fileId: string) => one<Dataset>(`/v1/files/${id(fileId)}`);
-export const baseModels = () => list<BaseModel>('/v1/models');
+export const models = () => list<Model>('/v1/models');
 export const fleet = () => one<Fleet>('/v1/fleet');
 export const openApi = () => one<OpenApi>('/openapi.json');
 

@@ -7,7 +7,7 @@ export type { Adapter } from '../../shared/api/adapters.ts';
 export type { Alias, AliasChange } from '../../shared/api/aliases.ts';
 export type { File as Dataset } from '../../shared/api/datasets.ts';
 export type { Fleet, FleetJob, FleetNode } from '../../shared/api/fleet.ts';
-export type { Classification, ClassifyResponse } from '../../shared/api/inference.ts';
+export type { Classification, ClassifyResponse, Model } from '../../shared/api/inference.ts';
 export type { Job, JobEvent } from '../../shared/api/jobs.ts';
 export type { ValidationMetrics } from '../../shared/metrics.ts';
 export type ProblemBody = z.infer<typeof problemBody>;

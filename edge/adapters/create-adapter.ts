@@ -26,13 +26,13 @@ import {
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** Checks a request as far as the edge can, stores inline examples, and queues the job. Returns the new version. */
+/** Checks a request as far as the edge can, stores inline examples, and queues the job. */
 export async function submitAdapter(
   env: Env,
   db: Db,
   tenant: string,
   request: CreateAdapter,
-): Promise<number> {
+): Promise<{ version: number; jobId: string }> {
   const baseModel = await chooseBaseModel(db, request);
   const { queuedJobs: maxQueued } = limitsOf(env, await findLimits(db, tenant));
   await assertRoom(db, tenant, maxQueued);
@@ -54,7 +54,7 @@ export async function submitAdapter(
       param: 'training_file',
     });
   }
-  return version;
+  return { version, jobId };
 }
 
 /** @throws {AppError} `queue_full`, with the seconds until a node may take the tenant's next job */
@@ -72,7 +72,7 @@ async function chooseBaseModel(
   { base_model, hyperparameters, method }: CreateAdapter,
 ): Promise<TrainableBase> {
   const baseModel = await findBaseModel(db, base_model);
-  if (!baseModel) throw await noBaseModel(db, base_model);
+  if (!baseModel) throw await noBaseModel(db, base_model, 'base_model');
   const { max_length } = hyperparameters;
   if (max_length !== 'auto' && max_length > baseModel.maxLength) {
     const param = 'hyperparameters.max_length';
@@ -104,7 +104,8 @@ function checkStorable({ type }: CreateAdapter['method'], { id, weightsBytes }: 
   throw new AppError('invalid_request', message, { param });
 }
 
-async function noBaseModel(db: Db, wanted: string): Promise<AppError> {
+/** The reason why there is no such base model, naming the field that asks for it. */
+export async function noBaseModel(db: Db, wanted: string, param: string): Promise<AppError> {
   const known = await knownBaseModels(db);
   if (known.length === 0) {
     return new AppError('no_capacity', 'No node has joined yet, so there is no base model to train on.', {
@@ -112,7 +113,7 @@ async function noBaseModel(db: Db, wanted: string): Promise<AppError> {
     });
   }
   const message = `No node has the base model ${JSON.stringify(wanted)}; there is ${known.join(', ')}.`;
-  return new AppError('model_not_found', message, { param: 'base_model' });
+  return new AppError('model_not_found', message, { param });
 }
 
 interface Datasets {
@@ -132,6 +133,10 @@ async function chooseDatasets(
   const fileOf = (id: string, param: string) => {
     const file = found.find((row) => row.id === id);
     if (!file) throw new AppError('file_not_found', `There is no file ${id}.`, { param });
+    if (file.purpose !== 'fine-tune') {
+      const message = `${param}: the file ${id} is for ${file.purpose}; upload the dataset with the purpose fine-tune`;
+      throw new AppError('invalid_dataset', message, { param });
+    }
     return { labels: file.labels, ref: { key: file.key, file: id } };
   };
   const training: { labels: LabelCounts; ref: DatasetRef } = examples

@@ -55,9 +55,9 @@ export async function createAdapter(
     job: statement(
       db,
       sql`INSERT INTO ${jobs} (tenant, adapter_name, adapter_version, base_model, base_model_sha256, method,
-        hyperparameters, seed, created_at, id, training_file, training_key, validation_file, validation_key,
+        hyperparameters, seed, created_at, id, metadata, training_file, training_key, validation_file, validation_key,
         validation_split, aims)
-      SELECT ${common}, ${jobId}, ${training.file}, ${training.key}, ${validation?.file ?? null},
+      SELECT ${common}, ${jobId}, ${JSON.stringify(metadata)}, ${training.file}, ${training.key}, ${validation?.file ?? null},
         ${validation?.key ?? null}, ${JSON.stringify(request.validation_split)}, ${JSON.stringify(aims)}
       WHERE ${allowed}`,
     ),
@@ -77,7 +77,7 @@ export async function createAdapter(
 /** The tenant's files of these ids, with the columns that training needs. */
 export async function findDatasets(db: Db, tenant: string, ids: string[]) {
   return db
-    .select({ id: files.id, key: files.objectKey, labels: files.labels })
+    .select({ id: files.id, key: files.objectKey, purpose: files.purpose, labels: files.labels })
     .from(files)
     .where(and(eq(files.tenant, tenant), inArray(files.id, ids)));
 }

@@ -7,6 +7,7 @@ import { isPending } from './changes.ts';
 import { batch, type Db, statement } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { adapterAliases, adapters, deletions, jobs, objects } from './schema.ts';
+import { unfinished } from './unfinished.ts';
 import { noteVacancies } from './vacancies.ts';
 
 export interface DeletedAdapters {
@@ -31,7 +32,7 @@ export async function deleteAdapters(
   const isNamed = sql`EXISTS (SELECT 1 FROM ${adapterAliases} WHERE ${aliasesOn(tenant, ref)})`;
   const doomed = and(matching(tenant, ref), isPending(change), not(isNamed))!;
   const theirs = sql`${jobs.id} IN (SELECT job_id FROM ${adapters} WHERE ${doomed})
-    AND ${jobs.status} IN ('queued', 'running')`;
+    AND ${jobs.status} IN (${unfinished})`;
   const places = sql`SELECT tenant, name || '@' || version AS id, seq FROM ${adapters} WHERE ${doomed}`;
   const { gone } = await batch(db, {
     vacancies: noteVacancies(db, places, now),

@@ -131,6 +131,17 @@ export async function findServable(db: Db, tenant: string, refs: string[]): Prom
     WHERE a.bundle IS NOT NULL`);
 }
 
+/** The newest ready adapters of a tenant, at most `limit`, with what a list of models shows of them. */
+export async function readyAdapters(db: Db, tenant: string, limit: number) {
+  const { name, version, baseModel, readyAt } = adapters;
+  return db
+    .select({ name, version, baseModel, readyAt })
+    .from(adapters)
+    .where(and(eq(adapters.tenant, tenant), isNotNull(adapters.bundle)))
+    .orderBy(desc(adapters.seq))
+    .limit(limit);
+}
+
 /** A bundle's manifest, and the prefix under which its files lie, whoever's it is: nodes ask by content. */
 export async function findBundle(db: Db, bundle: string) {
   const rows = await db

@@ -6,19 +6,22 @@ import { packMetrics } from '../../shared/packed-metrics.ts';
 import { storable } from './adapters.ts';
 import { isPending } from './changes.ts';
 import { batch, type Db } from './client.ts';
+import { fileWhere, type NewFile } from './files.ts';
 import { noteEvents } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { endAttempt, leased } from './leases.ts';
+import { claimObjects } from './objects.ts';
 import { adapters, deletions, jobs, objects } from './schema.ts';
 
 /** A node that shuts down hands its job back with this code; that costs no attempt. */
 const HANDED_BACK: ErrorCode = 'shutting_down';
 
-/** A trained bundle whose files are in R2 under `prefix`. */
+/** A trained bundle whose files are in R2 under `prefix`, and the file of its metrics, whose object is there. */
 export interface TrainedBundle {
   bundle: string;
   manifest: BundleManifest;
   prefix: string;
+  results: NewFile;
 }
 
 /**
@@ -29,7 +32,7 @@ export async function finishJob(
   db: Db,
   { id, tenant, adapterName, adapterVersion }: JobRow,
   body: CompleteJob,
-  { bundle, manifest, prefix }: TrainedBundle,
+  { bundle, manifest, prefix, results }: TrainedBundle,
   change: number,
   now: number,
 ): Promise<boolean> {
@@ -38,7 +41,12 @@ export async function finishJob(
   const stored = db.$count(objects, and(inArray(objects.key, keys), sql`${objects.sha256} IS NOT NULL`));
   const finished = and(eq(jobs.id, id), eq(jobs.leaseToken, body.token), eq(jobs.status, 'succeeded'))!;
   const done = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE ${finished})`;
-  const message = { level: 'info' as const, message: 'The adapter is ready.' };
+  // Clients of OpenAI's API look for these words.
+  const messages = [
+    `New fine-tuned model created: ${adapterName}@${adapterVersion}`,
+    'The job has successfully completed',
+  ];
+  const closing = messages.map((message) => ({ level: 'info' as const, message }));
   const { completed } = await batch(db, {
     completed: db
       .update(jobs)
@@ -47,6 +55,7 @@ export async function finishJob(
         resolved,
         trainedTokens: body.trained_tokens,
         finishedAt: now,
+        resultFile: results.id,
         leaseUntil: null,
         error: null,
       })
@@ -73,13 +82,11 @@ export async function finishJob(
           done,
         ),
       ),
-    objects: db
-      .update(objects)
-      .set({ expiresAt: null })
-      .where(and(inArray(objects.key, keys), done)),
+    objects: claimObjects(db, [...keys, results.objectKey], done),
+    results: fileWhere(db, results, done),
     // Equal files give an equal bundle, so an old tombstone would make nodes drop an adapter that is trained again.
     tombstone: db.delete(deletions).where(and(eq(deletions.bundle, bundle), done)),
-    events: noteEvents(db, finished, [...body.events, message], now),
+    events: noteEvents(db, finished, [...body.events, ...closing], now),
   });
   return completed.length > 0;
 }

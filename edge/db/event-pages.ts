@@ -56,6 +56,16 @@ export async function eventsSince(
   return { events: rows.map(viewEvent), isOver };
 }
 
+/** The numbers that a job's metrics events carry, oldest first. */
+export async function metricsOf(db: Db, jobId: string): Promise<Record<string, unknown>[]> {
+  const rows = await db
+    .select({ data: jobEvents.data })
+    .from(jobEvents)
+    .where(and(eq(jobEvents.jobId, jobId), eq(jobEvents.type, 'metrics')))
+    .orderBy(asc(jobEvents.number));
+  return rows.flatMap(({ data }) => (data === null ? [] : [data]));
+}
+
 /** The event as the API shows it. */
 export function viewEvent({ jobId, number, createdAt, level, message, type, data }: EventRow): JobEvent {
   return {

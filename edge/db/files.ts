@@ -1,14 +1,18 @@
 import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
-import type { File } from '../../shared/api/datasets.ts';
+import type { File, Purpose } from '../../shared/api/datasets.ts';
 import { batch, type Db, statement } from './client.ts';
 import { isAbridged, unlessLong } from './listed.ts';
 import { claimObjects } from './objects.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import { files, jobs, objects, tasks } from './schema.ts';
+import { unfinished } from './unfinished.ts';
 import { noteVacancies, placeOf } from './vacancies.ts';
 
 export type FileRow = typeof files.$inferSelect;
 export type NewFile = Omit<FileRow, 'seq'> & { abridged?: boolean | null };
+
+/** Most files that expire in one run of the cron. */
+const EXPIRE_CHUNK = 500;
 
 /** The columns that a list shows: many labels are left out. */
 const listedFiles = {
@@ -21,18 +25,25 @@ const listedFiles = {
 /** Registers a file and claims its object, if the object is there. Returns whether it was registered. */
 export async function insertFile(db: Db, file: NewFile): Promise<boolean> {
   const { inserted } = await batch(db, {
-    inserted: statement(
-      db,
-      sql`INSERT INTO ${files} (id, tenant, filename, bytes, examples, labels, warnings, skipped, report, errors_key, object_key, created_at)
-      SELECT ${file.id}, ${file.tenant}, ${file.filename}, ${file.bytes}, ${file.examples},
-        ${JSON.stringify(file.labels)}, ${JSON.stringify(file.warnings)}, ${JSON.stringify(file.skipped)},
-        ${JSON.stringify(file.report)}, ${file.errorsKey}, ${file.objectKey}, ${file.createdAt}
-      WHERE EXISTS (SELECT 1 FROM ${objects} WHERE key = ${file.objectKey} AND sha256 IS NOT NULL)
-      RETURNING id`,
-    ),
+    inserted: fileWhere(db, file, sql`1`),
     object: claimObjects(db, [file.objectKey, ...(file.errorsKey === null ? [] : [file.errorsKey])]),
   });
   return inserted.length > 0;
+}
+
+/** A statement for a batch: registers a file whose object is there, if `condition` holds. It gives back the id. */
+export function fileWhere(db: Db, file: NewFile, condition: SQL) {
+  const { labels, warnings, skipped, report } = file;
+  return statement(
+    db,
+    sql`INSERT INTO ${files} (id, tenant, filename, purpose, bytes, examples, labels, warnings, skipped, report, errors_key, object_key,
+        created_at, expires_at)
+      SELECT ${file.id}, ${file.tenant}, ${file.filename}, ${file.purpose}, ${file.bytes}, ${file.examples},
+        ${JSON.stringify(labels)}, ${JSON.stringify(warnings)}, ${JSON.stringify(skipped)},
+        ${report && JSON.stringify(report)}, ${file.errorsKey}, ${file.objectKey}, ${file.createdAt}, ${file.expiresAt}
+      WHERE EXISTS (SELECT 1 FROM ${objects} WHERE key = ${file.objectKey} AND sha256 IS NOT NULL) AND ${condition}
+      RETURNING id`,
+  );
 }
 
 /** Finds a tenant's file. */
@@ -44,25 +55,29 @@ export async function findFile(db: Db, tenant: string, id: string): Promise<File
   return rows[0];
 }
 
-/** The key of a tenant's file in R2, and the SHA-256 of its content. */
+/** A tenant's file as it lies in R2: its key, its purpose, and the SHA-256 of its content. */
 export async function findContent(
   db: Db,
   tenant: string,
   id: string,
-): Promise<{ key: string; sha256: string | null } | undefined> {
+): Promise<{ key: string; purpose: Purpose; sha256: string | null } | undefined> {
   const rows = await db
-    .select({ key: files.objectKey, sha256: objects.sha256 })
+    .select({ key: files.objectKey, purpose: files.purpose, sha256: objects.sha256 })
     .from(files)
     .innerJoin(objects, eq(objects.key, files.objectKey))
     .where(and(eq(files.id, id), eq(files.tenant, tenant)));
   return rows[0];
 }
 
+export interface FileFilter extends Paging {
+  purpose: Purpose | undefined;
+}
+
 /** A page of files, with one more where the list goes on. Returns undefined where `after` is no file. */
 export async function pageOfFiles(
   db: Db,
   tenant: string,
-  { after, limit, order }: Paging,
+  { after, limit, order, purpose }: FileFilter,
 ): Promise<FileRow[] | undefined> {
   let rest: SQL | undefined;
   if (after !== undefined) {
@@ -74,7 +89,7 @@ export async function pageOfFiles(
   return db
     .select(listedFiles)
     .from(files)
-    .where(and(eq(files.tenant, tenant), rest))
+    .where(and(eq(files.tenant, tenant), purpose && eq(files.purpose, purpose), rest))
     .orderBy(byAge(files.seq, order))
     .limit(limit + 1);
 }
@@ -89,10 +104,23 @@ export async function deleteFile(
   id: string,
   now: number,
 ): Promise<string[] | undefined> {
-  const needed = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE training_file = ${id} AND status IN ('queued', 'running'))
-    OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${id} AND status IN ('queued', 'running'))
-    OR EXISTS (SELECT 1 FROM ${tasks} WHERE file = ${id} AND status IN ('queued', 'running'))`;
-  const doomed = sql`${files.id} = ${id} AND ${files.tenant} = ${tenant} AND NOT (${needed})`;
+  const keys = await dropFiles(db, sql`${files.id} = ${id} AND ${files.tenant} = ${tenant}`, now);
+  return keys.length > 0 ? keys : undefined;
+}
+
+/** Deletes files whose time has come, a bounded number of them, as `deleteFile` does. The sweep takes their objects. */
+export async function deleteExpiredFiles(db: Db, now: number): Promise<void> {
+  const due = sql`SELECT seq FROM ${files} WHERE expires_at IS NOT NULL AND expires_at <= ${now}
+    ORDER BY expires_at LIMIT ${EXPIRE_CHUNK}`;
+  await dropFiles(db, sql`${files.seq} IN (${due})`, now);
+}
+
+/** Deletes the files among `which` that no unfinished job or task needs. Returns their objects' keys. */
+async function dropFiles(db: Db, which: SQL, now: number): Promise<string[]> {
+  const needed = sql`EXISTS (SELECT 1 FROM ${jobs} WHERE training_file = ${files.id} AND status IN (${unfinished}))
+    OR EXISTS (SELECT 1 FROM ${jobs} WHERE validation_file = ${files.id} AND status IN (${unfinished}))
+    OR EXISTS (SELECT 1 FROM ${tasks} WHERE file = ${files.id} AND status IN ('queued', 'running'))`;
+  const doomed = sql`${which} AND NOT (${needed})`;
   const { gone } = await batch(db, {
     vacancy: noteVacancies(db, sql`SELECT tenant, id, seq FROM ${files} WHERE ${doomed}`, now),
     object: statement(
@@ -102,13 +130,24 @@ export async function deleteFile(
     ),
     gone: db.delete(files).where(doomed).returning({ key: files.objectKey, errorsKey: files.errorsKey }),
   });
-  return gone[0] && Object.values(gone[0]).filter((key) => key !== null);
+  return gone.flatMap((keys) => Object.values(keys).filter((key) => key !== null));
 }
 
 /** The file as the API shows it. */
 export function viewFile(file: NewFile): File {
-  const { id, filename, bytes, createdAt, examples, labels, warnings, skipped, report, abridged } = file;
-  const fixed = { object: 'file', purpose: 'fine-tune' } as const;
-  const shown = { filename, bytes, created_at: createdAt, examples, labels, warnings, skipped, report };
-  return { id, ...fixed, ...shown, ...(abridged && { abridged }) };
+  const { id, purpose, filename, bytes, createdAt, examples, labels, warnings, skipped, report } = file;
+  const fixed = { object: 'file', status: 'processed' } as const;
+  const shown = {
+    purpose,
+    filename,
+    bytes,
+    created_at: createdAt,
+    examples,
+    labels,
+    warnings,
+    skipped,
+    report,
+  };
+  const expiry = file.expiresAt !== null && { expires_at: file.expiresAt };
+  return { id, ...fixed, ...shown, ...expiry, ...(file.abridged && { abridged: true }) };
 }

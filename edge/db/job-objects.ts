@@ -1,6 +1,7 @@
 import { and, isNull, type SQL, sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { jobs, objects } from './schema.ts';
+import { unfinished } from './unfinished.ts';
 
 // The key of each object here is a prefix that ends in a slash, then a job's id. Nobody owns it once the job has ended.
 
@@ -26,7 +27,7 @@ async function releaseUnwanted(db: Db, prefix: string, isWanted: SQL, now: numbe
         sql`${objects.key} >= ${prefix} AND ${objects.key} < ${`${prefix}~`}`,
         isNull(objects.expiresAt),
         sql`NOT EXISTS (SELECT 1 FROM ${jobs}
-          WHERE ${jobs.id} = ${jobId} AND ${jobs.status} IN ('queued', 'running') AND ${isWanted})`,
+          WHERE ${jobs.id} = ${jobId} AND ${jobs.status} IN (${unfinished}) AND ${isWanted})`,
       ),
     );
 }

@@ -1,11 +1,14 @@
 import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
-import type { Job } from '../../shared/api/jobs.ts';
+import type { Job, Tuning } from '../../shared/api/jobs.ts';
+import { LEASE_SECONDS } from '../../shared/job-state.ts';
+import { formatOf } from '../../shared/methods/index.ts';
 import { batch, type Db } from './client.ts';
 import { noteEvents } from './job-events.ts';
 import { unlessLong } from './listed.ts';
 import { beyond, byAge, type Paging } from './paging.ts';
 import type { QueuePlace } from './queue.ts';
-import { adapters, jobs } from './schema.ts';
+import { jobs } from './schema.ts';
+import { unfinished } from './unfinished.ts';
 import { placeOf } from './vacancies.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
@@ -33,7 +36,7 @@ export async function findAnyJob(db: Db, id: string): Promise<JobRow | undefined
 }
 
 export interface JobFilter extends Paging {
-  /** Pairs that the adapter's metadata must contain. */
+  /** Pairs that the job's metadata must contain. */
   metadata: Readonly<Record<string, string>> | undefined;
 }
 
@@ -58,16 +61,14 @@ export async function pageOfJobs(
     .limit(limit + 1);
 }
 
-/** Matches jobs whose adapter's metadata has this pair; a deleted adapter has none. */
+/** Matches jobs whose metadata has this pair. */
 function noted([key, value]: [string, string]): SQL {
-  return sql`EXISTS (SELECT 1 FROM ${adapters} AS a, json_each(a.metadata) AS m
-    WHERE a.tenant = ${jobs.tenant} AND a.name = ${jobs.adapterName} AND a.version = ${jobs.adapterVersion}
-      AND m.key = ${key} AND m.value = ${value})`;
+  return sql`EXISTS (SELECT 1 FROM json_each(${jobs.metadata}) AS m WHERE m.key = ${key} AND m.value = ${value})`;
 }
 
 /** Cancels a job that has not ended. Returns whether it was cancelled. */
 export async function cancelJob(db: Db, tenant: string, id: string, now: number): Promise<boolean> {
-  const open = sql`${jobs.id} = ${id} AND ${jobs.tenant} = ${tenant} AND ${jobs.status} IN ('queued', 'running')`;
+  const open = sql`${jobs.id} = ${id} AND ${jobs.tenant} = ${tenant} AND ${jobs.status} IN (${unfinished})`;
   const { cancelled } = await batch(db, {
     event: noteEvents(db, open, [{ level: 'info', message: 'The job was cancelled.' }], now),
     cancelled: db
@@ -82,10 +83,19 @@ export async function cancelJob(db: Db, tenant: string, id: string, now: number)
 /** The job as the API shows it; `place` is its place in the queue while it waits. */
 export function viewJob(job: JobRow, place?: QueuePlace): Job {
   const adapter = `${job.adapterName}@${job.adapterVersion}`;
+  const hyperparameters = viewTuning(job);
   return {
     id: job.id,
     object: 'fine_tuning.job',
-    model: job.baseModel,
+    model: job.parent?.adapter ?? job.baseModel,
+    organization_id: job.tenant,
+    method: { type: 'supervised', supervised: { hyperparameters } },
+    hyperparameters,
+    user_provided_suffix: job.adapterName,
+    integrations: [],
+    metadata: job.metadata,
+    result_files: job.resultFile === null ? [] : [job.resultFile],
+    estimated_finish: estimatedFinish(job),
     fine_tuned_model: job.status === 'succeeded' ? adapter : null,
     adapter,
     status: job.status,
@@ -96,10 +106,31 @@ export function viewJob(job: JobRow, place?: QueuePlace): Job {
     trained_tokens: job.trainedTokens,
     progress: job.progress,
     attempt: job.attempt,
-    error: job.error,
+    error: job.error && { ...job.error, param: null },
     seed: job.seed,
     created_at: job.createdAt,
     started_at: job.startedAt,
     finished_at: job.finishedAt,
   };
+}
+
+/** Hyperparameters by OpenAI's names: as resolved, or as asked for until then. */
+function viewTuning({ method, hyperparameters, resolved }: JobRow): Tuning {
+  // A list may leave out what is long.
+  const {
+    epochs = 'auto',
+    batch_size = 'auto',
+    learning_rate = 'auto',
+  } = resolved?.hyperparameters ?? hyperparameters;
+  const { type } = resolved?.method ?? method;
+  const multiplier = learning_rate === 'auto' ? 'auto' : learning_rate / formatOf(type).learningRate;
+  // Six digits hide what the division adds.
+  const rounded = multiplier === 'auto' ? multiplier : Number(multiplier.toPrecision(6));
+  return { n_epochs: epochs, batch_size, learning_rate_multiplier: rounded };
+}
+
+/** When the job ends as its node predicted in its last heartbeat. */
+function estimatedFinish({ status, leaseUntil, progress }: JobRow): number | null {
+  if (status !== 'running' || leaseUntil === null || progress?.eta_seconds == null) return null;
+  return leaseUntil - LEASE_SECONDS + Math.ceil(progress.eta_seconds);
 }

@@ -71,6 +71,20 @@ export async function liveNodes(db: Db, now: number): Promise<LiveNode[]> {
   return [...byId.values()];
 }
 
+/** What live nodes have, a row for each base model of each node, in the order of the nodes' ids. */
+export async function servedBaseModels(db: Db, now: number) {
+  return db
+    .select({
+      id: nodeBaseModels.baseModel,
+      precisions: nodeBaseModels.precisions,
+      registeredAt: nodes.registeredAt,
+    })
+    .from(nodes)
+    .innerJoin(nodeBaseModels, eq(nodeBaseModels.nodeId, nodes.id))
+    .where(gt(nodes.lastSeen, now - NODE_TTL_SECONDS))
+    .orderBy(nodes.id, nodeBaseModels.position);
+}
+
 /** The precisions in which any known node has a base model, within a statement over `nodeBaseModels` and another table. */
 export const knownPrecisions = sql<string[]>`(SELECT json_group_array(DISTINCT p.value)
   FROM ${nodeBaseModels} AS m, json_each(m.precisions) AS p

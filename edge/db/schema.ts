@@ -3,7 +3,7 @@ import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'driz
 import type { BundleManifest } from '../../shared/adapter-format.ts';
 import type { ChangedBy } from '../../shared/api/aliases.ts';
 import type { DatasetReport } from '../../shared/api/dataset-report.ts';
-import type { Skipped } from '../../shared/api/datasets.ts';
+import type { Purpose, Skipped } from '../../shared/api/datasets.ts';
 import type { JobEvent, Progress } from '../../shared/api/jobs.ts';
 import type { KeyRole } from '../../shared/api/keys.ts';
 import type { LeaseCheckpoint, NodeLoad, ResolvedTraining } from '../../shared/api/nodes.ts';
@@ -74,7 +74,7 @@ export const objects = sqliteTable(
   (t) => [index('objects_expiring').on(t.expiresAt).where(sql`expires_at IS NOT NULL`)],
 );
 
-/** Uploaded datasets; the rows lie as JSONL under `objectKey`. */
+/** Files of every purpose. The rows of a dataset lie as JSONL under `objectKey`; other files lie there as they are, and have no examples. */
 export const files = sqliteTable(
   'files',
   {
@@ -82,6 +82,7 @@ export const files = sqliteTable(
     id: text().notNull(),
     tenant: text().notNull(),
     filename: text().notNull(),
+    purpose: text().$type<Purpose>().notNull().default('fine-tune'),
     /** Size of the file as uploaded; the JSONL has another. */
     bytes: integer().notNull(),
     examples: integer().notNull(),
@@ -94,8 +95,14 @@ export const files = sqliteTable(
     errorsKey: text('errors_key'),
     objectKey: text('object_key').notNull(),
     createdAt: integer('created_at').notNull(),
+    /** When the cron deletes it; null means that it is kept. */
+    expiresAt: integer('expires_at'),
   },
-  (t) => [uniqueIndex('files_id').on(t.id), index('files_tenant').on(t.tenant)],
+  (t) => [
+    uniqueIndex('files_id').on(t.id),
+    index('files_tenant').on(t.tenant),
+    index('files_expiring').on(t.expiresAt).where(sql`expires_at IS NOT NULL`),
+  ],
 );
 
 /** The last version given to each name. It survives deletions, so that no version is ever given twice. */
@@ -187,6 +194,12 @@ export interface JobCheckpoint extends LeaseCheckpoint {
   key: string;
 }
 
+/** The adapter that a training goes on from: its id, and its bundle, which never changes. */
+export interface ParentAdapter {
+  adapter: string;
+  bundle: string;
+}
+
 /** Training jobs. A lease is `leaseToken` until `leaseUntil`; a node must present the token to act on a running job. */
 export const jobs = sqliteTable(
   'jobs',
@@ -208,6 +221,9 @@ export const jobs = sqliteTable(
     method: text({ mode: 'json' }).$type<PeftRequest>().notNull(),
     hyperparameters: text({ mode: 'json' }).$type<HyperparametersRequest>().notNull(),
     seed: integer().notNull(),
+    metadata: text({ mode: 'json' }).$type<Record<string, string>>().notNull().default({}),
+    /** The adapter whose weights training starts from; null starts from the base model. */
+    parent: text({ mode: 'json' }).$type<ParentAdapter>(),
     status: text({ enum: JOB_STATUSES }).notNull().default('queued'),
     /** Number of leases so far. It is part of R2 keys, so that a stale node overwrites nothing. */
     attempt: integer().notNull().default(0),
@@ -224,6 +240,8 @@ export const jobs = sqliteTable(
     /** The newest saved training state; the next attempt resumes from it. */
     checkpoint: text({ mode: 'json' }).$type<JobCheckpoint>(),
     error: text({ mode: 'json' }).$type<{ code: string; message: string }>(),
+    /** The file of metrics by step, once the job has succeeded. */
+    resultFile: text('result_file'),
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),
     finishedAt: integer('finished_at'),
@@ -232,6 +250,7 @@ export const jobs = sqliteTable(
     uniqueIndex('jobs_id').on(t.id),
     index('jobs_tenant').on(t.tenant),
     index('jobs_queued').on(t.tenant).where(sql`status = 'queued'`),
+    index('jobs_paused').on(t.tenant).where(sql`status = 'paused'`),
     index('jobs_running').on(t.tenant).where(sql`status = 'running'`),
     index('jobs_trained')
       .on(t.tenant, t.finishedAt, t.leasedAt)

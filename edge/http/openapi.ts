@@ -74,6 +74,7 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   getFileReport: ['file_not_found'],
   downloadFileErrors: ['file_not_found'],
   deleteFile: ['file_not_found', 'file_in_use'],
+  createJob: ['file_not_found', 'model_not_found', 'invalid_dataset', 'idempotency_conflict', 'queue_full'],
   listJobs: ['job_not_found'],
   getJob: ['job_not_found'],
   cancelJob: ['job_not_found', 'job_finished'],
@@ -93,6 +94,8 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   createKey: ['limit_reached'],
   rotateKey: ['key_not_found', 'limit_reached'],
   deleteKey: ['key_not_found', 'invalid_request'],
+  getModel: ['model_not_found', 'adapter_not_ready'],
+  deleteModel: ['model_not_found', 'adapter_in_use', 'invalid_request'],
   classify: ['adapter_not_found', 'adapter_not_ready', 'upstream_failed'],
 };
 
@@ -113,6 +116,7 @@ const REQUEST_HEADERS = {
 } as const;
 const ASKED: Readonly<Record<string, readonly (keyof typeof REQUEST_HEADERS)[]>> = {
   createAdapter: ['Idempotency-Key'],
+  createJob: ['Idempotency-Key'],
   rollBackAlias: ['Idempotency-Key'],
   createEvaluation: ['Idempotency-Key'],
   listJobEvents: ['Last-Event-ID'],
@@ -139,7 +143,9 @@ const GIVEN: Readonly<Record<string, readonly Header[]>> = {
 };
 const GIVEN_WITH: Readonly<Record<number, readonly Header[]>> = {
   401: ['WWW-Authenticate'],
+  405: ['X-Should-Retry'],
   409: ['Retry-After', 'X-Should-Retry'],
+  413: ['X-Should-Retry'],
   415: ['Accept-Encoding'],
   429: ['Retry-After'],
   502: ['X-Should-Retry'],

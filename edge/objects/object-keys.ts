@@ -7,6 +7,9 @@ export const fileKey = (fileId: string) => `files/${fileId}.jsonl`;
 export const fileErrorsKey = (tenant: string, fileId: string) =>
   `errors/${encodeURIComponent(tenant)}/${fileId}.jsonl`;
 
+/** A job's metrics by step. */
+export const resultsKey = (fileId: string) => `files/${fileId}.csv`;
+
 /** Prefix of inline examples; their job's id follows. */
 export const INLINE_PREFIX = 'inline/';
 export const inlineKey = (jobId: string) => `${INLINE_PREFIX}${jobId}`;

@@ -81,7 +81,7 @@ const remove = createRoute({
 export const adapters = new OpenAPIHono<AppEnv>()
   .openapi(create, async (c) => {
     const request = c.req.valid('json');
-    const version = await submitAdapter(c.env, c.get('db'), c.get('tenant'), request);
+    const { version } = await submitAdapter(c.env, c.get('db'), c.get('tenant'), request);
     const id = `${request.name}@${version}`;
     c.header('location', `/v1/adapters/${id}`);
     return c.json(await readAdapter(c.get('db'), c.get('tenant'), id), 202);

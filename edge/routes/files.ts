@@ -2,11 +2,13 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { listOf } from '../../shared/api/common.ts';
 import {
   columnName,
+  expirySeconds,
   file,
   fileDeleted,
   invalidRows,
   listFilesQuery,
-  purpose,
+  type Purpose,
+  uploadPurpose,
 } from '../../shared/api/datasets.ts';
 import { AppError } from '../../shared/errors.ts';
 import { unixNow } from '../clock.ts';
@@ -35,6 +37,13 @@ import { requestBytes } from '../upload/request-bytes.ts';
 const File = named('File', file);
 const params = z.object({ id: z.string() });
 
+/** How the files of each purpose are sent. */
+const CONTENT: Readonly<Record<Purpose, { type: string; extension: string }>> = {
+  'fine-tune': { type: 'application/jsonl', extension: 'jsonl' },
+  batch: { type: 'application/jsonl', extension: 'jsonl' },
+  'fine-tune-results': { type: 'text/csv', extension: 'csv' },
+};
+
 const UPLOAD_FILES = {
   file: {
     description:
@@ -42,7 +51,7 @@ const UPLOAD_FILES = {
   },
 };
 const uploadFields = z.object({
-  purpose,
+  purpose: uploadPurpose.extract(['fine-tune']),
   invalid_rows: invalidRows
     .optional()
     .describe('What becomes of a file with invalid rows; "refuse" unless given'),
@@ -52,6 +61,8 @@ const uploadFields = z.object({
   label_column: columnName
     .optional()
     .describe('Name of the column, field, control or question that gives the label; before the file'),
+  'expires_after[anchor]': z.literal('created_at').optional(),
+  'expires_after[seconds]': expirySeconds.optional().describe('Seconds after which it is deleted'),
 });
 
 const upload = createRoute({
@@ -85,12 +96,12 @@ const content = createRoute({
   operationId: 'downloadFile',
   method: 'get',
   path: '/v1/files/{id}/content',
-  summary: 'Download a dataset as it is trained on: JSONL, a row a line, whatever it was uploaded as',
+  summary: 'Download a file; a dataset as it is trained on: JSONL, a row a line, whatever it was uploaded as',
   request: { params },
   responses: {
     200: {
-      description: 'The rows; the ETag is their SHA-256',
-      content: { 'application/jsonl': { schema: z.any() } },
+      description: 'The content; the ETag is its SHA-256',
+      content: { 'application/jsonl': { schema: z.any() }, 'text/csv': { schema: z.string() } },
     },
     304: { description: 'As in If-None-Match' },
   },
@@ -122,7 +133,11 @@ files.post(upload.path, async (c) => {
     const received = await receiveDataset(requestBytes(c.req.raw), boundary, writer, errors);
     await writer.finish();
     const errorsKey = await errors.finish();
-    const row = { id, tenant, ...received, errorsKey, objectKey, createdAt: unixNow() };
+    const { expiresAfter, ...described } = received;
+    const createdAt = unixNow();
+    const expiresAt = expiresAfter === null ? null : createdAt + expiresAfter;
+    const purpose = 'fine-tune' as const;
+    const row = { id, tenant, ...described, purpose, errorsKey, objectKey, createdAt, expiresAt };
     if (!(await insertFile(db, row))) throw new Error(`the object of ${id} was swept before it was claimed`);
     return c.json(viewFile(row), 201);
   } catch (error) {
@@ -132,9 +147,8 @@ files.post(upload.path, async (c) => {
 });
 
 files.openapi(list, async (c) => {
-  // The filter by purpose changes nothing, because every file has the only purpose there is.
-  const { purpose: _, ...paging } = c.req.valid('query');
-  const rows = await pageOfFiles(c.get('db'), c.get('tenant'), paging);
+  const { purpose, ...paging } = c.req.valid('query');
+  const rows = await pageOfFiles(c.get('db'), c.get('tenant'), { ...paging, purpose });
   if (!rows) throw unknownFile(paging.after!, 'after');
   return c.json(
     toPage(rows, paging.limit, viewFile, (item) => item.id),
@@ -153,9 +167,10 @@ files.openapi(content, async (c) => {
   if (!found) throw unknownFile(id);
   const headers = { etag: `"${found.sha256}"`, 'cache-control': 'private, no-cache' };
   if (c.req.header('if-none-match') === headers.etag) return c.body(null, 304, headers);
+  const { type, extension } = CONTENT[found.purpose];
   const download = {
-    'content-type': 'application/jsonl',
-    'content-disposition': `attachment; filename="${id}.jsonl"`,
+    'content-type': type,
+    'content-disposition': `attachment; filename="${id}.${extension}"`,
   };
   return serveObject(c.env, found.key, { ...headers, ...download }, unknownFile(id));
 });

@@ -4,6 +4,7 @@ import { type CompleteJob, completeJob, failJob } from '../../shared/api/nodes.t
 import { AppError } from '../../shared/errors.ts';
 import { MAX_COMPLETION_BYTES } from '../../shared/label-limits.ts';
 import { checkTrained } from '../adapters/check-trained.ts';
+import { storeResults } from '../adapters/store-results.ts';
 import { unixNow } from '../clock.ts';
 import type { Db } from '../db/client.ts';
 import { failAttempt, finishJob } from '../db/completion.ts';
@@ -50,7 +51,8 @@ export const internalJobs = new OpenAPIHono<AppEnv>()
     await checkStored(db, prefix, body.manifest);
     await checkTrained(c.env, db, job, body.resolved, prefix, body.manifest);
     const bundle = await sha256Of(canonicalManifest(body.manifest));
-    const trained = { bundle, manifest: body.manifest, prefix };
+    const results = await storeResults(c.env, db, job, body.events);
+    const trained = { bundle, manifest: body.manifest, prefix, results };
     const nodes = c.get('nodes');
     const finished = await changeName(nodes, db, job.tenant, job.adapterName, ({ seq }) =>
       finishJob(db, job, body, trained, seq, unixNow()),

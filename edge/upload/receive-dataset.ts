@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import {
   columnName,
+  expirySeconds,
   type InvalidRows,
   invalidRows,
   MAX_UPLOAD_BYTES,
-  purpose,
 } from '../../shared/api/datasets.ts';
 import { limitBytes } from '../../shared/bytes.ts';
 import {
@@ -31,12 +31,22 @@ interface Field {
   readonly isBeforeFile?: boolean;
 }
 
+/** The fields of OpenAI's `expires_after`, as its SDKs write them in a form. */
+const EXPIRY = ['expires_after[anchor]', 'expires_after[seconds]'] as const;
+
 /** The fields beside the file. */
 const FIELDS: Readonly<Record<string, Field>> = {
-  purpose: oneOf(purpose.options),
+  purpose: oneOf(['fine-tune']),
   invalid_rows: oneOf(invalidRows.options),
   text_column: nameOfColumn(),
   label_column: nameOfColumn(),
+  [EXPIRY[0]]: oneOf(['created_at']),
+  [EXPIRY[1]]: {
+    schema: z
+      .string()
+      .refine((digits) => /^[0-9]+$/.test(digits) && expirySeconds.safeParse(Number(digits)).success),
+    must: `${expirySeconds.minValue} to ${expirySeconds.maxValue}`,
+  },
 };
 
 /** The longest body that can hold an acceptable file. */
@@ -46,6 +56,8 @@ export interface ReceivedDataset extends DatasetSummary {
   filename: string;
   /** Size as uploaded. */
   bytes: number;
+  /** Seconds after which it expires; null where it is kept. */
+  expiresAfter: number | null;
 }
 
 export function tooLargeUpload(): AppError {
@@ -54,7 +66,7 @@ export function tooLargeUpload(): AppError {
 }
 
 /**
- * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive and its bad ones to `problems`, `purpose`, and optionally `invalid_rows`, in any
+ * Reads an upload's multipart body: one `file`, whose rows go to `sink` as they arrive and its bad ones to `problems`, `purpose`, and optionally `invalid_rows` and `expires_after`, in any
  * order, but for the columns' names, which come before the file. Throws if one is missing, given twice or wrong; the caller must then drop what `sink` holds.
  */
 export async function receiveDataset(
@@ -80,7 +92,14 @@ export async function receiveDataset(
   if (!received) throw refuse('file', 'The part "file" is missing.');
   checkField('purpose', fields.get('purpose'));
   const { filename, bytes } = received;
-  return { ...settle(received, (fields.get('invalid_rows') ?? 'refuse') as InvalidRows), filename, bytes };
+  const settled = settle(received, (fields.get('invalid_rows') ?? 'refuse') as InvalidRows);
+  return { ...settled, filename, bytes, expiresAfter: expiryIn(fields) };
+}
+
+function expiryIn(fields: ReadonlyMap<string, string>): number | null {
+  if (!EXPIRY.some((name) => fields.has(name))) return null;
+  for (const name of EXPIRY) checkField(name, fields.get(name));
+  return Number(fields.get(EXPIRY[1]));
 }
 
 async function receiveFile({ filename, body }: Part, sink: ByteSink, options: IngestOptions) {

@@ -22,7 +22,6 @@ const nameBias = (module: string) => `${module}.bias`;
  */
 export const bitfit: PeftMethod<'bitfit'> = {
   resolve: ({ type, biases }) => ({ type, biases: given(biases, 'all') }),
-  learningRate: 1e-3,
   toShrink: { field: 'biases', way: 'choose method.biases query_and_intermediate' },
   modules: (config, architecture) => [
     ...linears(config, architecture).map(({ name }) => name),

@@ -39,7 +39,6 @@ export const bottleneck: PeftMethod<'bottleneck'> = {
       scaling: given(request.scaling, scaling),
     };
   },
-  learningRate: 1e-3,
   toShrink: { field: 'width', way: 'lower method.width' },
   modules: (config, architecture) =>
     placesOf(config, architecture).map((place) => moduleOf(place, architecture)),

@@ -9,16 +9,12 @@ import { frozenLinear, isMatrix } from '../precision/fp32.ts';
 import type { BaseWeights, WeightSpec } from '../precision/precision.ts';
 import type { PeftMethod } from './method.ts';
 
-/** The largest of the rates that Devlin et al. 2018 (arXiv:1810.04805) fine-tune BERT with. */
-const LEARNING_RATE = 5e-5;
-
 /**
  * Every weight of the base model, as transformers fine-tunes it in evaluation mode. Nothing is changed at any place: the graph is that of the base
  * model, on other weights.
  */
 export const full: PeftMethod<'full'> = {
   resolve: ({ type }) => ({ type }),
-  learningRate: LEARNING_RATE,
   modules: () => [],
   trainables: ({ pooling }, architecture) => usedSpecs(architecture, pooling).map(trainable),
   sites: () => ({}),

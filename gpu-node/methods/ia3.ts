@@ -27,7 +27,6 @@ export const ia3: PeftMethod<'ia3'> = {
     target_modules: given(request.target_modules, [key, value, output]),
     feedforward_modules: given(request.feedforward_modules, [output]),
   }),
-  learningRate: 1e-2,
   toShrink: { field: 'target_modules', way: 'name fewer target_modules' },
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) => {

@@ -41,7 +41,6 @@ export const lora: PeftMethod<'lora'> = {
       }),
     };
   },
-  learningRate: 1e-3,
   toShrink: { field: 'r', way: 'lower method.r, or name fewer target_modules' },
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) =>

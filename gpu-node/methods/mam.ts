@@ -18,7 +18,6 @@ export const mam: PeftMethod<'mam'> = {
     const { type: _bottleneck, placement: _placement, ...own } = bottleneck.resolve(parallel, architecture);
     return { type, ...prefix, ...own };
   },
-  learningRate: 1e-3,
   toShrink: { field: 'width', way: 'lower method.width or method.num_virtual_tokens' },
   ...union((config) => {
     const { prefix_tuning, bottleneck: parallel } = mamMembers(config);

@@ -20,8 +20,6 @@ export interface PeftMethod<M extends MethodType> {
     request: Extract<PeftRequest, { type: M }>,
     architecture: Architecture,
   ): Omit<ConfigOf<M>, CommonField>;
-  /** What `learning_rate: "auto"` comes to. */
-  readonly learningRate: number;
   /**
    * The names of the modules that it changes, in the order of the forward pass; none where its files name none.
    * @throws AppError `invalid_request`, at the field, for what the base model has no place for

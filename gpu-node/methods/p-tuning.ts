@@ -19,7 +19,6 @@ export const pTuning: PeftMethod<'p_tuning'> = {
     encoder_num_layers: given(request.encoder_num_layers, 2),
     encoder_dropout: given(request.encoder_dropout, 0),
   }),
-  learningRate: 1e-3,
   trainables: (config, { hiddenSize }) => encoderTrainables(config, hiddenSize),
   sites: (config, { hiddenSize }, parameters, dropout) =>
     virtualTokenSites(() => encodePrompt(config, hiddenSize, parameters, dropout)),

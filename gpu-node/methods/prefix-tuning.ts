@@ -29,7 +29,6 @@ export const prefixTuning: PeftMethod<'prefix_tuning'> = {
     encoder_hidden_size: given(request.encoder_hidden_size, Math.min(hiddenSize, 1024)),
     dropout: given(request.dropout, 0),
   }),
-  learningRate: 1e-2,
   toShrink: { field: 'num_virtual_tokens', way: 'lower method.num_virtual_tokens' },
   modules: () => [],
   trainables: ({ num_virtual_tokens, prefix_projection, encoder_hidden_size }, { hiddenSize, layers }) => {

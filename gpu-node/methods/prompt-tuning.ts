@@ -18,7 +18,6 @@ export const promptTuning: PeftMethod<'prompt_tuning'> = {
     num_virtual_tokens: given(request.num_virtual_tokens, AUTO_VIRTUAL_TOKENS),
     init: given(request.init, 'vocabulary'),
   }),
-  learningRate: 1e-2,
   trainables: (config, architecture) => [prompt(config, architecture)],
   sites: (_config, _architecture, parameters) => virtualTokenSites(() => parameters[PROMPT_TENSOR]!),
   dropout: () => 0,

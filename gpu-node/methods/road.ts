@@ -39,7 +39,6 @@ export const road: PeftMethod<'road'> = {
       target_modules,
     };
   },
-  learningRate: 1e-2,
   toShrink: { field: 'target_modules', way: 'name fewer target_modules' },
   modules: (config, architecture) => layers(config, architecture).map(({ name }) => name),
   trainables: (config, architecture) =>

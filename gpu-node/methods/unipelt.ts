@@ -31,7 +31,6 @@ export const unipelt: PeftMethod<'unipelt'> = {
     const modules = given<HubLoraKind[]>(target_modules, ['query', 'value']);
     return { type, ...prefix, ...own, r: given(r, 8), target_modules: modules };
   },
-  learningRate: 5e-4,
   toShrink: { field: 'width', way: 'lower method.width, method.r or method.num_virtual_tokens' },
   ...union((config) => {
     const { prefix_tuning, bottleneck: behind, lora: factors } = unipeltMembers(config);

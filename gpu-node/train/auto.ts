@@ -1,4 +1,5 @@
 import { AppError } from '../../shared/errors.ts';
+import { formatOf } from '../../shared/methods/index.ts';
 import { requireTextRoom, virtualTokensOf } from '../../shared/methods/text-room.ts';
 import type {
   BasePrecision,
@@ -63,7 +64,7 @@ export function resolveHyperparameters(
   return {
     epochs: given(request.epochs, autoEpochs(examples)),
     batch_size: given(request.batch_size, autoBatchSize(examples)),
-    learning_rate: given(request.learning_rate, methodOf(method).learningRate),
+    learning_rate: given(request.learning_rate, formatOf(method.type).learningRate),
     max_length,
     warmup_ratio: given(request.warmup_ratio, 0.06),
     weight_decay: given(request.weight_decay, 0.01),

@@ -39,7 +39,7 @@ import {
   readTrainingData,
   repeatsIn,
 } from './training-data.ts';
-import { backOffEvent, epochEvent, foldsEvent, outcomeEvents } from './training-events.ts';
+import { backOffEvent, epochEvent, foldsEvent, isTold, outcomeEvents, stepEvent } from './training-events.ts';
 import { datasetWarnings } from './warnings.ts';
 
 /** In the output folder while the job runs. */
@@ -80,6 +80,8 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
   const base = await writingInto(weights_folder, "the base model's weights", () =>
     openBaseModel(source, method.base_precision),
   );
+  // Of a training that resumes where an epoch ends, the number is not known.
+  let step: number | undefined;
   const classWeights = classWeightsOf(hyperparameters, labels);
   const task = { base, config: method, labels: labels.length, ...(classWeights && { classWeights }) };
   const outcome = await train({
@@ -93,9 +95,13 @@ async function run(spec: TrainingSpec, tokens: TokenFile, hooks: JobHooks): Prom
     threads: spec.threads,
     signal: hooks.signal,
     ...(spec.checkpoint && { checkpoints: checkpointsOf(spec, resolved, folds, hooks) }),
-    onProgress: hooks.onProgress,
+    onProgress: (progress) => {
+      step = progress.step;
+      hooks.onProgress(progress);
+      if (isTold(progress)) hooks.onEvent(stepEvent(progress));
+    },
     onEpoch: (epoch, fold) =>
-      hooks.onEvent(epochEvent(epoch, hyperparameters.epochs, { fold, folds: folds.length })),
+      hooks.onEvent(epochEvent(epoch, hyperparameters.epochs, { fold, folds: folds.length, step })),
     onBackOff: (backOff) => hooks.onEvent(backOffEvent(backOff, hyperparameters)),
   });
   const { metrics } = outcome;

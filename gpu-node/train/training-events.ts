@@ -1,3 +1,4 @@
+import type { Progress } from '../../shared/api/jobs.ts';
 import type { ValidationMetrics } from '../../shared/metrics.ts';
 import type { Hyperparameters } from '../../shared/peft-config.ts';
 import type { BackOff } from './descent.ts';
@@ -16,10 +17,28 @@ export function foldsEvent(folds: number): TrainingEvent {
   };
 }
 
+/** Steps of a training that its events tell of. Every event is a row of the edge's database. */
+const TOLD_STEPS = 50;
+
+/** True of the first step, the last, and some 50 between them. */
+export function isTold({ step, steps }: Progress): boolean {
+  return step === 1 || step === steps || step % Math.ceil(steps / TOLD_STEPS) === 0;
+}
+
+/** A step in the words that clients of OpenAI's API look for. */
+export function stepEvent({ step, steps, loss }: Progress): TrainingEvent {
+  return {
+    level: 'info',
+    message: `Step ${step}/${steps}: training loss=${loss!.toFixed(4)}`,
+    type: 'metrics',
+    data: { step, total_steps: steps, train_loss: loss },
+  };
+}
+
 export function epochEvent(
   { epoch, loss, metrics }: EpochResult,
   epochs: number,
-  { fold, folds }: { fold: number; folds: number },
+  { fold, folds, step }: { fold: number; folds: number; step: number | undefined },
 ): TrainingEvent {
   const validation = metrics && `, validation loss ${metrics.loss.toFixed(4)}, F1 ${metrics.f1.toFixed(4)}`;
   const where = folds === 1 ? '' : `training ${fold} of ${folds}, `;
@@ -30,6 +49,7 @@ export function epochEvent(
     data: {
       ...(folds > 1 && { fold, folds }),
       epoch,
+      ...(step !== undefined && { step }),
       train_loss: loss,
       ...(metrics && { valid_loss: metrics.loss, valid_accuracy: metrics.accuracy, valid_f1: metrics.f1 }),
     },

@@ -18,6 +18,7 @@ import {
   metadata,
   nodeId,
   pageQuery,
+  seed,
   unixSeconds,
 } from './common.ts';
 import { jobError } from './jobs.ts';
@@ -40,11 +41,7 @@ export const createAdapter = z
     method: z.union([z.literal('auto').transform(() => AUTO_METHOD), peftRequest]).default(AUTO_METHOD),
     hyperparameters: hyperparametersRequest.default(hyperparametersRequest.parse({})),
     ...trainingAims.shape,
-    seed: z
-      .int()
-      .min(0)
-      .max(2 ** 31 - 1)
-      .default(42),
+    seed: seed.default(42),
     metadata: metadata.default({}),
   })
   .refine((body) => (body.training_file === undefined) !== (body.examples === undefined), {

@@ -49,6 +49,12 @@ export const metadata = z
   .refine((map) => Object.keys(map).length <= 16, 'at most 16 pairs')
   .meta({ maxProperties: 16, propertyNames: { minLength: 1, maxLength: 64 } });
 
+/** From which all random choices of a training come. */
+export const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
+
 /**
  * Milliseconds for the next bytes of a request's body, at the edge and at a node. A large body over a slow line is honest, so its total
  * time has no bound.

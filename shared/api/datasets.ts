@@ -14,8 +14,19 @@ export const MAX_LINE_ERRORS = 20;
 /** Most bytes of the list of a file's bad rows, some 200,000 of them. */
 export const MAX_PROBLEMS_BYTES = 16 * 1024 * 1024;
 
-/** Purposes of a file. */
-export const purpose = z.enum(['fine-tune']);
+/** Purposes of a file that a client may upload. */
+export const uploadPurpose = z.enum(['fine-tune', 'batch']);
+export type UploadPurpose = z.infer<typeof uploadPurpose>;
+
+/** Purposes of all files: those that clients upload, and that of a job's results. */
+export const purpose = z.enum([...uploadPurpose.options, 'fine-tune-results']);
+export type Purpose = z.infer<typeof purpose>;
+
+/** Seconds for which a file is kept that is to expire. */
+export const expirySeconds = z
+  .int()
+  .min(3600)
+  .max(30 * 24 * 3600);
 
 /** Treatment of a file with invalid rows: the file is refused, or the rows are left out. */
 export const invalidRows = z.enum(['refuse', 'skip']);
@@ -28,14 +39,18 @@ export const columnName = z.string().min(1).max(256);
 const skipped = z.object({ count: z.int(), lines: z.array(z.int()) });
 export type Skipped = z.infer<typeof skipped>;
 
-/** An uploaded dataset. `examples` counts its rows; duplicates stay and are warned about. */
+/** A file. Of a dataset, `examples` counts the rows; duplicates stay and are warned about. Other files have none. */
 export const file = z.object({
   id: fileId,
   object: z.literal('file'),
   filename: z.string(),
   bytes: z.int(),
   purpose,
+  /** A file is there once it has been checked. */
+  status: z.literal('processed'),
   created_at: unixSeconds,
+  /** When it is deleted by itself; a file that an unfinished job needs stays until then. */
+  expires_at: unixSeconds.optional(),
   examples: z.int(),
   labels: z.record(label, z.int()),
   warnings: z.array(z.string()),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { adapterRef } from './common.ts';
+import { adapterRef, unixSeconds } from './common.ts';
 import { text } from './rows.ts';
 
 export const MAX_INPUTS = 256;
@@ -43,13 +43,34 @@ export const classifyResponse = z.object({
 });
 export type ClassifyResponse = z.infer<typeof classifyResponse>;
 
-export const baseModelObject = z.object({
+const modelObject = z.object({
   id: z.string(),
   object: z.literal('model'),
+  /** When a node registered it, or the adapter became ready. */
+  created: unixSeconds,
   owned_by: z.string(),
+});
+
+/** A base model that nodes serve; it alone has `nodes`. */
+export const baseModelObject = modelObject.extend({
   /** Precisions in which at least one node serves the model. */
   precisions: z.array(z.string()),
   /** Number of nodes that serve the model, in total and per precision. */
   nodes: z.int(),
   nodes_by_precision: z.record(z.string(), z.int()),
+});
+
+/** A ready adapter. */
+export const adapterModelObject = modelObject.extend({ id: adapterRef, base_model: z.string() });
+
+export const model = z.union([baseModelObject, adapterModelObject]);
+export type Model = z.infer<typeof model>;
+
+/** Most adapters that the list of models has; `GET /v1/adapters` has all. */
+export const MAX_LISTED_MODELS = 1000;
+
+export const modelDeleted = z.object({
+  id: adapterRef,
+  object: z.literal('model'),
+  deleted: z.literal(true),
 });

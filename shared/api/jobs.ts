@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { jobStatus } from '../job-state.ts';
-import { adapterRef, fileId, jobId, metadata, pageQuery, unixSeconds } from './common.ts';
+import { hyperparameters, orAuto } from '../peft-config.ts';
+import { adapterName, adapterRef, fileId, jobId, metadata, pageQuery, seed, unixSeconds } from './common.ts';
 
 /** Progress of a running job. Rates count real tokens, without padding. */
 export const progress = z.object({
@@ -15,11 +16,62 @@ export type Progress = z.infer<typeof progress>;
 
 export const jobError = z.object({ code: z.string(), message: z.string() });
 
+/** Hyperparameters as OpenAI's API names them. The multiplier is of the learning rate that the method has by itself. */
+const tuning = z.strictObject(
+  orAuto({
+    n_epochs: hyperparameters.shape.epochs,
+    batch_size: hyperparameters.shape.batch_size,
+    learning_rate_multiplier: z.number().positive().max(100),
+  }),
+);
+export type Tuning = z.infer<typeof tuning>;
+
+const supervised = z.strictObject({
+  type: z.literal('supervised', 'only "supervised" trains a classifier'),
+  supervised: z.strictObject({ hyperparameters: tuning.optional() }).optional(),
+});
+
+/**
+ * `POST /v1/fine_tuning/jobs`, as OpenAI's SDKs send it. `suffix` is the adapter's name. Hyperparameters stand in `method`, or where they
+ * stood before.
+ */
+export const createJob = z
+  .strictObject({
+    model: z.string().min(1).max(128),
+    training_file: fileId,
+    validation_file: fileId.nullish(),
+    suffix: adapterName.nullish(),
+    seed: seed.nullish(),
+    metadata: metadata.nullish(),
+    method: supervised.optional(),
+    hyperparameters: tuning.optional(),
+    integrations: z.array(z.object({})).max(0, 'there are none').nullish(),
+  })
+  .refine((body) => !(body.hyperparameters && body.method?.supervised?.hyperparameters), {
+    message: 'give them here or in method.supervised.hyperparameters, not in both',
+    path: ['hyperparameters'],
+  });
+export type CreateJob = z.infer<typeof createJob>;
+
 /** A training job, in the shape of OpenAI's fine-tuning jobs. */
 export const job = z.object({
   id: jobId,
   object: z.literal('fine_tuning.job'),
   model: z.string(),
+  organization_id: z.string(),
+  method: z.object({
+    type: z.literal('supervised'),
+    supervised: z.object({ hyperparameters: tuning }),
+  }),
+  /** Those of `method`, where clients of old look for them. */
+  hyperparameters: tuning,
+  user_provided_suffix: adapterName,
+  integrations: z.array(z.object({})).max(0),
+  metadata,
+  /** The file of its loss and validation metrics by step, as CSV, once it has succeeded. */
+  result_files: z.array(fileId),
+  /** Predicted Unix second of its end; null unless it runs. */
+  estimated_finish: unixSeconds.nullable(),
   fine_tuned_model: adapterRef.nullable(),
   adapter: adapterRef,
   status: jobStatus,
@@ -32,7 +84,7 @@ export const job = z.object({
   trained_tokens: z.int().nullable(),
   progress: progress.nullable(),
   attempt: z.int(),
-  error: jobError.nullable(),
+  error: jobError.extend({ param: z.string().nullable() }).nullable(),
   seed: z.int(),
   created_at: unixSeconds,
   started_at: unixSeconds.nullable(),

@@ -57,6 +57,7 @@ export const wrappedBias = (module: string) => `${module}.base_layer.bias`;
 /** BitFit as HF PEFT can keep it: LoRA with trained biases (`bias`, peft/tuners/lora/config.py, release 0.21) whose own matrices come to 0. */
 export const bitfitFormat: AdapterFormat<BitfitConfig, object, BiasTarget> = {
   peftType: 'LORA',
+  learningRate: 1e-3,
   matches: ({ bias }) => TRAINED.includes(bias as string),
   ...byModule('bias', /^base_model\.model\.(.+?)(?:(?:\.base_layer)?\.bias|\.lora_[AB]\.weight)$/, describe),
   keys: { bias: z.enum(TRAINED), init_lora_weights: loraInitialization },

@@ -106,6 +106,7 @@ const PATTERN = /^(.+)\.adapters\.([^.]+)\.adapter_(?:down\.0|up)\.(?:weight|bia
 export const bottleneckFormat: AdapterFormat<BottleneckConfig, BottleneckFileConfig, BottleneckTarget> = {
   layout: 'adapterhub',
   peftType: 'bottleneck',
+  learningRate: 1e-3,
   tensorTitle: 'bottleneck tensor',
   fileName: (name) => name,
   keys: keys.shape,

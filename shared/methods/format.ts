@@ -51,6 +51,8 @@ export interface AdapterFormat<M extends PeftConfig, C, T> {
   readonly layout: LayoutName;
   /** `peft_type` of PEFT's adapter_config.json, `architecture` of AdapterHub's, which is `bottleneck` where that says none. */
   readonly peftType: string;
+  /** What `learning_rate: "auto"` comes to. */
+  readonly learningRate: number;
   /** What its tensors are called in messages, e.g. `LoRA matrix`. */
   readonly tensorTitle: string;
   /** Whether a file is a model of its own, as large as the base model, which is served in its place. */

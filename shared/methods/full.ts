@@ -29,10 +29,14 @@ export interface FullTarget {
   readonly entry: TensorEntry;
 }
 
+/** The largest of the rates that Devlin et al. 2018 (arXiv:1810.04805) fine-tune BERT with. */
+const LEARNING_RATE = 5e-5;
+
 /** The tensors of a transformers model by its own names; what serves it takes it for a base model. */
 export const fullFormat: AdapterFormat<FullConfig, object, FullTarget> = {
   layout: 'peft',
   peftType: 'FULL',
+  learningRate: LEARNING_RATE,
   tensorTitle: 'tensor',
   wholeModel: true,
   keys: {},

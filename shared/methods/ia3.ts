@@ -38,6 +38,7 @@ export interface Ia3Target extends LinearTarget {
 /** (IA)³ as HF PEFT writes it (peft/tuners/ia3/config.py, release 0.21). */
 export const ia3Format: AdapterFormat<Ia3Config, object, Ia3Target> = {
   peftType: 'IA3',
+  learningRate: 1e-2,
   ...byModule('(IA)³ vector', /^base_model\.model\.(.+)\.ia3_l$/, describe),
   keys: {
     init_ia3_weights: z.boolean().nullish(),

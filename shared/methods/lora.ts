@@ -126,6 +126,7 @@ const keys = z.object({
 /** LoRA and DoRA as HF PEFT writes them (peft/tuners/lora/config.py, release 0.21). */
 export const loraFormat: AdapterFormat<LoraConfig, LoraFileConfig, LoraTarget> = {
   peftType: 'LORA',
+  learningRate: 1e-3,
   ...byModule('LoRA matrix', /^base_model\.model\.(.+)\.lora_(?:[AB]\.weight|magnitude_vector)$/, describe),
   keys: keys.shape,
   withoutEffect: ['eva_config', 'megatron_core', 'qalora_group_size', 'runtime_config'],

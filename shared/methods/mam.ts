@@ -60,6 +60,7 @@ export type MamTarget = UnionTarget<MamTypes>;
 
 /** Mix-And-Match as AdapterHub writes it (adapters 1.2, `MAMConfig`). */
 export const mamFormat: AdapterFormat<MamConfig, MamFileConfig, MamTarget> = {
+  learningRate: 1e-3,
   ...unionFormat<MamConfig, MamTypes>(
     { prefix_tuning: hubPrefix, bottleneck: placed('parallel', 'par_bn') },
     mamMembers,

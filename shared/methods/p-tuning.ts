@@ -73,6 +73,7 @@ const ENCODERS = { MLP: 'mlp', LSTM: 'lstm' } as const;
 /** P-tuning as HF PEFT writes it (peft/tuners/p_tuning/config.py, release 0.21): the prompt itself, not what computed it. */
 export const pTuningFormat: AdapterFormat<PTuningConfig, PTuningFileConfig, PromptTarget> = {
   peftType: 'P_TUNING',
+  learningRate: 1e-3,
   ...byPrompt('prompt', ({ hidden_size }) => hidden_size),
   keys: keys.shape,
   withoutEffect: PROMPT_KEYS_WITHOUT_EFFECT,

@@ -46,6 +46,7 @@ const keys = z.object({
 /** Prefix tuning as HF PEFT writes it (peft/tuners/prefix_tuning, release 0.21): a row a virtual token, a key and a value for each layer. */
 export const prefixTuningFormat: AdapterFormat<PrefixTuningConfig, PrefixFileConfig, PromptTarget> = {
   peftType: 'PREFIX_TUNING',
+  learningRate: 1e-2,
   ...byPrompt('prefix', ({ num_layers, hidden_size }) => 2 * num_layers * hidden_size),
   keys: keys.shape,
   withoutEffect: [...PROMPT_KEYS_WITHOUT_EFFECT, 'init_weights'],

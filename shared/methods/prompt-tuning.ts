@@ -42,6 +42,7 @@ const keys = z.object({
 /** Prompt tuning as HF PEFT writes it (peft/tuners/prompt_tuning/config.py, release 0.21). */
 export const promptTuningFormat: AdapterFormat<PromptTuningConfig, PromptTuningFileConfig, PromptTarget> = {
   peftType: 'PROMPT_TUNING',
+  learningRate: 1e-2,
   ...byPrompt('prompt', ({ hidden_size }) => hidden_size),
   keys: keys.shape,
   withoutEffect: [...PROMPT_KEYS_WITHOUT_EFFECT, 'tokenizer_kwargs', 'tokenizer_name_or_path'],

@@ -57,6 +57,7 @@ const keys = z.object({
 /** RoAd as HF PEFT writes it (peft/tuners/road/config.py, release 0.21). */
 export const roadFormat: AdapterFormat<RoadConfig, RoadFileConfig, RoadTarget> = {
   peftType: 'ROAD',
+  learningRate: 1e-2,
   ...byModule('RoAd vector', /^base_model\.model\.(.+)\.road_(?:theta|alpha)$/, describe),
   keys: keys.shape,
   withoutEffect: [],

@@ -111,6 +111,7 @@ const MEMBERS = {
 /** UniPELT as AdapterHub writes it (adapters 1.2, `UniPELTConfig`). */
 export const unipeltFormat: AdapterFormat<UnipeltConfig, UnipeltFileConfig, UnipeltTarget> = {
   ...unionFormat<UnipeltConfig, UnipeltTypes>(MEMBERS, unipeltMembers),
+  learningRate: 5e-4,
   // Every other union has gates in none of its members, and no LoRA.
   matches: ({ configs }) =>
     Array.isArray(configs) && configs.some((each) => Object(each).architecture === 'lora'),

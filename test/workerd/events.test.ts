@@ -114,7 +114,8 @@ describe('GET /v1/fine_tuning/jobs/ID/events', () => {
     await report(leased, 'epoch 1');
     expect((await next())?.event.message).toBe('epoch 1');
     await finish(leased);
-    expect((await next())?.event.message).toBe('The adapter is ready.');
+    expect((await next())?.event.message).toBe('New fine-tuned model created: live@1');
+    expect((await next())?.event.message).toBe('The job has successfully completed');
     expect(await next()).toBeUndefined();
   });
 
@@ -128,8 +129,9 @@ describe('GET /v1/fine_tuning/jobs/ID/events', () => {
     await finish(leased);
     const after = await follow(leased.job_id, seen!.id);
     expect((await after.next())?.event.message).toBe('A node has taken the job.');
+    expect((await after.next())?.event.message).toBe('New fine-tuned model created: resumed@1');
     const last = await after.next();
-    expect(last?.event.message).toBe('The adapter is ready.');
+    expect(last?.event.message).toBe('The job has successfully completed');
     expect(await after.next()).toBeUndefined();
     expect((await follow(leased.job_id, last!.id)).response.status).toBe(204);
   });

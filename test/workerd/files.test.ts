@@ -86,6 +86,7 @@ describe('POST /v1/files', () => {
       filename: 'täst.csv',
       bytes: new TextEncoder().encode(csv).byteLength,
       purpose: 'fine-tune',
+      status: 'processed',
       created_at: expect.any(Number),
       examples: 3,
       labels: { 1: 2, 2: 1 },

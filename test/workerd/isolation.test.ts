@@ -77,6 +77,15 @@ describe('a tenant', () => {
     ],
     ['reading a job', () => stranger.call(`/v1/fine_tuning/jobs/${job}`)],
     ['cancelling a job', () => stranger.call(`/v1/fine_tuning/jobs/${job}/cancel`, { method: 'POST' })],
+    [
+      'creating a job on a file',
+      () =>
+        stranger.call('/v1/fine_tuning/jobs', {
+          json: { model: 'default', training_file: file, suffix: 'x' },
+        }),
+    ],
+    ['reading a model', () => stranger.call('/v1/models/mine@1')],
+    ['deleting a model', () => stranger.call('/v1/models/mine@1', { method: 'DELETE' })],
     ['paging after a job', () => stranger.call(`/v1/fine_tuning/jobs?after=${job}`)],
     ['listing events', () => stranger.call(`/v1/fine_tuning/jobs/${job}/events`)],
     [

@@ -1,8 +1,15 @@
 import { env } from 'cloudflare:workers';
 import { expect, it } from 'vitest';
+import { storeResults } from '../../edge/adapters/store-results.ts';
 import { createAdapter, type NewAdapter } from '../../edge/db/adapter-creation.ts';
 import { deleteAdapters } from '../../edge/db/adapter-deletion.ts';
-import { findAdapter, findBundle, findServable, pageOfAdapters } from '../../edge/db/adapters.ts';
+import {
+  findAdapter,
+  findBundle,
+  findServable,
+  pageOfAdapters,
+  readyAdapters,
+} from '../../edge/db/adapters.ts';
 import {
   aliasesOf,
   deleteAlias,
@@ -26,11 +33,12 @@ import { proposeChange, settleAbandoned, settleChange } from '../../edge/db/chan
 import { keepCheckpoint } from '../../edge/db/checkpoints.ts';
 import { openDb } from '../../edge/db/client.ts';
 import { failAttempt, finishJob } from '../../edge/db/completion.ts';
-import { deleteFile, pageOfFiles } from '../../edge/db/files.ts';
+import { deleteExpiredFiles, deleteFile, pageOfFiles } from '../../edge/db/files.ts';
 import { claimKey, keepAnswer, purgeAnswers } from '../../edge/db/idempotency.ts';
 import { releaseCheckpoints, releaseInlineDatasets } from '../../edge/db/job-objects.ts';
 import { cancelJob, findJob, type JobRow, pageOfJobs } from '../../edge/db/jobs.ts';
 import { beat, requeueLapsed } from '../../edge/db/leases.ts';
+import { servedBaseModels } from '../../edge/db/nodes.ts';
 import { takeExpiredObjects } from '../../edge/db/objects.ts';
 import {
   countQueued,
@@ -82,6 +90,7 @@ const GROWING = [
 /** Indexes that hold only what is under way. */
 const SMALL = [
   'changes_pending',
+  'jobs_paused',
   'jobs_queued',
   'jobs_running',
   'objects_expiring',
@@ -156,7 +165,7 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   await pageOfJobs(db, 't', { ...page, metadata: { team: 'mail' } });
   for (const after of ['file_1', 'a@1', 'ftjob_1']) {
     const page = { after, limit: 20, order: 'desc' as const };
-    await pageOfFiles(db, 't', page);
+    await pageOfFiles(db, 't', { ...page, purpose: 'fine-tune' });
     await pageOfAdapters(db, 't', { ...page, status: undefined, name: undefined });
     await pageOfJobs(db, 't', { ...page, metadata: undefined });
   }
@@ -179,6 +188,9 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   await cancelTask(db, 't', 'eval_1', 1);
   await deleteTask(db, 't', 'eval_1', 1);
   await deleteFile(db, 't', 'file_1', 1);
+  await deleteExpiredFiles(db, 1);
+  await readyAdapters(db, 't', 10);
+  await servedBaseModels(db, 1);
   await forgetVacancies(db, 1);
   await findJob(db, 't', 'ftjob_1');
   await beat(
@@ -210,8 +222,9 @@ it('walks no growing table in what runs for every request, heartbeat or tick', a
   );
   const manifest = [{ name: 'weft.json' as const, bytes: 1, sha256: 'a' }];
   const completed = { token, resolved: RESOLVED, manifest, metrics: null, trained_tokens: 1, events: [] };
+  const results = await storeResults(env, db, { id: 'ftjob_1', tenant: 't' }, []);
   const job = { id: 'ftjob_1', tenant: 't', adapterName: 'a', adapterVersion: 1 } as JobRow;
-  await finishJob(db, job, completed, { bundle: 'b', manifest, prefix: 'p/' }, 1, 1);
+  await finishJob(db, job, completed, { bundle: 'b', manifest, prefix: 'p/', results }, 1, 1);
   await deleteAdapters(db, 't', 'a', 1, 1);
   const { seq } = await proposeChange(db, 't', 'a', 1);
   await settleChange(db, seq);

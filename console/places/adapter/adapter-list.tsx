@@ -79,7 +79,7 @@ function Row({
 }: {
   adapter: Adapter;
 }) {
-  const isOpen = status === 'queued' || status === 'training';
+  const isOpen = status === 'queued' || status === 'training' || status === 'paused';
   const to = isOpen && job_id !== null ? addressOf('training', job_id) : addressOf('adapters', id);
   return (
     <tr>

@@ -46,7 +46,7 @@ export function JobPage({ id }: { id: string }) {
 }
 
 function JobActions({ job: { id, status, adapter: ref } }: { job: Job }) {
-  const isOpen = status === 'queued' || status === 'running';
+  const isOpen = status === 'queued' || status === 'running' || status === 'paused';
   return (
     <>
       <Status status={status} />

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { addressOf } from '../../addresses.ts';
 import { ApiError } from '../../api/client.ts';
-import { baseModels, datasets, openApi } from '../../api/requests.ts';
+import { datasets, models, openApi } from '../../api/requests.ts';
 import type { Adapter, Dataset } from '../../api/types.ts';
 import { Choice } from '../../components/choice.tsx';
 import { Empty } from '../../components/empty.tsx';
@@ -19,7 +19,8 @@ import { requestOf, type Typed } from './training-request.ts';
 /** A training to start: three fields, and behind them all others, each "auto" with what it would be. */
 export function TrainingForm() {
   const files = useKnown(datasets());
-  const models = useKnown(baseModels());
+  const known = useKnown(models());
+  const baseModels = known.value?.data.filter((each) => 'nodes' in each);
   const document = useKnown(openApi());
   const [typed, setTyped] = useState<Typed>({ training_file: place.value.query.get('file') ?? '' });
   const [error, setError] = useState<ApiError>();
@@ -44,7 +45,7 @@ export function TrainingForm() {
   };
   const refusalOf = (path: string) => (error?.param === path ? error.message : undefined);
   const chosen = files.value?.data.find(({ id }) => id === typed.training_file);
-  const model = models.value?.data.find(({ id }) => id === typed.base_model) ?? models.value?.data[0];
+  const model = baseModels?.find(({ id }) => id === typed.base_model) ?? baseModels?.[0];
   return (
     <Page title="Train an adapter">
       <Shown known={files}>
@@ -74,11 +75,8 @@ export function TrainingForm() {
                   name="base_model"
                   value={typed.base_model ?? ''}
                   onChoose={set('base_model')}
-                  options={[
-                    ['', 'default'],
-                    ...(models.value?.data.map(({ id }) => [id, id] as const) ?? []),
-                  ]}
-                  hint={models.value?.data.length === 0 ? 'No node is up.' : undefined}
+                  options={[['', 'default'], ...(baseModels?.map(({ id }) => [id, id] as const) ?? [])]}
+                  hint={baseModels?.length === 0 ? 'No node is up.' : undefined}
                   refusal={refusalOf('base_model')}
                 />
               </div>
