@@ -97,9 +97,11 @@ describe('files check', () => {
 describe('uploaded files', () => {
   it('are listed, shown with their report, and deleted by who agrees', async () => {
     await weft(['train', 'listed', 'mails.jsonl', ...FAST]);
-    const listed = await weft(['files', 'list', '--limit', '1', '--json']);
-    const { id } = listed.json.data[0];
-    expect(listed.json.data[0]).toMatchObject({ object: 'file', filename: 'mails.jsonl', examples: 80 });
+    const listed = await weft(['files', 'list', '--json']);
+    const isUpload = ({ filename }: { filename: string }) => filename === 'mails.jsonl';
+    const uploaded = listed.json.data.find(isUpload);
+    const { id } = uploaded;
+    expect(uploaded).toMatchObject({ object: 'file', examples: 80 });
     const shown = await weft(['files', 'show', id, '--json']);
     expect(shown.json.report).toMatchObject({ rows: 80, duplicates: { rows: 0 } });
     expect((await weft(['files', 'show', id])).stdout).toMatch(/name +mails.jsonl\n +rows +80\n/);
