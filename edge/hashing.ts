@@ -20,7 +20,7 @@ export function randomHex(bytes: number): string {
 }
 
 /** An id such as `ftjob_4f1c…`: a prefix and 96 random bits. */
-export function newId(prefix: 'file' | 'ftjob' | 'cls' | 'eval'): string {
+export function newId(prefix: 'file' | 'ftjob' | 'cls' | 'modr' | 'eval'): string {
   return `${prefix}_${randomHex(12)}`;
 }
 

@@ -15,6 +15,7 @@ const TAGS: Readonly<Record<string, string>> = {
   '/v1/adapters': 'Adapters',
   '/v1/fine_tuning': 'Jobs',
   '/v1/classify': 'Classification',
+  '/v1/moderations': 'Classification',
   '/v1/models': 'Models',
   '/v1/keys': 'Keys',
   '/v1/fleet': 'Fleet',
@@ -97,6 +98,7 @@ const OF_OPERATION: Readonly<Record<string, readonly ErrorCode[]>> = {
   getModel: ['model_not_found', 'adapter_not_ready'],
   deleteModel: ['model_not_found', 'adapter_in_use', 'invalid_request'],
   classify: ['adapter_not_found', 'adapter_not_ready', 'upstream_failed'],
+  moderate: ['adapter_not_found', 'adapter_not_ready', 'upstream_failed'],
 };
 
 const REQUEST_ID = { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' } as const;
@@ -140,6 +142,7 @@ const GIVEN: Readonly<Record<string, readonly Header[]>> = {
   createEvaluation: ['Location'],
   downloadAdapterFile: ['ETag'],
   classify: ['Server-Timing'],
+  moderate: ['Server-Timing'],
 };
 const GIVEN_WITH: Readonly<Record<number, readonly Header[]>> = {
   401: ['WWW-Authenticate'],

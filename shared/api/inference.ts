@@ -43,6 +43,28 @@ export const classifyResponse = z.object({
 });
 export type ClassifyResponse = z.infer<typeof classifyResponse>;
 
+const textPart = z.strictObject({ type: z.literal('text', 'only texts are classified'), text });
+
+/** `POST /v1/moderations`, as OpenAI's SDKs send it: `model` is the adapter. Every text, and every part, is answered by itself. */
+export const moderationRequest = z.strictObject({
+  model: adapterRef,
+  input: z.union([text, z.array(text).min(1).max(MAX_INPUTS), z.array(textPart).min(1).max(MAX_INPUTS)]),
+});
+
+/** The labels as categories: that of the answer is true, and a text that has one is flagged. */
+export const moderationResponse = z.object({
+  id: z.string(),
+  model: adapterRef,
+  results: z.array(
+    z.object({
+      flagged: z.boolean(),
+      categories: z.record(z.string(), z.boolean()),
+      category_scores: z.record(z.string(), z.number()),
+      category_applied_input_types: z.record(z.string(), z.array(z.literal('text'))),
+    }),
+  ),
+});
+
 const modelObject = z.object({
   id: z.string(),
   object: z.literal('model'),

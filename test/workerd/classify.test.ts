@@ -49,6 +49,34 @@ afterEach(() => {
   isolate.traffic.clear();
 });
 
+describe('POST /v1/moderations', () => {
+  it('gives the same answers as categories, for texts and for parts of text', async () => {
+    answerBy(classifyAsNode);
+    const input = ['win money', 'see you'];
+    const { data } = (await classify({ model: 'spam', input })).body;
+    for (const given of [input, input.map((text) => ({ type: 'text', text }))]) {
+      const { status, body } = await client.call('/v1/moderations', {
+        json: { model: 'spam', input: given },
+      });
+      expect([status, body.model, body.results.length]).toEqual([200, 'spam@1', 2]);
+      for (const [i, { flagged, categories, category_scores }] of body.results.entries()) {
+        expect(flagged).toBe(true);
+        expect(category_scores).toEqual(data[i].scores);
+        const chosen = Object.keys(categories).filter((label) => categories[label]);
+        expect(chosen).toEqual([data[i].label]);
+      }
+    }
+  });
+
+  it('refuses pictures, no model, and another tenant’s adapter', async () => {
+    const moderate = (json: object, as = client) => as.call('/v1/moderations', { json });
+    const picture = [{ type: 'image_url', image_url: { url: 'https://a.test/b.png' } }];
+    expect((await moderate({ model: 'spam', input: picture })).status).toBe(422);
+    expect(problemOf(await moderate({ input: 'x' }))).toMatchObject({ status: 422, param: 'model' });
+    expect((await moderate({ model: 'spam', input: 'x' }, await makeTenant())).status).toBe(404);
+  });
+});
+
 describe('POST /v1/classify', () => {
   it('classifies one text', async () => {
     const calls = answerBy(classifyAsNode);

@@ -207,6 +207,20 @@ describe.each([
       validation_file: file.id,
       hyperparameters: { n_epochs: 1, learning_rate_multiplier: 2 },
     });
+    const {
+      id,
+      model: by,
+      results,
+    } = await client.moderations.create({
+      model: done.fine_tuned_model!,
+      input: ['spam row 1', 'ham row 2'],
+    });
+    expect([id.startsWith('modr_'), by, results.length]).toEqual([true, done.fine_tuned_model, 2]);
+    for (const { categories, category_scores } of results) {
+      const scores = category_scores as unknown as Record<string, number>;
+      expect(scores.spam! + scores.ham!).toBeCloseTo(1, 5);
+      expect(Object.values(categories).filter(Boolean)).toHaveLength(1);
+    }
     const listed: OpenAI.Model[] = [];
     for await (const model of client.models.list()) listed.push(model);
     expect(listed).toContainEqual(
