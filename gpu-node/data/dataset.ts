@@ -59,20 +59,6 @@ function compare(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-const AUTO_SHARE = 0.1;
-const AUTO_SHARE_OF_FEW = 0.2;
-const FEW = 200;
-const TOO_FEW = 40;
-/** Most rows that `auto` sets aside: more make an epoch's check slow and its metrics hardly more exact. */
-const AUTO_MAX_ROWS = 2000;
-
-/** Number of rows that `validation_split` sets aside. `auto` takes a tenth, or a fifth of few rows, and none of fewer than 40. */
-export function validationRows(split: 'auto' | number, rows: number): number {
-  if (split !== 'auto') return Math.round(split * rows);
-  if (rows < TOO_FEW) return 0;
-  return Math.min(AUTO_MAX_ROWS, Math.round((rows < FEW ? AUTO_SHARE_OF_FEW : AUTO_SHARE) * rows));
-}
-
 /**
  * Sets `count` rows aside, drawn at random with each label in its proportion; both parts keep the order of the rows. Every label keeps at
  * least one row to train on, so fewer may be set aside than asked for.

@@ -1,3 +1,9 @@
+import {
+  AUTO_HYPERPARAMETERS,
+  AUTO_MAX_LENGTH,
+  autoBatchSize,
+  autoEpochs,
+} from '../../shared/auto-values.ts';
 import { AppError } from '../../shared/errors.ts';
 import { formatOf } from '../../shared/methods/index.ts';
 import { requireTextRoom, virtualTokensOf } from '../../shared/methods/text-room.ts';
@@ -24,8 +30,6 @@ export interface TrainingFacts {
   readonly fastestPrecision: BasePrecision;
 }
 
-/** Longest text that `max_length: "auto"` keeps whole; attention's cost grows with the square of the length. */
-const AUTO_MAX_LENGTH = 256;
 const LENGTH_STEP = 16;
 
 /** Replaces every `"auto"` of a method. @throws AppError if the base model cannot pool as asked */
@@ -66,29 +70,11 @@ export function resolveHyperparameters(
     batch_size: given(request.batch_size, autoBatchSize(examples)),
     learning_rate: given(request.learning_rate, formatOf(method.type).learningRate),
     max_length,
-    warmup_ratio: given(request.warmup_ratio, 0.06),
-    weight_decay: given(request.weight_decay, 0.01),
-    max_grad_norm: given(request.max_grad_norm, 1),
-    class_weights: given(request.class_weights, 'none'),
+    warmup_ratio: given(request.warmup_ratio, AUTO_HYPERPARAMETERS.warmup_ratio),
+    weight_decay: given(request.weight_decay, AUTO_HYPERPARAMETERS.weight_decay),
+    max_grad_norm: given(request.max_grad_norm, AUTO_HYPERPARAMETERS.max_grad_norm),
+    class_weights: given(request.class_weights, AUTO_HYPERPARAMETERS.class_weights),
   };
-}
-
-/**
- * Batch size by number of examples. Small sets take smaller batches and so more steps, which reaches a higher F1 (docs/experiments.md, How
- * the defaults were chosen).
- */
-function autoBatchSize(examples: number): number {
-  if (examples < 200) return 8;
-  return examples < 1000 ? 16 : 32;
-}
-
-/**
- * Number of epochs by number of examples: more passes over fewer examples, such as 20 over a hundred, 10 over five hundred, 4 over five
- * thousand. Training ends earlier if passes no longer help.
- */
-function autoEpochs(examples: number): number {
-  if (examples >= 20_000) return 2;
-  return Math.max(3, Math.min(20, Math.round(10 * (500 / Math.max(1, examples)) ** 0.45)));
 }
 
 /** Length that leaves 98 of 100 texts whole, behind the virtual tokens. */

@@ -1,6 +1,7 @@
+import { validationRows } from '../../shared/auto-values.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { LabelCount } from '../../shared/look-alike.ts';
-import { foldsByLabel, sortLabels, splitByLabel, validationRows } from '../data/dataset.ts';
+import { foldsByLabel, sortLabels, splitByLabel } from '../data/dataset.ts';
 import { findRepeats, type HashedRows, type Repeats } from '../data/repeats.ts';
 import { type TokenizedDataset, type TokenizeOptions, tokenizeDataset } from '../data/tokenized-dataset.ts';
 import { methodOf } from '../methods/index.ts';

@@ -10,6 +10,7 @@ export function snippetsOf(id: string, origin: string): { name: string; code: st
         `  -d '${body}'`,
       ].join('\n'),
     },
+    { name: 'CLI', code: `npx weft classify ${id} 'You won!'` },
     {
       name: 'JavaScript',
       code: [

@@ -1,5 +1,5 @@
 import type { JsonSchema } from '../../api/requests.ts';
-import type { BaseModel, Dataset } from '../../api/types.ts';
+import type { Dataset } from '../../api/types.ts';
 import { Choice } from '../../components/choice.tsx';
 import { autoOf } from './auto-values.ts';
 import { SchemaField } from './schema-field.tsx';
@@ -20,11 +20,10 @@ interface AllSettingsProps {
   /** The training file that is chosen. */
   file: Dataset | undefined;
   files: readonly Dataset[];
-  model: BaseModel | undefined;
 }
 
 /** Every other field of a training, from the API's own schema: a method or field that is new there is here by itself. */
-export function AllSettings({ schema, typed, set, refusalOf, file, files, model }: AllSettingsProps) {
+export function AllSettings({ schema, typed, set, refusalOf, file, files }: AllSettingsProps) {
   const methods = [...methodsOf(schema.properties?.method ?? {}).keys()];
   const method = typed['method.type'] || DEFAULT_METHOD;
   const field = ([path, one]: [string, JsonSchema]) => (
@@ -33,7 +32,7 @@ export function AllSettings({ schema, typed, set, refusalOf, file, files, model 
       name={path.split('.').at(-1)!}
       schema={one}
       typed={typed[path] ?? ''}
-      auto={autoOf(path, { method, model, file, typed })}
+      auto={autoOf(path, file, typed)}
       refusal={refusalOf(path)}
       onType={set(path)}
     />

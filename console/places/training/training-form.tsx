@@ -45,7 +45,6 @@ export function TrainingForm() {
   };
   const refusalOf = (path: string) => (error?.param === path ? error.message : undefined);
   const chosen = files.value?.data.find(({ id }) => id === typed.training_file);
-  const model = baseModels?.find(({ id }) => id === typed.base_model) ?? baseModels?.[0];
   return (
     <Page title="Train an adapter">
       <Shown known={files}>
@@ -90,7 +89,6 @@ export function TrainingForm() {
                     refusalOf={refusalOf}
                     file={chosen}
                     files={data}
-                    model={model}
                   />
                 </details>
               )}

@@ -2,9 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readExamples, sortLabels, stratifiedSplit, validationRows } from '../../../gpu-node/data/dataset.ts';
+import { readExamples, sortLabels, stratifiedSplit } from '../../../gpu-node/data/dataset.ts';
 import { Random } from '../../../gpu-node/random.ts';
 import { MAX_LABEL_CHARS, MAX_TEXT_CHARS, readRow } from '../../../shared/api/rows.ts';
+import { validationRows } from '../../../shared/auto-values.ts';
 
 describe('reading a dataset', () => {
   let path: string;
