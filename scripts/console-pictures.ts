@@ -1,6 +1,7 @@
 /**
  * Takes the pictures of docs/console.md: starts a platform of its own, fills it with the quickstart's data, and looks at every place.
- * `node scripts/console-pictures.ts [FOLDER]`; FOLDER is docs/console unless given. WEFT_BASE_MODEL may name a base model at hand.
+ * `node scripts/console-pictures.ts [FOLDER]`: with a FOLDER it takes every place whole, light and dark, wide and narrow. WEFT_BASE_MODEL may
+ * name a base model at hand.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,29 @@ import { type Platform, startPlatform } from './platform.ts';
 import { quickstartTasks, type Row } from './quickstart/data.ts';
 
 const FOLDER = process.argv[2] ?? 'docs/console';
+
+interface Shot {
+  place: string;
+  colorScheme: 'light' | 'dark';
+  width: number;
+}
+
+const WIDE = 960;
+const NARROW = 390;
+/** The pictures of the documentation: what is seen at first, of each place. */
+const DOCUMENTED: Record<string, Shot> = {
+  data: { place: 'file', colorScheme: 'light', width: WIDE },
+  form: { place: 'form', colorScheme: 'light', width: WIDE },
+  training: { place: 'training', colorScheme: 'dark', width: WIDE },
+  adapter: { place: 'adapter', colorScheme: 'light', width: WIDE },
+  compare: { place: 'compare', colorScheme: 'dark', width: WIDE },
+  playground: { place: 'playground', colorScheme: 'light', width: WIDE },
+  fleet: { place: 'fleet', colorScheme: 'dark', width: WIDE },
+  phone: { place: 'training', colorScheme: 'light', width: NARROW },
+};
 const PATIENCE_MS = 120_000;
+/** For charts to be drawn; a picture that is taken too early is taken again. */
+const SETTLE_MS = 500;
 
 async function call<T>({ url, key }: Platform, path: string, init: RequestInit = {}): Promise<T> {
   const response = await fetch(url + path, {
@@ -38,7 +61,7 @@ interface Filled {
 
 /** Two versions of one adapter and one of another, trained one after the other. */
 async function fill(platform: Platform): Promise<Filled> {
-  const [spam, century] = quickstartTasks() as [(typeof tasks)[0], (typeof tasks)[0]];
+  const [spam, century] = quickstartTasks();
   const heldOut = await upload(platform, 'mails-held-out.jsonl', spam.heldOut);
   const mails = await upload(platform, 'mails.jsonl', spam.train);
   const speeches = await upload(platform, 'speeches.jsonl', century.train);
@@ -89,10 +112,17 @@ async function look(platform: Platform, browser: Browser, { heldOut, jobId }: Fi
     adapter: async (page) => {
       await go(page, `adapters/spam@2?file=${heldOut}`);
       await judge(page, /300 of 300 rows/);
+      await page
+        .getByRole('heading', { name: 'On a labelled file' })
+        .evaluate((element) => element.scrollIntoView());
     },
     compare: async (page) => {
       await go(page, `compare?adapters=spam@1,spam@2&file=${heldOut}`);
       await judge(page, /600 of 600 rows/);
+    },
+    fleet: async (page) => {
+      await go(page, 'fleet');
+      await page.getByRole('heading', { name: 'Nodes' }).waitFor();
     },
     playground: async (page) => {
       await go(page, 'playground?adapters=spam@1,spam@2,century@1');
@@ -103,32 +133,38 @@ async function look(platform: Platform, browser: Browser, { heldOut, jobId }: Fi
       await page.getByText(/ms for/).waitFor();
     },
   };
-  for (const colorScheme of ['light', 'dark'] as const) {
-    for (const [size, width] of [
-      ['', 1080],
-      ['-narrow', 390],
-    ] as const) {
-      const context = await browser.newContext({
-        colorScheme,
-        locale: 'en-GB',
-        viewport: { width, height: 720 },
-        reducedMotion: 'reduce',
-      });
-      await context.addInitScript({
-        content: `sessionStorage.setItem('weft-key', ${JSON.stringify(platform.key)})`,
-      });
-      const page = await context.newPage();
-      for (const [name, show] of Object.entries(views)) {
-        await show(page);
-        await page.waitForLoadState('networkidle').catch(() => {});
-        await page.screenshot({ path: join(FOLDER, `${name}-${colorScheme}${size}.png`), fullPage: true });
-      }
-      await context.close();
-    }
+  const isWhole = process.argv[2] !== undefined;
+  for (const [name, { place, colorScheme, width }] of Object.entries(
+    isWhole ? everything(views) : DOCUMENTED,
+  )) {
+    const context = await browser.newContext({
+      colorScheme,
+      locale: 'en-GB',
+      viewport: { width, height: 640 },
+      reducedMotion: 'reduce',
+    });
+    await context.addInitScript({
+      content: `sessionStorage.setItem('weft-key', ${JSON.stringify(platform.key)})`,
+    });
+    const page = await context.newPage();
+    await views[place]!(page);
+    await page.waitForTimeout(SETTLE_MS);
+    await page.screenshot({ path: join(FOLDER, `${name}.png`), fullPage: isWhole });
+    await context.close();
   }
 }
 
-const tasks = quickstartTasks();
+function everything(views: object): Record<string, Shot> {
+  const shots = Object.keys(views).flatMap((place) =>
+    (['light', 'dark'] as const).flatMap((colorScheme) =>
+      [WIDE, NARROW].map(
+        (width) => [`${place}-${colorScheme}-${width}`, { place, colorScheme, width }] as const,
+      ),
+    ),
+  );
+  return Object.fromEntries(shots);
+}
+
 const browser = await openBrowser();
 if (!browser) process.exit(1);
 await mkdir(FOLDER, { recursive: true });

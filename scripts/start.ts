@@ -18,6 +18,7 @@ try {
       '',
       `ready  ${platform.url}  key ${platform.key}`,
       `  state is kept in ${platform.home}; Ctrl-C stops`,
+      `  in a browser: ${platform.url}/console/`,
       '  first, upload labelled texts (CSV with the header "text,label", or JSONL); README.md goes on from there:',
       `    curl -s ${platform.url}/v1/files -H 'Authorization: Bearer ${platform.key}' -F purpose=fine-tune -F file=@texts.csv`,
       `  another node joins with: WEFT_EDGE_URL=${platform.url} WEFT_NODE_SECRET="$(cat '${secret}')" npm run node`,
