@@ -240,7 +240,7 @@ describe.skipIf(!browser)('the console', () => {
       `history.pushState(null, '', '/console/training/${job.id}'); dispatchEvent(new PopStateEvent('popstate'))`,
     );
     await page.getByText('(kept)').waitFor();
-    await page.getByText('The adapter is ready.').waitFor();
+    await page.locator(`[data-event="${ids.at(-1)}"]`).waitFor();
     expect((await eventsOf(page)).reverse()).toEqual(ids);
     expect(cursors.slice(0, 4)).toEqual([undefined, ids[1], ids[1], ids[3]]);
   });
