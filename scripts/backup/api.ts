@@ -38,7 +38,7 @@ export class BackupApi {
 
   /** Every dataset, the oldest first. */
   files(): Promise<File[]> {
-    return this.#all<File>('/v1/files', { order: 'asc' });
+    return this.#all<File>('/v1/files', { order: 'asc', purpose: 'fine-tune' });
   }
 
   /** An adapter with all its fields, which lists may leave out. */

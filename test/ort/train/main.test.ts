@@ -52,9 +52,11 @@ describe('a training process', () => {
       const types = messages.map(({ type }) => type);
       expect(types[0]).toBe('resolved');
       expect(types).toContain('progress');
-      expect(messages.filter((each) => each.type === 'event' && each.event.type === 'metrics')).toHaveLength(
-        3,
+      const metrics = messages.flatMap((each) =>
+        each.type === 'event' && each.event.type === 'metrics' ? [each.event] : [],
       );
+      expect(metrics.filter(({ data }) => data?.epoch !== undefined)).toHaveLength(3);
+      expect(metrics.find(({ data }) => data?.step === 1)?.message).toMatch(/^Step 1\/\d+: training loss=/);
       expect(types.at(-1)).toBe('done');
       expect(code).toBe(0);
     }));
