@@ -60,7 +60,7 @@ const rotate = createRoute({
   path: '/v1/keys/{id}/rotate',
   summary: 'Make a key in place of another, which goes on working for a day or as long as is asked',
   middleware: jsonBody(MAX_BODY_BYTES),
-  request: { params, body: jsonRequest(named('RotateKey', rotateKey)) },
+  request: { params, body: { ...jsonRequest(named('RotateKey', rotateKey)), required: false } },
   responses: { 201: json('The new key', named('RotatedApiKey', rotatedKey)) },
 });
 
@@ -107,7 +107,9 @@ export const keys = new OpenAPIHono<AppEnv>()
     // Who has no role gets none by taking a key's place.
     const role = c.get('key').role === old.role ? old.role : null;
     const made = { hash, tenant, name: old.name, expiresAt: old.expiresAt, role };
-    const endsAt = await replaceKey(db, id, made, now + c.req.valid('json').overlap, now);
+    // Without a body nothing was parsed, and so nothing has its default.
+    const { overlap } = rotateKey.parse(c.req.valid('json'));
+    const endsAt = await replaceKey(db, id, made, now + overlap, now);
     if (endsAt === undefined) {
       if (!(await findKeyById(db, tenant, id, now))) throw unknownKey(id);
       throw tooMany();

@@ -119,6 +119,15 @@ describe('a key', () => {
     expect([await statusWith(rotated.body.key), await statusWith(again.body.key)]).toEqual([401, 200]);
   });
 
+  it('is rotated by a request without a body, and then works for a day more', async () => {
+    const old = (await create({ name: 'ci' })).body;
+    const rotated = await client.call(`/v1/keys/${old.id}/rotate`, { method: 'POST' });
+    expect(rotated.status).toBe(201);
+    const left = rotated.body.replaces.expires_at - now();
+    expect(left).toBeGreaterThan(86_300);
+    expect(left).toBeLessThanOrEqual(86_400);
+  });
+
   it('that expires makes none that outlives it', async () => {
     const short = (await create({ name: 'short', expires_in: 600 })).body.key;
     const { id } = (await listed())[0];
