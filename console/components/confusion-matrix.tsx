@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { count, percent } from '../format.ts';
+import { Heads } from './heads.tsx';
 import { Scroll } from './scroll.tsx';
 
 /** Most labels of which a whole matrix can be read; of more, the largest confusions are listed. */
@@ -88,15 +89,7 @@ function Confusions({ labels, counts }: MatrixProps) {
     <Scroll>
       <table>
         <caption class="small muted">The largest confusions of {count(labels.length)} labels</caption>
-        <thead>
-          <tr>
-            <th scope="col">True label</th>
-            <th scope="col">Taken for</th>
-            <th scope="col" class="number">
-              Rows
-            </th>
-          </tr>
-        </thead>
+        <Heads columns={['True label', 'Taken for', ['Rows', 'number']]} />
         <tbody>
           {largest.map(({ truth, label, rows }) => (
             <tr key={`${truth}\n${label}`}>

@@ -1,5 +1,6 @@
 import type { LabelFigures } from '../figures/judge.ts';
 import { count, score } from '../format.ts';
+import { Heads } from './heads.tsx';
 import { Scroll } from './scroll.tsx';
 
 /** How well each label is found, the worst first. */
@@ -8,23 +9,15 @@ export function LabelTable({ rows }: { rows: readonly (LabelFigures & { label: s
   return (
     <Scroll tall>
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Label</th>
-            <th scope="col" class="number">
-              Precision
-            </th>
-            <th scope="col" class="number">
-              Recall
-            </th>
-            <th scope="col" class="number">
-              F1
-            </th>
-            <th scope="col" class="number">
-              Rows
-            </th>
-          </tr>
-        </thead>
+        <Heads
+          columns={[
+            'Label',
+            ['Precision', 'number'],
+            ['Recall', 'number'],
+            ['F1', 'number'],
+            ['Rows', 'number'],
+          ]}
+        />
         <tbody>
           {sorted.map(({ label, precision, recall, f1, support }) => (
             <tr key={label}>

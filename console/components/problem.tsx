@@ -1,4 +1,5 @@
 import type { ApiError } from '../api/client.ts';
+import { Heads } from './heads.tsx';
 
 /** What the API refused and why, in its words. */
 export function Problem({ error, retry }: { error: ApiError; retry?: () => void }) {
@@ -16,12 +17,7 @@ export function Problem({ error, retry }: { error: ApiError; retry?: () => void 
       </p>
       {error.lines.length > 0 && (
         <table class="lines">
-          <thead>
-            <tr>
-              <th scope="col">Line</th>
-              <th scope="col">Problem</th>
-            </tr>
-          </thead>
+          <Heads columns={['Line', 'Problem']} />
           <tbody>
             {error.lines.map(({ line, message }) => (
               <tr key={`${line} ${message}`}>

@@ -1,6 +1,7 @@
 import { type JudgedRow, reliabilityOf } from '../figures/judge.ts';
 import { count, score } from '../format.ts';
 import { Chart } from './chart.tsx';
+import { Heads } from './heads.tsx';
 
 /** How often scores are right: a calibrated classifier lies on the diagonal. */
 export function Reliability({ rows }: { rows: readonly JudgedRow[] }) {
@@ -24,19 +25,13 @@ export function Reliability({ rows }: { rows: readonly JudgedRow[] }) {
       <details>
         <summary>As a table</summary>
         <table>
-          <thead>
-            <tr>
-              <th scope="col" class="number">
-                Mean score
-              </th>
-              <th scope="col" class="number">
-                Accuracy
-              </th>
-              <th scope="col" class="number">
-                Rows
-              </th>
-            </tr>
-          </thead>
+          <Heads
+            columns={[
+              ['Mean score', 'number'],
+              ['Accuracy', 'number'],
+              ['Rows', 'number'],
+            ]}
+          />
           <tbody>
             {bins.map(({ confidence, accuracy, rows: inBin }) => (
               <tr key={confidence}>

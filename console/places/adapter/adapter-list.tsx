@@ -2,6 +2,7 @@ import { addressOf } from '../../addresses.ts';
 import { adapters } from '../../api/requests.ts';
 import type { Adapter } from '../../api/types.ts';
 import { Empty } from '../../components/empty.tsx';
+import { Heads } from '../../components/heads.tsx';
 import { Link } from '../../components/link.tsx';
 import { More } from '../../components/more.tsx';
 import { Page } from '../../components/page.tsx';
@@ -37,27 +38,17 @@ export function AdapterList() {
             <div class="card">
               <Scroll>
                 <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">Adapter</th>
-                      <th scope="col">Status</th>
-                      <th scope="col" class="number">
-                        F1
-                      </th>
-                      <th scope="col" class="number narrow-hide">
-                        Accuracy
-                      </th>
-                      <th scope="col" class="narrow-hide">
-                        Method
-                      </th>
-                      <th scope="col" class="number narrow-hide">
-                        Size
-                      </th>
-                      <th scope="col" class="narrow-hide">
-                        Created
-                      </th>
-                    </tr>
-                  </thead>
+                  <Heads
+                    columns={[
+                      'Adapter',
+                      'Status',
+                      ['F1', 'number'],
+                      ['Accuracy', 'number narrow-hide'],
+                      ['Method', 'narrow-hide'],
+                      ['Size', 'number narrow-hide'],
+                      ['Created', 'narrow-hide'],
+                    ]}
+                  />
                   <tbody>
                     {list.data.map((adapter) => (
                       <Row key={adapter.id} adapter={adapter} />

@@ -1,6 +1,7 @@
 import { addressOf } from '../../addresses.ts';
 import { adapters } from '../../api/requests.ts';
 import type { Adapter } from '../../api/types.ts';
+import { Heads } from '../../components/heads.tsx';
 import { Link } from '../../components/link.tsx';
 import { Scroll } from '../../components/scroll.tsx';
 import { Shown } from '../../components/shown.tsx';
@@ -29,21 +30,15 @@ export function Versions({ adapter }: { adapter: Adapter }) {
         {({ data }) => (
           <Scroll>
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">Version</th>
-                  <th scope="col">Status</th>
-                  <th scope="col" class="number">
-                    F1
-                  </th>
-                  <th scope="col" class="number narrow-hide">
-                    Size
-                  </th>
-                  <th scope="col" class="narrow-hide">
-                    Created
-                  </th>
-                </tr>
-              </thead>
+              <Heads
+                columns={[
+                  'Version',
+                  'Status',
+                  ['F1', 'number'],
+                  ['Size', 'number narrow-hide'],
+                  ['Created', 'narrow-hide'],
+                ]}
+              />
               <tbody>
                 {data.map((version) => (
                   <tr key={version.id} class={version.id === adapter.id ? 'kept' : ''}>

@@ -1,6 +1,7 @@
 import { addressOf } from '../../addresses.ts';
 import { datasets } from '../../api/requests.ts';
 import { Empty } from '../../components/empty.tsx';
+import { Heads } from '../../components/heads.tsx';
 import { Link } from '../../components/link.tsx';
 import { More } from '../../components/more.tsx';
 import { Page } from '../../components/page.tsx';
@@ -25,23 +26,15 @@ export function DataList() {
             <div class="card">
               <Scroll>
                 <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">File</th>
-                      <th scope="col" class="number">
-                        Rows
-                      </th>
-                      <th scope="col" class="number narrow-hide">
-                        Size
-                      </th>
-                      <th scope="col" class="narrow-hide">
-                        Id
-                      </th>
-                      <th scope="col" class="narrow-hide">
-                        Uploaded
-                      </th>
-                    </tr>
-                  </thead>
+                  <Heads
+                    columns={[
+                      'File',
+                      ['Rows', 'number'],
+                      ['Size', 'number narrow-hide'],
+                      ['Id', 'narrow-hide'],
+                      ['Uploaded', 'narrow-hide'],
+                    ]}
+                  />
                   <tbody>
                     {list.data.map((file) => (
                       <tr key={file.id}>

@@ -1,5 +1,6 @@
 import { useMemo } from 'preact/hooks';
 import type { Row } from '../../api/rows.ts';
+import { Heads } from '../../components/heads.tsx';
 import { LabelInput } from '../../components/label-input.tsx';
 import type { Edits } from '../../components/relabel.tsx';
 import { Scroll } from '../../components/scroll.tsx';
@@ -27,12 +28,7 @@ export function Repeats({ rows, edits, onEdit }: RepeatsProps) {
         </summary>
         <Scroll tall>
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Text</th>
-                <th scope="col">Labels by row</th>
-              </tr>
-            </thead>
+            <Heads columns={['Text', 'Labels by row']} />
             <tbody>
               {repeats.slice(0, MAX_SHOWN).map((repeat) => (
                 <tr key={repeat.rows[0]}>

@@ -1,5 +1,6 @@
 import type { FleetNode } from '../../api/types.ts';
 import { Empty } from '../../components/empty.tsx';
+import { Heads } from '../../components/heads.tsx';
 import { Scroll } from '../../components/scroll.tsx';
 import { count, percent, time } from '../../format.ts';
 
@@ -16,33 +17,19 @@ export function Nodes({ nodes }: { nodes: readonly FleetNode[] }) {
       <h2 id="nodes">Nodes</h2>
       <Scroll>
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Node</th>
-              <th scope="col">Base models</th>
-              <th scope="col" class="number">
-                Requests/s
-              </th>
-              <th scope="col" class="number">
-                p50
-              </th>
-              <th scope="col" class="number">
-                p99
-              </th>
-              <th scope="col" class="number">
-                Batch fill
-              </th>
-              <th scope="col" class="number">
-                Adapters a batch
-              </th>
-              <th scope="col" class="number">
-                Texts waiting
-              </th>
-              <th scope="col" class="number">
-                Slots, memory, disk
-              </th>
-            </tr>
-          </thead>
+          <Heads
+            columns={[
+              'Node',
+              'Base models',
+              ['Requests/s', 'number'],
+              ['p50', 'number'],
+              ['p99', 'number'],
+              ['Batch fill', 'number'],
+              ['Adapters a batch', 'number'],
+              ['Texts waiting', 'number'],
+              ['Slots, memory, disk', 'number'],
+            ]}
+          />
           <tbody>
             {nodes.map(({ id, device, version, registered_at, base_models, load }) => (
               <tr key={id}>

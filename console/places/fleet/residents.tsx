@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { addressOf } from '../../addresses.ts';
 import { adapter, adapters } from '../../api/requests.ts';
+import { Heads } from '../../components/heads.tsx';
 import { Link } from '../../components/link.tsx';
 import { Measured } from '../../components/measured.tsx';
 import { Scroll } from '../../components/scroll.tsx';
@@ -28,13 +29,7 @@ export function Residents() {
             <>
               <Scroll>
                 <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">Adapter</th>
-                      <th scope="col">On nodes</th>
-                      <th scope="col">A short text takes</th>
-                    </tr>
-                  </thead>
+                  <Heads columns={['Adapter', 'On nodes', 'A short text takes']} />
                   <tbody>
                     {shown.map(({ id }) => (
                       <Resident key={id} id={id} />

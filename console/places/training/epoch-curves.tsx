@@ -1,4 +1,5 @@
 import { Chart } from '../../components/chart.tsx';
+import { Heads } from '../../components/heads.tsx';
 import { Scroll } from '../../components/scroll.tsx';
 import type { Epoch } from '../../figures/epochs.ts';
 import { score } from '../../format.ts';
@@ -15,20 +16,14 @@ export function EpochCurves({ epochs, isOver }: { epochs: readonly Epoch[]; isOv
           {epochs.length > 1 && <Curves epochs={epochs} />}
           <Scroll>
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">Epoch</th>
-                  <th scope="col" class="number">
-                    Training loss
-                  </th>
-                  <th scope="col" class="number">
-                    Validation loss
-                  </th>
-                  <th scope="col" class="number">
-                    F1
-                  </th>
-                </tr>
-              </thead>
+              <Heads
+                columns={[
+                  'Epoch',
+                  ['Training loss', 'number'],
+                  ['Validation loss', 'number'],
+                  ['F1', 'number'],
+                ]}
+              />
               <tbody>
                 {epochs.map((epoch) => (
                   <tr key={epoch.epoch} class={epoch.isKept ? 'kept' : ''}>

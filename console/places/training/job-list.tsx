@@ -2,6 +2,7 @@ import { addressOf } from '../../addresses.ts';
 import { jobs } from '../../api/requests.ts';
 import type { Job } from '../../api/types.ts';
 import { Empty } from '../../components/empty.tsx';
+import { Heads } from '../../components/heads.tsx';
 import { Link } from '../../components/link.tsx';
 import { More } from '../../components/more.tsx';
 import { Page } from '../../components/page.tsx';
@@ -32,19 +33,15 @@ export function JobList() {
             <div class="card">
               <Scroll>
                 <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">Adapter</th>
-                      <th scope="col">Status</th>
-                      <th scope="col">Progress</th>
-                      <th scope="col" class="narrow-hide">
-                        Base model
-                      </th>
-                      <th scope="col" class="narrow-hide">
-                        Created
-                      </th>
-                    </tr>
-                  </thead>
+                  <Heads
+                    columns={[
+                      'Adapter',
+                      'Status',
+                      'Progress',
+                      ['Base model', 'narrow-hide'],
+                      ['Created', 'narrow-hide'],
+                    ]}
+                  />
                   <tbody>
                     {list.data.map((job) => (
                       <tr key={job.id}>
