@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import {
-  type BottleneckConfig,
-  type BottleneckFileConfig,
-  type BottleneckTarget,
-  bottleneckFields,
-} from './bottleneck.ts';
-import { common, orAuto } from './fields.ts';
+import type { BottleneckConfig, BottleneckFileConfig, BottleneckTarget } from './bottleneck.ts';
+import { orAuto } from './fields.ts';
 import type { AdapterFormat } from './format.ts';
 import { type HubPrefixConfig, type HubPrefixTarget, hubPrefix } from './hub-prefix.ts';
-import { type PrefixTuningConfig, prefixFields } from './prefix-tuning.ts';
+import {
+  fieldsOfPrefixAndBottleneck,
+  prefixAndBottleneck,
+  prefixAndBottleneckFields,
+} from './prefix-and-bottleneck.ts';
+import type { PrefixTuningConfig } from './prefix-tuning.ts';
 import { placed, targetsOf, type UnionFileConfig, type UnionTarget, unionFormat } from './union.ts';
 
-const fields = { ...prefixFields, ...bottleneckFields, ...common };
+const fields = prefixAndBottleneckFields;
 
 /** Mix-And-Match (He et al. 2022, arXiv:2110.04366): a prefix in attention, and beside the feed-forward network a parallel bottleneck. */
 export const mamConfig = z.strictObject({ type: z.literal('mam'), ...fields });
@@ -19,36 +19,8 @@ export type MamConfig = z.infer<typeof mamConfig>;
 export const mamRequest = z.strictObject({ type: z.literal('mam'), ...orAuto(fields) });
 
 /** Its members as the methods that they are. */
-export function mamMembers({
-  num_virtual_tokens,
-  prefix_projection,
-  encoder_hidden_size,
-  dropout,
-  width,
-  activation,
-  scaling,
-  pooling,
-  base_precision,
-}: MamConfig) {
-  const about = { pooling, base_precision };
-  return {
-    prefix_tuning: {
-      type: 'prefix_tuning',
-      num_virtual_tokens,
-      prefix_projection,
-      encoder_hidden_size,
-      dropout,
-      ...about,
-    } satisfies PrefixTuningConfig,
-    bottleneck: {
-      type: 'bottleneck',
-      placement: 'parallel',
-      width,
-      activation,
-      scaling,
-      ...about,
-    } satisfies BottleneckConfig,
-  };
+export function mamMembers(config: MamConfig) {
+  return prefixAndBottleneck(config, 'parallel');
 }
 
 export type MamTypes = {
@@ -67,12 +39,6 @@ export const mamFormat: AdapterFormat<MamConfig, MamFileConfig, MamTarget> = {
   ),
   methodOf: ({ members: { prefix_tuning, bottleneck } }, targets) => ({
     type: 'mam',
-    num_virtual_tokens: prefix_tuning.virtualTokens,
-    prefix_projection: prefix_tuning.projection,
-    encoder_hidden_size: prefix_tuning.encoderHiddenSize,
-    dropout: 0,
-    width: Math.max(...targetsOf(targets, 'bottleneck').map(({ width }) => width)),
-    activation: bottleneck.activation,
-    scaling: bottleneck.scaling,
+    ...fieldsOfPrefixAndBottleneck(prefix_tuning, bottleneck, targetsOf(targets, 'bottleneck')),
   }),
 };

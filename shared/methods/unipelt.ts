@@ -3,10 +3,9 @@ import {
   type BottleneckConfig,
   type BottleneckFileConfig,
   type BottleneckTarget,
-  bottleneckFields,
   bottleneckTensorNames,
 } from './bottleneck.ts';
-import { common, orAuto } from './fields.ts';
+import { orAuto } from './fields.ts';
 import type { AdapterFormat } from './format.ts';
 import { type Gated, gated } from './gated.ts';
 import {
@@ -19,10 +18,15 @@ import {
 } from './hub-lora.ts';
 import { type HubPrefixConfig, type HubPrefixTarget, hubPrefix, hubPrefixGateName } from './hub-prefix.ts';
 import { changedLayers, linearSides, requireLayers } from './places.ts';
-import { type PrefixTuningConfig, prefixFields } from './prefix-tuning.ts';
+import {
+  fieldsOfPrefixAndBottleneck,
+  prefixAndBottleneck,
+  prefixAndBottleneckFields,
+} from './prefix-and-bottleneck.ts';
+import type { PrefixTuningConfig } from './prefix-tuning.ts';
 import { placed, targetsOf, type UnionFileConfig, type UnionTarget, unionFormat } from './union.ts';
 
-const fields = { ...prefixFields, ...bottleneckFields, ...hubLoraFields, ...common };
+const fields = { ...prefixAndBottleneckFields, ...hubLoraFields };
 
 /**
  * UniPELT (Mao et al. 2022, arXiv:2110.07577): a prefix in attention, LoRA in linear layers and a bottleneck behind the feed-forward network, each
@@ -33,38 +37,11 @@ export type UnipeltConfig = z.infer<typeof unipeltConfig>;
 export const unipeltRequest = z.strictObject({ type: z.literal('unipelt'), ...orAuto(fields) });
 
 /** Its members as the methods that they are; LoRA's factors have no scaling beside a gate. */
-export function unipeltMembers({
-  num_virtual_tokens,
-  prefix_projection,
-  encoder_hidden_size,
-  dropout,
-  width,
-  activation,
-  scaling,
-  r,
-  target_modules,
-  pooling,
-  base_precision,
-}: UnipeltConfig) {
-  const about = { pooling, base_precision };
+export function unipeltMembers(config: UnipeltConfig) {
+  const { r, target_modules, dropout, pooling, base_precision } = config;
   return {
-    prefix_tuning: {
-      type: 'prefix_tuning',
-      num_virtual_tokens,
-      prefix_projection,
-      encoder_hidden_size,
-      dropout,
-      ...about,
-    } satisfies PrefixTuningConfig,
-    bottleneck: {
-      type: 'bottleneck',
-      placement: 'pfeiffer',
-      width,
-      activation,
-      scaling,
-      ...about,
-    } satisfies BottleneckConfig,
-    lora: { r, target_modules, dropout, ...about } satisfies HubLoraConfig,
+    ...prefixAndBottleneck(config, 'pfeiffer'),
+    lora: { r, target_modules, dropout, pooling, base_precision } satisfies HubLoraConfig,
   };
 }
 
@@ -117,13 +94,7 @@ export const unipeltFormat: AdapterFormat<UnipeltConfig, UnipeltFileConfig, Unip
     Array.isArray(configs) && configs.some((each) => Object(each).architecture === 'lora'),
   methodOf: ({ members: { prefix_tuning, bottleneck, lora } }, targets) => ({
     type: 'unipelt',
-    num_virtual_tokens: prefix_tuning.virtualTokens,
-    prefix_projection: prefix_tuning.projection,
-    encoder_hidden_size: prefix_tuning.encoderHiddenSize,
-    dropout: 0,
-    width: Math.max(...targetsOf(targets, 'bottleneck').map(({ width }) => width)),
-    activation: bottleneck.activation,
-    scaling: bottleneck.scaling,
+    ...fieldsOfPrefixAndBottleneck(prefix_tuning, bottleneck, targetsOf(targets, 'bottleneck')),
     r: lora.r,
     target_modules: [...lora.kinds],
   }),
