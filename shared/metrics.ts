@@ -165,7 +165,7 @@ export function expectedCalibrationError(confidences: readonly number[], right: 
 }
 
 /** Index of the largest value; the first, if several are equal. */
-function largestOf(values: ArrayLike<number>): number {
+export function largestOf(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;

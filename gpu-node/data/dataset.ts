@@ -77,12 +77,14 @@ export function stratifiedSplit<T extends { readonly label: unknown }>(
   return { training: at(training), validation: at(validation) };
 }
 
+/** Numbers of the rows to train on, and of those set aside. */
+export interface RowSplit {
+  readonly training: Uint32Array;
+  readonly validation: Uint32Array;
+}
+
 /** The same split from labels alone; it returns the rows' numbers. */
-export function splitByLabel(
-  labels: ArrayLike<unknown>,
-  count: number,
-  random: Random,
-): { training: Uint32Array; validation: Uint32Array } {
+export function splitByLabel(labels: ArrayLike<unknown>, count: number, random: Random): RowSplit {
   const rows = Uint32Array.from({ length: labels.length }, (_, row) => row);
   const groups = [...Map.groupBy(rows, (row) => labels[row]).values()];
   const shares = apportion(
@@ -99,15 +101,18 @@ export function splitByLabel(
   };
 }
 
-/** Deals rows into parts at random, each label evenly; the parts keep the order of the rows. */
-export function foldsByLabel(labels: ArrayLike<unknown>, parts: number, random: Random): Uint32Array[] {
+/** Deals rows into parts at random, each label evenly, and sets each part aside once; all keep the order of the rows. */
+export function foldsByLabel(labels: ArrayLike<unknown>, parts: number, random: Random): RowSplit[] {
   const rows = Uint32Array.from({ length: labels.length }, (_, row) => row);
   const partOf = new Uint8Array(labels.length);
   let dealt = 0;
   for (const group of Map.groupBy(rows, (row) => labels[row]).values()) {
     for (const row of random.shuffle(group)) partOf[row] = dealt++ % parts;
   }
-  return Array.from({ length: parts }, (_, part) => rows.filter((row) => partOf[row] === part));
+  return Array.from({ length: parts }, (_, part) => ({
+    training: rows.filter((row) => partOf[row] !== part),
+    validation: rows.filter((row) => partOf[row] === part),
+  }));
 }
 
 /** Divides `count` in proportion to `sizes` by largest remainder (Hamilton), leaving at least one of each size. */

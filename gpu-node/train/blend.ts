@@ -1,4 +1,4 @@
-import { computeMetrics, type F1Metric, type ValidationMetrics } from '../../shared/metrics.ts';
+import { computeMetrics, type F1Metric, largestOf, type ValidationMetrics } from '../../shared/metrics.ts';
 
 /**
  * Shares of the way from a training's start to its end that compete, the end last (weight-space ensembles of Wortsman et al. 2022,
@@ -35,7 +35,7 @@ export function chooseBlend({ labels, actual, logits, metric }: BlendInput): Cho
   const weights = rowWeights(actual, metric);
   const candidates = BLENDS.map((share, i): ChosenBlend & { right: boolean[] } => {
     const rows = logits[i]!;
-    const right = rows.map((row, k) => isLargest(row, actual[k]!));
+    const right = rows.map((row, k) => largestOf(row) === actual[k]);
     return { share, rows, right, metrics: computeMetrics(labels, actual, rows) };
   });
   const end = candidates.at(-1)!;
@@ -66,9 +66,4 @@ function isClearlyBetter(
     variance += weight ** 2;
   }
   return gain > Math.sqrt(variance);
-}
-
-function isLargest(row: ArrayLike<number>, label: number): boolean {
-  for (let i = 0; i < row.length; i++) if (row[i]! > row[label]!) return false;
-  return true;
 }

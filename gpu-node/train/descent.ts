@@ -242,6 +242,7 @@ export class Descent {
   /** Logits of the validation examples on the way from the start to the kept epoch. The parameters are spent after it. */
   async #blends(): Promise<Float32Array[]> {
     const { start, kept } = this.#state;
+    if (this.#input.validation.lengths.length === 0) return BLENDS.map(() => kept.logits);
     const logits: Float32Array[] = [];
     for (const share of BLENDS.slice(0, -1)) {
       for (const { name, data } of this.#runner.parameters) {

@@ -61,10 +61,7 @@ function splitRows(spec: TrainingSpec, { labels }: TokenizedDataset) {
   });
   if (count === 1)
     return [splitByLabel(labels, validationRows(spec.validation_split, labels.length), random)];
-  return foldsByLabel(labels, count, random).map((validation) => {
-    const held = new Set(validation);
-    return { training: Uint32Array.from(labels.keys()).filter((row) => !held.has(row)), validation };
-  });
+  return foldsByLabel(labels, count, random);
 }
 
 function whole(dataset: TokenizedDataset): DataPart {

@@ -26,7 +26,12 @@ describe('parts of the rows', () => {
   const labels = Array.from({ length: 50 }, (_, row) => (row < 7 ? 'rare' : row % 2 ? 'odd' : 'even'));
 
   it('hold each row once, in order, and each label evenly', () => {
-    const parts = foldsByLabel(labels, 3, new Random(1, 'split'));
+    const folds = foldsByLabel(labels, 3, new Random(1, 'split'));
+    const parts = folds.map(({ validation }) => validation);
+    for (const { training, validation } of folds) {
+      const left = [...labels.keys()].filter((row) => !validation.includes(row));
+      expect([...training]).toEqual(left);
+    }
     expect(parts.flatMap((part) => [...part]).sort((a, b) => a - b)).toEqual([...labels.keys()]);
     for (const part of parts) {
       expect([...part]).toEqual([...part].sort((a, b) => a - b));
